@@ -1,0 +1,20 @@
+import type { Reporter, TestModule } from "vitest/node";
+
+/** Ends a run with one plain line of counts; where CI is set, a skipped test is a failure. */
+export default class ClosingLine implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[]): void {
+    const count = { passed: 0, failed: 0, skipped: 0, pending: 0 };
+    for (const module of modules) {
+      for (const test of module.children.allTests()) count[test.result().state] += 1;
+      if (module.children.size === 0 && !module.ok()) count.failed += 1;
+    }
+    const skipped = count.skipped + count.pending;
+    process.stdout.write(
+      `\n${String(count.passed)} passed, ${String(count.failed)} failed, ${String(skipped)} skipped\n`,
+    );
+    if (process.env["CI"] && skipped > 0) {
+      process.stderr.write("A skipped test is a failure here.\n");
+      process.exitCode = 1;
+    }
+  }
+}
