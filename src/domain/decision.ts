@@ -1,0 +1,123 @@
+import type { DenialCode } from "./errors.ts";
+import type { Fingerprint, IssuerId, Serial } from "./identifiers.ts";
+import { type Scope, type Slug, effectiveScopes } from "./names.ts";
+import type { CertificateStatus } from "./records.ts";
+import type { Instant } from "./time.ts";
+
+/** What the TLS layer says of the certificate that a caller presented and proved to hold. */
+export interface PresentedCertificate {
+  readonly fingerprint: Fingerprint;
+  /** OpenSSL built a chain to a trust anchor and found nothing wrong. */
+  readonly authorized: boolean;
+  /** The last thing that OpenSSL found wrong. */
+  readonly fault: "time" | "purpose" | "other" | undefined;
+  /** One of our issuers signed it, by our own check; asked only when OpenSSL reports its purpose. */
+  readonly signedByUs: boolean;
+  readonly isCa: boolean;
+  readonly clientAuth: boolean;
+}
+
+/** A credential as the enforcement side holds it in memory. */
+export interface Credential {
+  readonly fingerprint: Fingerprint;
+  readonly issuer: IssuerId;
+  readonly serial: Serial;
+  readonly notBefore: Instant;
+  readonly notAfter: Instant;
+  readonly scopes: readonly Scope[] | undefined;
+  readonly status: CertificateStatus;
+  readonly account: CredentialAccount;
+}
+
+export interface CredentialAccount {
+  readonly slug: Slug;
+  readonly status: "active" | "suspended";
+  readonly scopes: readonly Scope[];
+  /** `undefined` allows any address. */
+  readonly allowsAddress: ((address: string) => boolean) | undefined;
+}
+
+export interface Question {
+  readonly presented: PresentedCertificate | undefined;
+  /** "unavailable": it is not in memory, and the store cannot be asked. */
+  readonly credential: Credential | "unavailable" | undefined;
+  readonly now: Instant;
+  readonly address: string;
+  readonly requiredScopes: readonly Scope[];
+  /** What is in memory is no older than the stated staleness. */
+  readonly current: boolean;
+  /** Host and SNI name the same server. */
+  readonly directed: boolean;
+}
+
+/** Who is calling, once the call is let through. */
+export interface Caller {
+  readonly account: Slug;
+  readonly fingerprint: Fingerprint;
+  readonly serial: Serial;
+  readonly issuer: IssuerId;
+  readonly scopes: readonly Scope[];
+  readonly notAfter: Instant;
+}
+
+export type Decision =
+  | { readonly allowed: true; readonly caller: Caller }
+  | { readonly allowed: false; readonly code: DenialCode; readonly credential: Credential | undefined };
+
+/** The decision on every request (DESIGN §6): the first question that fails gives the reason. */
+export function decide(question: Question): Decision {
+  const { presented, credential, now } = question;
+  if (!presented) return deny("CERT_REQUIRED");
+
+  const known = typeof credential === "object" ? credential : undefined;
+  const untrusted = distrust(presented, known, now);
+  if (untrusted) return deny(untrusted, known);
+  if (presented.isCa || !presented.clientAuth) return deny("CERT_PURPOSE", known);
+
+  if (credential === "unavailable") return deny("STATUS_UNAVAILABLE");
+  if (!known) return deny("CERT_UNKNOWN");
+  const validity = outsideValidity(known, now);
+  if (validity) return deny(validity, known);
+  if (known.status === "revoked") return deny("CERT_REVOKED", known);
+  if (known.status === "suspended") return deny("CERT_SUSPENDED", known);
+
+  const { account } = known;
+  if (account.status !== "active") return deny("ACCOUNT_SUSPENDED", known);
+  if (account.allowsAddress && !account.allowsAddress(question.address)) {
+    return deny("ADDRESS_NOT_ALLOWED", known);
+  }
+  const scopes = effectiveScopes(known.scopes, account.scopes);
+  if (!question.requiredScopes.every((scope) => scopes.includes(scope))) return deny("SCOPE_MISSING", known);
+  if (!question.current) return deny("STATUS_UNAVAILABLE", known);
+  if (!question.directed) return deny("MISDIRECTED", known);
+
+  const { fingerprint, serial, issuer, notAfter } = known;
+  return { allowed: true, caller: { account: account.slug, fingerprint, serial, issuer, scopes, notAfter } };
+}
+
+/**
+ * Why OpenSSL's verdict ends the matter, if it does.
+ *
+ * Only the last fault is reported, so a fault of time is believed only of a fingerprint on record (the record then
+ * says which), and one of purpose only of what our own issuers signed; all else is untrusted.
+ */
+function distrust(
+  presented: PresentedCertificate,
+  known: Credential | undefined,
+  now: Instant,
+): DenialCode | undefined {
+  if (presented.authorized) return undefined;
+  if (presented.fault === "time" && known) return outsideValidity(known, now) ?? "CERT_UNTRUSTED";
+  if (presented.fault === "purpose" && presented.signedByUs) return "CERT_PURPOSE";
+  return "CERT_UNTRUSTED";
+}
+
+function outsideValidity(credential: Credential, now: Instant): DenialCode | undefined {
+  if (now < credential.notBefore) return "CERT_NOT_YET_VALID";
+  if (now >= credential.notAfter + 1000) return "CERT_EXPIRED"; // notAfter's second is included (RFC 5280 §4.1.2.5)
+  return undefined;
+}
+
+function deny(code: DenialCode, credential?: Credential): Decision {
+  return { allowed: false, code, credential };
+}

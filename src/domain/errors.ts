@@ -1,0 +1,102 @@
+/** Why an enrolment or a signing was refused (HTTP status, sentence for whoever asked). */
+const issuing = {
+  TOKEN_REQUIRED: [401, "Send an enrolment token as 'Authorization: Bearer cst_…'."],
+  TOKEN_MALFORMED: [401, "This is not an enrolment token."],
+  TOKEN_UNKNOWN: [401, "No such enrolment token."],
+  TOKEN_USED: [403, "This enrolment token was used already, with another CSR. Ask for a new one."],
+  TOKEN_EXPIRED: [403, "This enrolment token has expired. Ask for a new one."],
+  TOKEN_REVOKED: [403, "This enrolment token was revoked. Ask for a new one."],
+  BODY_MALFORMED: [400, "The request body is not what this route takes."],
+  BODY_TOO_LARGE: [413, "The request body is larger than 64 KiB."],
+  CSR_MALFORMED: [400, "The CSR is not one PKCS#10 request in PEM or DER."],
+  CSR_SIGNATURE_INVALID: [400, "The CSR's signature does not verify with the key in it."],
+  KEY_UNSUPPORTED: [400, "Keys of this type are not signed here."],
+  KEY_WEAK: [400, "This key is too weak to be signed."],
+  KEY_BLOCKED: [403, "This key is blocked. Make a new one."],
+  KEY_IN_USE: [409, "This key belongs to somebody else. Make a new one."],
+  PROFILE_UNKNOWN: [400, "No such profile for this request."],
+  VALIDITY_INVALID: [400, "notAfter is not within what the profile allows."],
+  NOT_FOUND: [404, "Nothing here goes by that name."],
+  METHOD_NOT_ALLOWED: [405, "This route does not take that method."],
+  UNAVAILABLE: [503, "The service cannot do this right now. Nothing was changed; try again later."],
+  INTERNAL: [500, "Something went wrong on our side. Nothing was granted."],
+} as const;
+
+/** Why a call was refused, in the order in which the decision asks (DESIGN §6). */
+const denials = {
+  CERT_REQUIRED: [401, "Present a client certificate in the TLS handshake."],
+  CERT_UNTRUSTED: [401, "The client certificate does not lead to a CA that is trusted here."],
+  CERT_PURPOSE: [
+    403,
+    "The certificate presented is not a client's: its extended key usage lacks clientAuth.",
+  ],
+  CERT_UNKNOWN: [403, "The certificate is signed by a CA trusted here, but is not on record."],
+  CERT_NOT_YET_VALID: [403, "The certificate is not valid yet. Check the clocks."],
+  CERT_EXPIRED: [403, "The certificate has expired. Enrol again for a new one."],
+  CERT_REVOKED: [403, "The certificate was revoked, for good. Enrol again with a new key."],
+  CERT_SUSPENDED: [403, "The certificate is suspended. An admin can resume it."],
+  ACCOUNT_SUSPENDED: [403, "The account is suspended. An admin can resume it."],
+  ADDRESS_NOT_ALLOWED: [403, "The account may not be used from this address."],
+  SCOPE_MISSING: [403, "The credential lacks a scope that this call needs."],
+  RATE_LIMITED: [429, "Too many requests. Wait, then try again."],
+  CONNECTION_LIMIT: [429, "Too many connections at once."],
+  STATUS_UNAVAILABLE: [503, "The certificate's status cannot be established right now. Try again later."],
+  MISDIRECTED: [421, "The host asked for is not the one named in the TLS handshake."],
+  NO_ROUTE: [404, "There is nothing at this path."],
+} as const;
+
+/** Why an admin's command was refused. */
+const administration = {
+  SLUG_INVALID: [400, "A name is 1 to 63 of a-z, 0-9 and '-', and starts with a letter or digit."],
+  SCOPE_INVALID: [400, "A scope is 1 to 64 of a-z, 0-9 and '.:_/-', such as orders:read."],
+  CIDR_INVALID: [400, "An address range is written like 192.0.2.0/24 or 2001:db8::/32."],
+  DURATION_INVALID: [400, "A duration is written like 90s, 15m, 24h or 30d."],
+  TIME_INVALID: [400, "A time is written in RFC 3339, such as 2030-01-31T12:00:00Z."],
+  ID_MALFORMED: [400, "Name a certificate by its fingerprint, its serial number, or its file."],
+  ID_AMBIGUOUS: [409, "That matches more than one certificate. Use the fingerprint."],
+  REASON_UNKNOWN: [400, "No such revocation reason."],
+  ACCOUNT_EXISTS: [409, "An account of that name exists already."],
+  STATE_UNCHANGED: [409, "It is in that state already. Nothing was changed."],
+  ALREADY_REVOKED: [409, "It was revoked before. Nothing was changed."],
+  HOME_INITIALISED: [409, "This home is initialised already. Nothing was changed."],
+  HOME_MISSING: [404, "This home is not initialised. Run 'countersign init' first."],
+  CONFIG_INVALID: [400, "The configuration is not valid."],
+  FILE_UNREADABLE: [400, "A file cannot be read or written."],
+  PASSWORD_WRONG: [403, "The key does not open with this password."],
+  SERVER_UNTRUSTED: [502, "The server cannot be trusted."],
+  SERVER_UNREACHABLE: [502, "The server cannot be reached."],
+} as const;
+
+const table = { ...issuing, ...denials, ...administration };
+
+export type IssuingCode = keyof typeof issuing | "ACCOUNT_SUSPENDED";
+export type DenialCode = keyof typeof denials;
+export type ErrorCode = keyof typeof table;
+
+/** Every code with its HTTP status and sentence: the one place that has them. */
+export const errorTable: Readonly<Record<ErrorCode, readonly [status: number, sentence: string]>> = table;
+
+export const denialCodes = Object.keys(denials) as readonly DenialCode[];
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(table, text);
+}
+
+/**
+ * A request that was understood and refused: nothing was changed by it.
+ *
+ * `message` may be shown to whoever asked; `detail` is for the log only.
+ */
+export class Refusal extends Error {
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly detail: string | undefined;
+
+  constructor(code: ErrorCode, message?: string, detail?: string) {
+    super(message ?? errorTable[code][1]);
+    this.name = "Refusal";
+    this.code = code;
+    this.status = errorTable[code][0];
+    this.detail = detail;
+  }
+}
