@@ -1,0 +1,63 @@
+import { createHash } from "node:crypto";
+import { type Serial, parseSerial } from "../domain/identifiers.ts";
+import { DerError, DerReader, tags } from "./der-reader.ts";
+
+/** The parts of a certificate that this project compares and copies; all byte fields are DER. */
+export interface ParsedCertificate {
+  readonly serial: Serial;
+  readonly signatureAlgorithm: Uint8Array;
+  readonly issuer: Uint8Array;
+  readonly validity: Uint8Array;
+  readonly subject: Uint8Array;
+  readonly spki: Uint8Array;
+  readonly extensions: readonly {
+    readonly id: string;
+    readonly encoded: Uint8Array;
+    readonly value: Uint8Array;
+  }[];
+}
+
+/** Reads a version 3 certificate (RFC 5280 §4.1). Throws DerError. */
+export function readCertificate(der: Uint8Array): ParsedCertificate {
+  const outer = new DerReader(der);
+  const certificate = outer.enter(tags.sequence);
+  outer.end();
+  const tbs = certificate.enter(tags.sequence);
+  const signatureAlgorithm = certificate.read(tags.sequence).encoded;
+  certificate.bits();
+  certificate.end();
+
+  const version = tbs.enter(0xa0).integer();
+  if (version.length !== 1 || version[0] !== 2) throw new DerError("not a version 3 certificate");
+  const serial = parseSerial(Buffer.from(tbs.integer()).toString("hex"));
+  if (!Buffer.from(tbs.read(tags.sequence).encoded).equals(signatureAlgorithm)) {
+    throw new DerError("two signature algorithms");
+  }
+  const issuer = tbs.read(tags.sequence).encoded;
+  const validity = tbs.read(tags.sequence).encoded;
+  const subject = tbs.read(tags.sequence).encoded;
+  const spki = tbs.read(tags.sequence).encoded;
+  const extensions = readExtensions(tbs.enter(0xa3).enter(tags.sequence));
+  tbs.end();
+  return { serial, signatureAlgorithm, issuer, validity, subject, spki, extensions };
+}
+
+function readExtensions(reader: DerReader): ParsedCertificate["extensions"] {
+  const extensions = [];
+  while (!reader.atEnd) {
+    const { encoded, contents } = reader.read(tags.sequence);
+    const fields = new DerReader(contents);
+    const id = fields.oid();
+    if (fields.nextTag === tags.boolean) fields.next();
+    extensions.push({ id, encoded, value: fields.read(tags.octetString).contents });
+    fields.end();
+  }
+  return extensions;
+}
+
+/** The leftmost 160 bits of SHA-256 over the key's bits (RFC 7093 §2, method 1). */
+export function keyIdentifier(spki: Uint8Array): Buffer {
+  const fields = new DerReader(spki).enter(tags.sequence);
+  fields.read(tags.sequence);
+  return createHash("sha256").update(fields.bits()).digest().subarray(0, 20);
+}

@@ -1,0 +1,46 @@
+import type { Issuer } from "../domain/ports.ts";
+import type { CrlEntry } from "../domain/records.ts";
+import type { Instant } from "../domain/time.ts";
+import { algorithmFor } from "./algorithms.ts";
+import { keyIdentifier, readCertificate } from "./certificate-reader.ts";
+import { bitString, context, enumerated, integer, sequence, time } from "./der-writer.ts";
+import { authorityKeyIdentifier, extension, extensionIds } from "./extensions.ts";
+
+/**
+ * Signs a full CRL (RFC 5280 §5) with CRLNumber and AKI.
+ *
+ * @returns the CRL, DER.
+ */
+export async function signCrl(
+  issuer: Issuer,
+  crl: { number: number; thisUpdate: Instant; nextUpdate: Instant; entries: readonly CrlEntry[] },
+): Promise<Uint8Array> {
+  const { identifier } = algorithmFor(issuer.signer.keyType);
+  const entries = crl.entries.map(encodeEntry);
+  const tbs = sequence(
+    integer(1),
+    identifier,
+    readCertificate(issuer.der).subject,
+    time(crl.thisUpdate),
+    time(crl.nextUpdate),
+    // An empty list is left out (§5.1.2.6).
+    ...(entries.length > 0 ? [sequence(...entries)] : []),
+    context(
+      0,
+      true,
+      sequence(
+        authorityKeyIdentifier(keyIdentifier(issuer.signer.spki)),
+        extension(extensionIds.crlNumber, false, integer(crl.number)),
+      ),
+    ),
+  );
+  return sequence(tbs, identifier, bitString(await issuer.signer.sign(tbs)));
+}
+
+function encodeEntry(entry: CrlEntry): Buffer {
+  const fields = [integer(entry.serial), time(entry.at)];
+  if (entry.reason !== undefined) {
+    fields.push(sequence(extension(extensionIds.reasonCode, false, enumerated(entry.reason))));
+  }
+  return sequence(...fields);
+}

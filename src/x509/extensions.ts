@@ -1,0 +1,91 @@
+import { isIPv4 } from "node:net";
+import type { ExtendedKeyUsage } from "../domain/profile.ts";
+import { bitString, boolean, context, oid, octetString, sequence } from "./der-writer.ts";
+
+export const extensionIds = {
+  subjectKeyIdentifier: "2.5.29.14",
+  keyUsage: "2.5.29.15",
+  subjectAltName: "2.5.29.17",
+  basicConstraints: "2.5.29.19",
+  crlNumber: "2.5.29.20",
+  reasonCode: "2.5.29.21",
+  crlDistributionPoints: "2.5.29.31",
+  authorityKeyIdentifier: "2.5.29.35",
+  extendedKeyUsage: "2.5.29.37",
+  authorityInfoAccess: "1.3.6.1.5.5.7.1.1",
+} as const;
+
+export const purposeIds: Readonly<Record<ExtendedKeyUsage, string>> = {
+  serverAuth: "1.3.6.1.5.5.7.3.1",
+  clientAuth: "1.3.6.1.5.5.7.3.2",
+};
+
+/** Extension ::= SEQUENCE { extnID, critical DEFAULT FALSE, extnValue }: DER leaves the default out. */
+export function extension(id: string, critical: boolean, value: Uint8Array): Buffer {
+  return critical
+    ? sequence(oid(id), boolean(true), octetString(value))
+    : sequence(oid(id), octetString(value));
+}
+
+/** cA FALSE is the default, so an end entity's is empty. Critical (RFC 5280 §4.2.1.9). */
+export function endEntityConstraints(): Buffer {
+  return extension(extensionIds.basicConstraints, true, sequence());
+}
+
+/** digitalSignature alone, which TLS 1.3 and the ECDHE suites of 1.2 need. */
+export function digitalSignatureUsage(): Buffer {
+  return extension(extensionIds.keyUsage, true, bitString(Buffer.of(0x80), 7));
+}
+
+export function extendedKeyUsage(purposes: readonly ExtendedKeyUsage[]): Buffer {
+  const ids = purposes.map((purpose) => oid(purposeIds[purpose]));
+  return extension(extensionIds.extendedKeyUsage, false, sequence(...ids));
+}
+
+export function subjectAltName(names: {
+  readonly uris: readonly string[];
+  readonly dnsNames: readonly string[];
+  readonly addresses: readonly string[];
+}): Buffer {
+  const general = [
+    ...names.dnsNames.map((name) => context(2, false, Buffer.from(name, "ascii"))),
+    ...names.uris.map((uri) => context(6, false, Buffer.from(uri, "ascii"))),
+    ...names.addresses.map((address) => context(7, false, addressOctets(address))),
+  ];
+  return extension(extensionIds.subjectAltName, false, sequence(...general));
+}
+
+export function subjectKeyIdentifier(id: Uint8Array): Buffer {
+  return extension(extensionIds.subjectKeyIdentifier, false, octetString(id));
+}
+
+/** @param id the issuer's subject key identifier */
+export function authorityKeyIdentifier(id: Uint8Array): Buffer {
+  return extension(extensionIds.authorityKeyIdentifier, false, sequence(context(0, false, id)));
+}
+
+export function crlDistributionPoint(url: string): Buffer {
+  const fullName = context(0, true, context(6, false, Buffer.from(url, "ascii")));
+  return extension(extensionIds.crlDistributionPoints, false, sequence(sequence(context(0, true, fullName))));
+}
+
+export function authorityInfoAccess(urls: { readonly ocsp: string; readonly caIssuers: string }): Buffer {
+  const access = (method: string, url: string): Buffer =>
+    sequence(oid(method), context(6, false, Buffer.from(url, "ascii")));
+  return extension(
+    extensionIds.authorityInfoAccess,
+    false,
+    sequence(access("1.3.6.1.5.5.7.48.1", urls.ocsp), access("1.3.6.1.5.5.7.48.2", urls.caIssuers)),
+  );
+}
+
+function addressOctets(address: string): Buffer {
+  if (isIPv4(address)) return Buffer.from(address.split(".").map(Number));
+  const [head = "", tail] = address.split("::");
+  const groups = (text: string): string[] => (text === "" ? [] : text.split(":"));
+  const left = groups(head);
+  const right = groups(tail ?? "");
+  const middle = Array<string>(8 - left.length - right.length).fill("0");
+  const all = tail === undefined ? left : [...left, ...middle, ...right];
+  return Buffer.from(all.map((group) => group.padStart(4, "0")).join(""), "hex");
+}
