@@ -1,0 +1,88 @@
+import { closeSync, openSync } from "node:fs";
+import knex, { type Knex } from "knex";
+import { Refusal } from "../domain/errors.ts";
+import type { Database, Stores } from "../domain/ports.ts";
+import { accountStore } from "./account-store.ts";
+import { certificateStore } from "./certificate-store.ts";
+import { changeStore } from "./change-store.ts";
+import { crlStore } from "./crl-store.ts";
+import { followerStore } from "./follower-store.ts";
+import { issuerStore } from "./issuer-store.ts";
+import { migrationSource } from "./migrations/index.ts";
+import { tokenStore } from "./token-store.ts";
+import { refuseWhenUnavailable } from "./unavailable.ts";
+
+/** Where the state is: a PostgreSQL URL, or an SQLite file. */
+export type DatabaseLocation = { readonly url: string } | { readonly file: string };
+
+/**
+ * Opens the database and brings its tables up to date.
+ *
+ * @throws Refusal UNAVAILABLE when it cannot be reached.
+ */
+export async function openDatabase(location: DatabaseLocation): Promise<Database> {
+  const db = knex("url" in location ? postgres(location.url) : sqlite(location.file));
+  try {
+    await db.migrate.latest({ migrationSource });
+  } catch (error) {
+    await db.destroy();
+    throw new Refusal("UNAVAILABLE", "The database cannot be opened.", String(error));
+  }
+  return {
+    ...storesOn(db),
+    transaction: (work) =>
+      refuseWhenUnavailable(() =>
+        db.transaction(async (trx) => {
+          // Takes the write lock before anything is read: no stale reads and no lock upgrades on SQLite; on
+          // PostgreSQL the row lock makes the order of changes the order of commits: a follower misses none.
+          await trx("sequence").update({ last: trx.ref("last") });
+          return work(storesOn(trx));
+        }),
+      ),
+    close: () => db.destroy(),
+  };
+}
+
+function storesOn(db: Knex): Stores {
+  return {
+    accounts: accountStore(db),
+    tokens: tokenStore(db),
+    certificates: certificateStore(db),
+    issuers: issuerStore(db),
+    crls: crlStore(db),
+    changes: changeStore(db),
+    followers: followerStore(db),
+  };
+}
+
+function sqlite(file: string): Knex.Config {
+  closeSync(openSync(file, "a", 0o600)); // SQLite gives its journals the same mode
+  return {
+    client: "sqlite3",
+    connection: { filename: file },
+    useNullAsDefault: true,
+    pool: {
+      min: 1,
+      max: 1,
+      afterCreate: (
+        connection: SqliteConnection,
+        done: (error: Error | null, connection: unknown) => void,
+      ) => {
+        // FULL: what was acknowledged survives a power cut. Other processes' write locks are waited for.
+        const pragmas =
+          "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON;";
+        connection.exec(pragmas, (error) => {
+          done(error, connection);
+        });
+      },
+    },
+  };
+}
+
+interface SqliteConnection {
+  exec(sql: string, callback: (error: Error | null) => void): void;
+}
+
+function postgres(url: string): Knex.Config {
+  return { client: "pg", connection: { connectionString: url }, pool: { min: 0, max: 10 } };
+}

@@ -1,0 +1,14 @@
+import type { Knex } from "knex";
+import * as main from "./0001-main.ts";
+
+const migrations: Readonly<Record<string, Knex.Migration>> = { "0001-main": main };
+
+/** Named without an extension: Knex records the names, and `.ts` in a checkout is `.js` when published. */
+export const migrationSource: Knex.MigrationSource<string> = {
+  getMigrations: () => Promise.resolve(Object.keys(migrations)),
+  getMigrationName: (name) => name,
+  getMigration: (name) => {
+    const migration = migrations[name];
+    return migration ? Promise.resolve(migration) : Promise.reject(new Error(`no migration ${name}`));
+  },
+};

@@ -1,0 +1,27 @@
+import { Refusal } from "../domain/errors.ts";
+
+/** SQLite: busy, locked, out of memory, read-only, I/O error, full, cannot open. */
+const sqliteCodes = /^SQLITE_(BUSY|LOCKED|NOMEM|READONLY|IOERR|FULL|CANTOPEN)/;
+/** PostgreSQL: connection, resources, operator intervention, system errors; and the socket's own. */
+const postgresCodes = /^(08|53|57|58)[0-9A-Z]{3}$|^E(CONN(REFUSED|RESET)|TIMEDOUT|PIPE|NOTFOUND|AI_AGAIN)/;
+
+/** Runs database work; a database that cannot work now becomes UNAVAILABLE, anything else passes. */
+export async function refuseWhenUnavailable<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isUnavailable(error)) throw new Refusal("UNAVAILABLE", undefined, String(error));
+    throw error;
+  }
+}
+
+function isUnavailable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  return (
+    error.name === "KnexTimeoutError" ||
+    sqliteCodes.test(code) ||
+    postgresCodes.test(code) ||
+    error.message.startsWith("Connection terminated")
+  );
+}
