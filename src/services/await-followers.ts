@@ -1,0 +1,39 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Clock, Database } from "../domain/ports.ts";
+import { SECOND } from "../domain/time.ts";
+
+/** A server that has not been seen for this long is taken for gone. It writes at least every 5 s. */
+export const FOLLOWER_SILENCE = 15 * SECOND;
+
+export interface Application {
+  /** Servers that have applied the change. */
+  readonly servers: number;
+  /** Servers that are there, but did not say so in time. */
+  readonly late: number;
+  /** Connections that they end because of it. */
+  readonly connectionsClosed: number;
+}
+
+/**
+ * Waits until every running server has applied a change, for `patience` milliseconds at most.
+ *
+ * @param isAlive whether a follower on this host still runs, so that one that crashed is not waited for
+ */
+export async function awaitFollowers(
+  database: Database,
+  clock: Clock,
+  sequence: number,
+  isAlive: (follower: { pid: number; host: string }) => boolean,
+  patience = SECOND,
+): Promise<Application> {
+  const end = clock.now() + patience;
+  for (;;) {
+    const followers = (await database.followers.list(clock.now() - FOLLOWER_SILENCE)).filter(isAlive);
+    const late = followers.filter(({ applied }) => applied < sequence).length;
+    if (late === 0 || clock.now() >= end) {
+      const connectionsClosed = await database.followers.connectionsClosed(sequence);
+      return { servers: followers.length - late, late, connectionsClosed };
+    }
+    await sleep(10);
+  }
+}

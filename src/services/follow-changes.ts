@@ -1,0 +1,104 @@
+import type { Clock, Database } from "../domain/ports.ts";
+import type { Change } from "../domain/records.ts";
+import { type Instant, SECOND } from "../domain/time.ts";
+
+/** How often the changes are asked for, in milliseconds: a revocation is to take hold within 250. */
+const POLL_INTERVAL = 40;
+const HEARTBEAT = 5 * SECOND;
+const BATCH = 1000;
+
+/** Applies changes to what is kept in memory; returns how many connections each one (by sequence) ends. */
+export type ApplyChanges = (changes: readonly Change[]) => Promise<ReadonlyMap<number, number>>;
+
+/** Follows the changes that any process makes, in their order, and tells the others how far it has come. */
+export class ChangeFollower {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #identity: { readonly id: string; readonly pid: number; readonly host: string };
+  readonly #apply: ApplyChanges;
+  readonly #onFault: (error: unknown) => void;
+  #applied = 0;
+  #currentAt: Instant = 0;
+  #heardAt: Instant = 0;
+  #failing = false;
+  #timer: NodeJS.Timeout | undefined;
+  #round: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(parts: {
+    database: Database;
+    clock: Clock;
+    identity: { id: string; pid: number; host: string };
+    apply: ApplyChanges;
+    /** Told once when the database stops answering. */
+    onFault: (error: unknown) => void;
+  }) {
+    this.#database = parts.database;
+    this.#clock = parts.clock;
+    this.#identity = parts.identity;
+    this.#apply = parts.apply;
+    this.#onFault = parts.onFault;
+  }
+
+  /** When what is in memory was last known to agree with the database. */
+  get currentAt(): Instant {
+    return this.#currentAt;
+  }
+
+  /** Starts after `sequence`, which is what the memory was loaded at. */
+  async start(sequence: number): Promise<void> {
+    this.#applied = sequence;
+    this.#currentAt = this.#heardAt = this.#clock.now();
+    const { id, pid, host } = this.#identity;
+    await this.#database.followers.announce(id, pid, host, sequence, this.#clock.now());
+    this.#schedule();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#round;
+    // A database that has gone away takes the row for gone by itself, after a while.
+    await this.#database.followers.leave(this.#identity.id).catch(this.#onFault);
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => {
+      this.#round = this.#poll().finally(() => {
+        this.#schedule();
+      });
+    }, POLL_INTERVAL);
+  }
+
+  async #poll(): Promise<void> {
+    try {
+      const askedAt = this.#clock.now();
+      let batch: Change[];
+      do {
+        batch = await this.#database.changes.after(this.#applied, BATCH);
+        await this.#take(batch);
+      } while (batch.length === BATCH);
+      this.#currentAt = askedAt;
+      this.#failing = false;
+    } catch (error) {
+      if (!this.#failing) this.#onFault(error);
+      this.#failing = true;
+    }
+  }
+
+  async #take(batch: readonly Change[]): Promise<void> {
+    const last = batch.at(-1);
+    const now = this.#clock.now();
+    if (!last && Math.abs(now - this.#heardAt) < HEARTBEAT) return;
+    if (last) {
+      const ended = await this.#apply(batch);
+      this.#applied = last.sequence;
+      for (const [sequence, connections] of ended) {
+        if (connections > 0) await this.#database.followers.closing(this.#identity.id, sequence, connections);
+      }
+    }
+    await this.#database.followers.applied(this.#identity.id, this.#applied, now);
+    this.#heardAt = now;
+  }
+}

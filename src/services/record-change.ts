@@ -1,0 +1,20 @@
+import type { Clock, Stores } from "../domain/ports.ts";
+import type { ChangeAction } from "../domain/records.ts";
+
+/** What every service that changes something needs. */
+export interface Mutation {
+  readonly clock: Clock;
+  /** Who asked: `cli:USER`, `token:ID`, `system`. */
+  readonly actor: string;
+}
+
+/** Writes the change's row, in the mutation's own transaction; returns its sequence number. */
+export async function recordChange(
+  stores: Stores,
+  { clock, actor }: Mutation,
+  action: ChangeAction,
+  subject: string,
+  detail: Readonly<Record<string, unknown>> = {},
+): Promise<number> {
+  return stores.changes.append({ time: clock.now(), actor, action, subject, detail });
+}
