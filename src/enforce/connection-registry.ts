@@ -1,0 +1,137 @@
+import type { ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Fingerprint } from "../domain/identifiers.ts";
+import { type Clock } from "../domain/ports.ts";
+import { type Instant, MINUTE, SECOND } from "../domain/time.ts";
+import { ExpiryQueue } from "./expiry-queue.ts";
+
+/** An idle connection may still ask once, and be told why not; with the time to notice, it is closed within 2 s. */
+const IDLE_GRACE = 1.7 * SECOND;
+/** An answer under way may finish within this. */
+const ANSWER_GRACE = 4.8 * SECOND;
+
+interface Connection {
+  readonly socket: Duplex;
+  readonly answers: Set<ServerResponse>;
+  upgraded: boolean;
+  ending: boolean;
+  /** Nothing more is waited for. */
+  graceOver: boolean;
+}
+
+/** The open connections of each credential, and the end of them (DESIGN §6). Nobody else's is touched. */
+export class ConnectionRegistry {
+  readonly #clock: Clock;
+  readonly #byFingerprint = new Map<Fingerprint, Set<Connection>>();
+  readonly #bySocket = new WeakMap<Duplex, Connection>();
+  readonly #expiries = new ExpiryQueue<Fingerprint>();
+  readonly #expiring = new Map<Fingerprint, Instant>();
+  #timer: NodeJS.Timeout | undefined;
+  #open = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get openConnections(): number {
+    return this.#open;
+  }
+
+  /** Remembers a connection until it closes; at `notAfter` it is ended. */
+  add(socket: Duplex, fingerprint: Fingerprint, notAfter: Instant): void {
+    if (this.#bySocket.has(socket) || socket.destroyed) return;
+    const connection = {
+      socket,
+      answers: new Set<ServerResponse>(),
+      upgraded: false,
+      ending: false,
+      graceOver: false,
+    };
+    this.#bySocket.set(socket, connection);
+    const connections = this.#byFingerprint.get(fingerprint) ?? new Set();
+    this.#byFingerprint.set(fingerprint, connections.add(connection));
+    this.#open += 1;
+    socket.once("close", () => {
+      this.#open -= 1;
+      connections.delete(connection);
+      if (connections.size === 0) this.#byFingerprint.delete(fingerprint);
+    });
+    this.#expireAt(notAfter, fingerprint);
+  }
+
+  /** Notes that an answer is under way. */
+  answering(socket: Duplex, response: ServerResponse): void {
+    const connection = this.#bySocket.get(socket);
+    if (!connection) return;
+    connection.answers.add(response);
+    response.once("close", () => {
+      connection.answers.delete(response);
+      if (connection.graceOver && connection.answers.size === 0) socket.destroy();
+    });
+  }
+
+  /** Notes that a connection speaks another protocol from now on. */
+  upgraded(socket: Duplex): void {
+    const connection = this.#bySocket.get(socket);
+    if (connection) connection.upgraded = true;
+  }
+
+  /** Ends a credential's connections; returns how many it ends. */
+  end(fingerprint: Fingerprint): number {
+    const connections = [...(this.#byFingerprint.get(fingerprint) ?? [])].filter(({ ending }) => !ending);
+    for (const connection of connections) end(connection);
+    return connections.length;
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #expireAt(notAfter: Instant, fingerprint: Fingerprint): void {
+    if (this.#expiring.has(fingerprint)) return;
+    this.#expiring.set(fingerprint, notAfter);
+    // The second that notAfter names is still within it.
+    this.#expiries.push(notAfter + SECOND, fingerprint);
+    this.#wait();
+  }
+
+  /** One timer for all; never longer than a minute, so that a clock that jumps is noticed (and 2³¹ ms not passed). */
+  #wait(): void {
+    clearTimeout(this.#timer);
+    const { nextDue } = this.#expiries;
+    if (nextDue === undefined) return;
+    const delay = Math.min(Math.max(nextDue - this.#clock.now(), 0), MINUTE);
+    this.#timer = setTimeout(() => {
+      this.#expire();
+    }, delay);
+    this.#timer.unref();
+  }
+
+  #expire(): void {
+    for (let due; (due = this.#expiries.takeDue(this.#clock.now())) !== undefined;) {
+      this.#expiring.delete(due);
+      this.end(due);
+    }
+    this.#wait();
+  }
+}
+
+function end(connection: Connection): void {
+  connection.ending = true;
+  const { socket, answers } = connection;
+  if (connection.upgraded || [...answers].some(isEventStream)) {
+    socket.destroy();
+    return;
+  }
+  setTimeout(() => {
+    connection.graceOver = true;
+    if (answers.size === 0) socket.destroy();
+  }, IDLE_GRACE).unref();
+  setTimeout(() => {
+    socket.destroy();
+  }, ANSWER_GRACE).unref();
+}
+
+function isEventStream(response: ServerResponse): boolean {
+  return String(response.getHeader("content-type")).startsWith("text/event-stream");
+}

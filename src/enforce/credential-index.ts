@@ -1,0 +1,101 @@
+import { addressMatcher } from "../domain/address.ts";
+import type { Credential, CredentialAccount } from "../domain/decision.ts";
+import { type Fingerprint, parseFingerprint } from "../domain/identifiers.ts";
+import { parseSlug } from "../domain/names.ts";
+import type { Stores } from "../domain/ports.ts";
+import type { Account, CertificateRecord, Change } from "../domain/records.ts";
+import { HOUR, type Instant } from "../domain/time.ts";
+
+/** Replaced as a whole when the account changes; every credential of it shares the cell. */
+interface AccountCell {
+  current: CredentialAccount;
+}
+
+/** Every live credential, in memory: what the decision asks instead of the database. */
+export class CredentialIndex {
+  readonly #stores: Stores;
+  readonly #credentials = new Map<Fingerprint, Credential>();
+  readonly #accounts = new Map<number, AccountCell>();
+
+  constructor(stores: Stores) {
+    this.#stores = stores;
+  }
+
+  get size(): number {
+    return this.#credentials.size;
+  }
+
+  /** Loads what is live at `now`. Follow the changes from a sequence number read before this. */
+  async load(now: Instant): Promise<void> {
+    for (const account of await this.#stores.accounts.list()) this.#putAccount(account);
+    for await (const page of this.#stores.certificates.live(now))
+      for (const record of page) this.#put(record);
+  }
+
+  get(fingerprint: Fingerprint): Credential | undefined {
+    return this.#credentials.get(fingerprint);
+  }
+
+  /** Asks the store for one that is not in memory, and keeps it. */
+  async fetch(fingerprint: Fingerprint): Promise<Credential | undefined> {
+    const record = await this.#stores.certificates.byFingerprint(fingerprint);
+    if (record?.accountId === undefined) return undefined;
+    if (!this.#accounts.has(record.accountId)) await this.#reloadAccounts([record.account ?? ""]);
+    this.#put(record);
+    return this.#credentials.get(fingerprint);
+  }
+
+  /** Reads again whatever the changes are about, so that applying them twice does no harm. */
+  async apply(changes: readonly Change[]): Promise<void> {
+    const subjects = (prefix: string): string[] => [
+      ...new Set(changes.filter(({ action }) => action.startsWith(prefix)).map(({ subject }) => subject)),
+    ];
+    await this.#reloadAccounts(subjects("account."));
+    const fingerprints = subjects("certificate.").filter((subject) => subject.length === 64);
+    const records = await this.#stores.certificates.byFingerprints(fingerprints.map(parseFingerprint));
+    for (const record of records) this.#put(record);
+  }
+
+  /** Forgets what ended more than an hour ago: should it be presented again, the store still knows it. */
+  prune(now: Instant): void {
+    for (const [fingerprint, { notAfter }] of this.#credentials) {
+      if (notAfter < now - HOUR) this.#credentials.delete(fingerprint);
+    }
+  }
+
+  async #reloadAccounts(slugs: readonly string[]): Promise<void> {
+    for (const slug of slugs) {
+      const account = await this.#stores.accounts.bySlug(parseSlug(slug));
+      if (account) this.#putAccount(account);
+    }
+  }
+
+  #putAccount(account: Account): void {
+    const current: CredentialAccount = {
+      slug: account.slug,
+      status: account.status,
+      scopes: account.scopes,
+      allowsAddress: account.allowIps.length > 0 ? addressMatcher(account.allowIps) : undefined,
+    };
+    const cell = this.#accounts.get(account.id);
+    if (cell) cell.current = current;
+    else this.#accounts.set(account.id, { current });
+  }
+
+  #put(record: CertificateRecord): void {
+    const cell = record.accountId === undefined ? undefined : this.#accounts.get(record.accountId);
+    if (!cell) return;
+    this.#credentials.set(record.fingerprint, {
+      fingerprint: record.fingerprint,
+      issuer: record.issuerId,
+      serial: record.serial,
+      notBefore: record.notBefore,
+      notAfter: record.notAfter,
+      scopes: record.scopes,
+      status: record.status,
+      get account() {
+        return cell.current;
+      },
+    });
+  }
+}

@@ -1,0 +1,174 @@
+import { X509Certificate } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { TLSSocket } from "node:tls";
+import { type Credential, type Decision, type PresentedCertificate, decide } from "../domain/decision.ts";
+import type { Scope } from "../domain/names.ts";
+import type { Clock, Database, Logger } from "../domain/ports.ts";
+import type { Change } from "../domain/records.ts";
+import { HOUR, MINUTE } from "../domain/time.ts";
+import { ChangeFollower } from "../services/follow-changes.ts";
+import { ConnectionRegistry } from "./connection-registry.ts";
+import { CredentialIndex } from "./credential-index.ts";
+import { presentedCertificate } from "./presented-certificate.ts";
+import { isDirected } from "./request-target.ts";
+import { StoreLookup } from "./store-lookup.ts";
+
+/** For how long calls go on when the database can't be asked for changes. */
+export const MAX_STALENESS = MINUTE;
+
+export interface EnforcerParts {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** How this process is known to the commands that wait for it. */
+  readonly identity: { readonly id: string; readonly pid: number; readonly host: string };
+  /** Told of every change after it was applied. */
+  readonly onChanges?: (changes: readonly Change[]) => void;
+}
+
+/** Who is calling, and may they? Answers from memory, which follows the database. */
+export class Enforcer {
+  readonly connections: ConnectionRegistry;
+  readonly #clock: Clock;
+  readonly #index: CredentialIndex;
+  readonly #lookup: StoreLookup;
+  readonly #follower: ChangeFollower;
+  readonly #issuers: readonly X509Certificate[];
+  readonly #presented = new WeakMap<TLSSocket, { readonly certificate: PresentedCertificate | undefined }>();
+  readonly #pruning: NodeJS.Timeout;
+
+  private constructor(parts: EnforcerParts, index: CredentialIndex, issuers: readonly X509Certificate[]) {
+    this.#clock = parts.clock;
+    this.#index = index;
+    this.#issuers = issuers;
+    this.#lookup = new StoreLookup((fingerprint) => index.fetch(fingerprint), parts.clock);
+    this.connections = new ConnectionRegistry(parts.clock);
+    this.#follower = new ChangeFollower({
+      ...parts,
+      identity: { ...parts.identity },
+      apply: async (changes) => {
+        const ended = await this.#apply(changes);
+        parts.onChanges?.(changes);
+        return ended;
+      },
+      onFault: (error) => {
+        parts.logger.error({ err: error }, "the database does not answer; deciding from memory for a while");
+      },
+    });
+    this.#pruning = setInterval(() => {
+      index.prune(this.#clock.now());
+    }, HOUR).unref();
+  }
+
+  /** Loads every live credential, then follows the changes. */
+  static async start(parts: EnforcerParts): Promise<Enforcer> {
+    const { database, clock } = parts;
+    const sequence = await database.changes.last();
+    const index = new CredentialIndex(database);
+    await index.load(clock.now());
+    const issuers = await database.issuers.list();
+    const enforcer = new Enforcer(
+      parts,
+      index,
+      issuers.map(({ der }) => new X509Certificate(der)),
+    );
+    await enforcer.#follower.start(sequence);
+    return enforcer;
+  }
+
+  /** Credentials in memory. */
+  get size(): number {
+    return this.#index.size;
+  }
+
+  /** Milliseconds since memory was last known to agree with the database. */
+  get staleness(): number {
+    return Math.max(0, this.#clock.now() - this.#follower.currentAt);
+  }
+
+  get isCurrent(): boolean {
+    return this.staleness <= MAX_STALENESS;
+  }
+
+  /** The CA certificates that the handshake is to trust, PEM. */
+  get trustAnchors(): string[] {
+    return this.#issuers.map((issuer) => issuer.toString());
+  }
+
+  /** Notes a new connection, so that it can be ended with its credential. Call it after the handshake. */
+  connected(socket: TLSSocket): void {
+    const presented = this.#presentedOn(socket);
+    if (presented) this.#remember(socket, this.#index.get(presented.fingerprint));
+  }
+
+  /**
+   * Decides whether a request may go on (DESIGN §6). Call it for every request, also on a connection that asked before.
+   *
+   * Synchronous for what is in memory; a promise only for a fingerprint that has to be looked up.
+   */
+  authorize(request: IncomingMessage, requiredScopes: readonly Scope[] = []): Decision | Promise<Decision> {
+    const { socket } = request;
+    if (!(socket instanceof TLSSocket)) throw new TypeError("authorize() is for requests that came over TLS");
+    const presented = this.#presentedOn(socket);
+    const known = presented && this.#index.get(presented.fingerprint);
+    if (!presented || known || !mayBeLookedUp(presented)) {
+      return this.#decide(request, socket, presented, known, requiredScopes);
+    }
+    return this.#lookup.find(presented.fingerprint).then((found) => {
+      if (typeof found === "object") this.#remember(socket, found);
+      return this.#decide(request, socket, presented, found, requiredScopes);
+    });
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#pruning);
+    this.connections.close();
+    await this.#follower.stop();
+  }
+
+  #decide(
+    request: IncomingMessage,
+    socket: TLSSocket,
+    presented: PresentedCertificate | undefined,
+    credential: Credential | "unavailable" | undefined,
+    requiredScopes: readonly Scope[],
+  ): Decision {
+    return decide({
+      presented,
+      credential,
+      now: this.#clock.now(),
+      address: socket.remoteAddress ?? "",
+      requiredScopes,
+      current: this.isCurrent,
+      directed: isDirected(request, socket),
+    });
+  }
+
+  #presentedOn(socket: TLSSocket): PresentedCertificate | undefined {
+    const seen = this.#presented.get(socket);
+    if (seen) return seen.certificate;
+    const certificate = presentedCertificate(socket, this.#issuers);
+    this.#presented.set(socket, { certificate });
+    return certificate;
+  }
+
+  #remember(socket: TLSSocket, credential: Credential | undefined): void {
+    if (credential) this.connections.add(socket, credential.fingerprint, credential.notAfter);
+  }
+
+  async #apply(changes: readonly Change[]): Promise<ReadonlyMap<number, number>> {
+    await this.#index.apply(changes);
+    const ended = new Map<number, number>();
+    for (const { action, subject, sequence } of changes) {
+      if (action !== "certificate.revoke") continue;
+      const credential = this.#index.get(subject as Credential["fingerprint"]);
+      if (credential) ended.set(sequence, this.connections.end(credential.fingerprint));
+    }
+    return ended;
+  }
+}
+
+/** What TLS refuses for good is not worth asking the store about; a fault of time is: the record says which. */
+function mayBeLookedUp(presented: PresentedCertificate): boolean {
+  return (presented.authorized && presented.clientAuth && !presented.isCa) || presented.fault === "time";
+}

@@ -1,0 +1,133 @@
+import { randomUUID } from "node:crypto";
+import { constants } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Server, type ServerOptions, createServer } from "node:https";
+import type { TLSSocket } from "node:tls";
+import type { Caller, Decision } from "../domain/decision.ts";
+import { type DenialCode, errorTable } from "../domain/errors.ts";
+import type { Logger } from "../domain/ports.ts";
+import { problem } from "../domain/problem.ts";
+import { SECOND } from "../domain/time.ts";
+import type { Enforcer } from "./enforcer.ts";
+import { pathOf } from "./request-target.ts";
+
+/** Serves a call that was let through. */
+export type Handler = (request: IncomingMessage, response: ServerResponse, caller: Caller) => void;
+
+export interface EnforceListenerParts {
+  readonly enforcer: Enforcer;
+  /** PEM. */
+  readonly certificate: { readonly cert: string; readonly key: string };
+  readonly logger: Logger;
+  readonly handler: Handler;
+  /** Told of every decision, for the metrics. */
+  readonly onDecision?: (code: DenialCode | "ALLOWED") => void;
+}
+
+/** The denials after which the same connection can never do better. */
+const hopeless: readonly DenialCode[] = [
+  "CERT_REQUIRED",
+  "CERT_UNTRUSTED",
+  "CERT_PURPOSE",
+  "CERT_EXPIRED",
+  "CERT_REVOKED",
+  "MISDIRECTED",
+];
+
+/**
+ * The TLS options of a listener that asks every caller for a certificate. TLS itself refuses nobody, so that a denial
+ * can say why. All of them, each time: a context that is set without `ca` would trust the public roots.
+ */
+export function enforceTlsOptions(
+  enforcer: Enforcer,
+  certificate: { readonly cert: string; readonly key: string },
+): ServerOptions {
+  const ca = enforcer.trustAnchors;
+  if (ca.length === 0) throw new Error("there is no CA to trust");
+  return {
+    ...certificate,
+    ca,
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: "TLSv1.2",
+    sessionIdContext: "countersign-enforce",
+    // A TLS 1.2 client could present another certificate in a renegotiation.
+    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+  };
+}
+
+/** An https server on which every request is decided before `handler` sees it. */
+export function createEnforceListener(parts: EnforceListenerParts): Server {
+  const { enforcer } = parts;
+  const server = createServer(
+    {
+      ...enforceTlsOptions(enforcer, parts.certificate),
+      handshakeTimeout: 10 * SECOND,
+      headersTimeout: 15 * SECOND,
+      requestTimeout: 60 * SECOND,
+      keepAliveTimeout: 65 * SECOND,
+    },
+    (request, response) => {
+      serve(parts, request, response);
+    },
+  );
+  server.on("secureConnection", (socket: TLSSocket) => {
+    enforcer.connected(socket);
+  });
+  return server;
+}
+
+function serve(parts: EnforceListenerParts, request: IncomingMessage, response: ServerResponse): void {
+  parts.enforcer.connections.answering(request.socket, response);
+  const decision = parts.enforcer.authorize(request);
+  if (!(decision instanceof Promise)) {
+    answer(parts, request, response, decision);
+    return;
+  }
+  decision
+    .then((decided) => {
+      answer(parts, request, response, decided);
+    })
+    .catch((error: unknown) => {
+      parts.logger.error({ err: error }, "a decision failed");
+      deny(response, "STATUS_UNAVAILABLE", randomUUID());
+    });
+}
+
+function answer(
+  parts: EnforceListenerParts,
+  request: IncomingMessage,
+  response: ServerResponse,
+  decision: Decision,
+): void {
+  parts.onDecision?.(decision.allowed ? "ALLOWED" : decision.code);
+  if (decision.allowed) {
+    parts.handler(request, response, decision.caller);
+    return;
+  }
+  const requestId = randomUUID();
+  const { code, credential } = decision;
+  const fields = {
+    requestId,
+    code,
+    fingerprint: credential?.fingerprint,
+    account: credential?.account.slug,
+    address: request.socket.remoteAddress,
+    method: request.method,
+    path: pathOf(request),
+  };
+  parts.logger.info(fields, "denied");
+  deny(response, code, requestId);
+}
+
+/** Answers with the problem document of a denial. */
+export function deny(response: ServerResponse, code: DenialCode, requestId: string): void {
+  const [status] = errorTable[code];
+  response.statusCode = status;
+  // RFC 9110 §15.5.2 wants a challenge; no scheme is registered for client certificates.
+  if (status === 401) response.setHeader("WWW-Authenticate", 'Certificate realm="countersign"');
+  if (hopeless.includes(code)) response.setHeader("Connection", "close");
+  response.setHeader("Content-Type", "application/problem+json");
+  response.setHeader("Cache-Control", "no-store");
+  response.end(`${JSON.stringify(problem(code, requestId))}\n`);
+}

@@ -1,0 +1,47 @@
+import type { IncomingMessage } from "node:http";
+import { isIP } from "node:net";
+import type { TLSSocket } from "node:tls";
+
+/**
+ * Whether a request asks for the host that the handshake named. Without SNI only an address can have been meant.
+ * A request of HTTP/1.0 without Host names nothing that could differ.
+ */
+export function isDirected(request: IncomingMessage, socket: TLSSocket): boolean {
+  const named: unknown = socket.servername;
+  const sni = typeof named === "string" && named !== "" ? normalise(named) : undefined;
+  return authorities(request).every((authority) => {
+    const host = hostOf(authority);
+    if (host === undefined) return false;
+    return sni === undefined ? isIP(host) !== 0 : host === sni;
+  });
+}
+
+/** The path of a request's target, without the query; absolute-form has one too (RFC 9112 §3.2.2). */
+export function pathOf(request: IncomingMessage): string {
+  const target = request.url ?? "/";
+  const path = target.startsWith("/") ? target : (absoluteForm(target)?.pathname ?? target);
+  return path.split("?", 1)[0] ?? path;
+}
+
+/** Host, and the target's own authority where it has one. */
+function authorities(request: IncomingMessage): string[] {
+  const target = request.url ?? "/";
+  const own = target.startsWith("/") || target === "*" ? [] : [absoluteForm(target)?.host ?? ""];
+  const { host } = request.headers;
+  return host === undefined ? own : [host, ...own];
+}
+
+function absoluteForm(target: string): URL | undefined {
+  return /^https?:\/\//i.test(target) && URL.canParse(target) ? new URL(target) : undefined;
+}
+
+/** Takes the port off an authority; `undefined` when it is not one. */
+function hostOf(authority: string): string | undefined {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]@/?#\s]+))(?::[0-9]{0,5})?$/i.exec(authority);
+  const host = match?.[1] ?? match?.[2];
+  return host === undefined ? undefined : normalise(host);
+}
+
+function normalise(host: string): string {
+  return host.toLowerCase().replace(/\.$/, "");
+}
