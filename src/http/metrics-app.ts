@@ -1,0 +1,55 @@
+import type { Express } from "express";
+import { Counter, Gauge, Registry, collectDefaultMetrics } from "prom-client";
+import type { Logger } from "../domain/ports.ts";
+import { plainApp } from "./ca-app.ts";
+import { finish, methodNotAllowed } from "./errors.ts";
+
+export interface Metrics {
+  readonly registry: Registry;
+  /** By code; ALLOWED for calls that were let through. */
+  readonly decisions: Counter<"code">;
+  /** Enrolments by outcome: ISSUED, or the code of the refusal. */
+  readonly enrolments: Counter<"code">;
+}
+
+/** @param read what the gauges show when they are asked */
+export function createMetrics(read: {
+  readonly credentials: () => number;
+  readonly connections: () => number;
+  readonly stalenessSeconds: () => number;
+}): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const gauge = (name: string, help: string, value: () => number): Gauge =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(value());
+      },
+    });
+  gauge("countersign_credentials", "Credentials in memory.", read.credentials);
+  gauge("countersign_connections", "Open connections of known credentials.", read.connections);
+  gauge("countersign_staleness_seconds", "Age of what decisions are made from.", read.stalenessSeconds);
+  const counter = (name: string, help: string): Counter<"code"> =>
+    new Counter({ name, help, labelNames: ["code"], registers: [registry] });
+  return {
+    registry,
+    decisions: counter("countersign_decisions_total", "Decisions on requests, by code."),
+    enrolments: counter("countersign_enrolments_total", "Enrolments, by outcome."),
+  };
+}
+
+/** The metrics listener: for whoever can reach it, so it listens on loopback by default. */
+export function metricsApp(metrics: Metrics, logger: Logger): Express {
+  const app = plainApp();
+  app
+    .route("/metrics")
+    .get(async (_request, response) => {
+      response.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+    })
+    .all(methodNotAllowed("GET", "HEAD"));
+  finish(app, logger);
+  return app;
+}
