@@ -1,0 +1,97 @@
+import { type Command, Option } from "commander";
+import type { CertificateRecord, CertificateStatus } from "../../domain/records.ts";
+import { type CommonOptions, withCommon } from "../options.ts";
+import { fields, print, table } from "../output.ts";
+
+interface ListFlags extends CommonOptions {
+  readonly account?: string;
+  readonly expiring?: string;
+  readonly status?: CertificateStatus | "expired";
+}
+
+export function listCommand(program: Command): void {
+  withCommon(program.command("list"))
+    .description("list the certificates on record")
+    .option("--account <slug>", "of this account")
+    .option("--expiring <duration>", "live ones that end within this time, such as 7d")
+    .addOption(new Option("--status <status>").choices(["active", "suspended", "revoked", "expired"]))
+    .action(runList);
+}
+
+export function showCommand(program: Command): void {
+  withCommon(program.command("show").argument("<serial|fingerprint|file>"))
+    .description("show a certificate on record")
+    .action(runShow);
+}
+
+async function runList(options: ListFlags): Promise<void> {
+  const { parseSlug } = await import("../../domain/names.ts");
+  const { parseDuration } = await import("../../domain/time.ts");
+  const { withState } = await import("../state.ts");
+  const now = Date.now();
+  const { account, status } = options;
+  const end = options.expiring === undefined ? undefined : now + parseDuration(options.expiring);
+  const filter = {
+    ...(account === undefined ? {} : { account: parseSlug(account) }),
+    ...(status === undefined || status === "expired" ? {} : { status }),
+    ...(end === undefined ? {} : { expiringBefore: end }),
+  };
+  const found = await withState(options, (database) => database.certificates.list(filter));
+  const wanted = await Promise.all(found.map((certificate) => shown(certificate, now)));
+  const all = wanted.filter(
+    (item) =>
+      (status === undefined || item.status === status) && (end === undefined || item.status !== "expired"),
+  );
+  print(options, all, () =>
+    table(
+      ["FINGERPRINT", "ACCOUNT", "PROFILE", "STATUS", "EXPIRES"],
+      all.map((item) => [item.fingerprint, item.account ?? "-", item.profile, item.status, item.notAfter]),
+    ),
+  );
+}
+
+async function runShow(id: string, options: CommonOptions): Promise<void> {
+  const { findCertificate } = await import("../../services/find-certificate.ts");
+  const { toPem } = await import("../../x509/pem.ts");
+  const { namedCertificate } = await import("../named-certificate.ts");
+  const { withState } = await import("../state.ts");
+  const name = namedCertificate(id);
+  const found = await withState(options, (database) => findCertificate(database, name));
+  const value = await shown(found, Date.now());
+  print(options, { ...value, certificate: toPem("CERTIFICATE", found.der) }, () =>
+    fields({
+      Fingerprint: value.fingerprint,
+      Serial: value.serial,
+      Issuer: value.issuer,
+      Account: value.account ?? "none: it is one of our listeners'",
+      Profile: value.profile,
+      Scopes: value.scopes === undefined ? "all of the account's" : value.scopes.join(", ") || "none",
+      "Not before": value.notBefore,
+      "Not after": value.notAfter,
+      Issued: value.issuedAt,
+      Status: value.statusAt === undefined ? value.status : `${value.status} since ${value.statusAt}`,
+      Reason: value.reason,
+    }),
+  );
+}
+
+/** With its status as a caller finds it: what has ended by itself is expired, unless it was revoked. */
+async function shown(certificate: CertificateRecord, now: number) {
+  const { formatTime } = await import("../../domain/time.ts");
+  const { statusAt, notAfter } = certificate;
+  const isExpired = certificate.status !== "revoked" && notAfter < now;
+  return {
+    fingerprint: certificate.fingerprint,
+    serial: certificate.serial,
+    issuer: certificate.issuerId,
+    account: certificate.account,
+    profile: certificate.profile,
+    scopes: certificate.scopes,
+    notBefore: formatTime(certificate.notBefore),
+    notAfter: formatTime(notAfter),
+    issuedAt: formatTime(certificate.issuedAt),
+    status: isExpired ? ("expired" as const) : certificate.status,
+    statusAt: statusAt === undefined ? undefined : formatTime(statusAt),
+    reason: certificate.reason,
+  };
+}

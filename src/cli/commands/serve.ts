@@ -1,0 +1,61 @@
+import type { Command } from "commander";
+import type { Listening } from "../../main.ts";
+import {
+  type CommonOptions,
+  type ListenOptions,
+  listenFlags,
+  withCommon,
+  withListeners,
+} from "../options.ts";
+import { fields } from "../output.ts";
+
+interface ServeFlags extends CommonOptions, ListenOptions {
+  readonly passwordFile?: string;
+  readonly quickstart?: boolean;
+}
+
+export function serveCommand(program: Command): void {
+  withListeners(
+    withCommon(program.command("serve"))
+      .description("run the CA and the enforcing server")
+      .option("--password-file <file>", "password of the issuing key; - is standard input")
+      .option("--quickstart", "make the home first if there is none, and an account 'demo' to try it with"),
+  ).action(runServe);
+}
+
+async function runServe(options: ServeFlags): Promise<void> {
+  // Before anything slow, so that a signal in the first second ends cleanly too.
+  const stopped = new Promise<NodeJS.Signals>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, resolve);
+  });
+  const { loadConfig } = await import("../state.ts");
+  const { readPassword } = await import("../../home/open.ts");
+  const { startServer } = await import("../../main.ts");
+  const { pino } = await import("pino");
+
+  const flags = listenFlags(options);
+  if (options.quickstart) await (await import("../quickstart.ts")).prepareHome(options, flags);
+  const config = loadConfig(options, flags);
+  const password = readPassword(config.home, options.passwordFile, process.env);
+  const logger = pino({ name: "countersign" }, pino.destination({ fd: 2, sync: true }));
+  const server = await startServer(config, password, logger);
+  const { listening } = server;
+  process.stdout.write(
+    options.json ? `${JSON.stringify({ event: "listening", ...listening })}\n` : `${describe(listening)}\n`,
+  );
+  if (options.quickstart) await (await import("../quickstart.ts")).offerDemo(config, listening, options);
+
+  logger.info({ signal: await stopped }, "stopping");
+  await server.stop();
+  logger.info({}, "stopped");
+}
+
+function describe(listening: Listening): string {
+  return fields({
+    "CA, for CSRs": listening.ca,
+    "Calls over mTLS": `${listening.enforce}/whoami`,
+    "CRLs, certificates": listening.public,
+    Metrics: `${listening.metrics}/metrics`,
+    "Root fingerprint": listening.rootFingerprint,
+  });
+}

@@ -1,0 +1,44 @@
+import type { Command } from "commander";
+import { withJson } from "../options.ts";
+import { fields, print } from "../output.ts";
+
+interface WhoamiFlags {
+  readonly key: string;
+  readonly cert: string;
+  readonly ca: string;
+  readonly passphraseFile?: string;
+  readonly json?: boolean;
+}
+
+export function whoamiCommand(program: Command): void {
+  withJson(
+    program.command("whoami").argument("<url>", "the enforcing server, such as https://127.0.0.1:9443"),
+  )
+    .description("ask a server who it takes you for")
+    .option("--key <file>", "the private key", "client.key")
+    .option("--cert <file>", "the certificate", "client.crt")
+    .option("--ca <file>", "the CA's root certificate", "ca.crt")
+    .option("--passphrase-file <file>", "opens the key; - is standard input")
+    .action(runWhoami);
+}
+
+async function runWhoami(url: string, options: WhoamiFlags): Promise<void> {
+  const { whoami } = await import("../../client/whoami.ts");
+  const { readInput, readSecret } = await import("../../home/files.ts");
+  const { passphraseFile } = options;
+  const answer = await whoami(url, {
+    key: readInput(options.key).toString("latin1"),
+    cert: readInput(options.cert).toString("latin1"),
+    ca: readInput(options.ca).toString("latin1"),
+    passphrase: passphraseFile === undefined ? undefined : readSecret(passphraseFile),
+  });
+  print(options, answer, () =>
+    fields({
+      Account: answer.account,
+      Fingerprint: answer.fingerprint,
+      Serial: answer.serial,
+      Scopes: answer.scopes.join(", ") || "none",
+      "Valid to": answer.notAfter,
+    }),
+  );
+}

@@ -1,0 +1,38 @@
+import type { Command } from "commander";
+import { type CommonOptions, withCommon } from "../options.ts";
+import { fields, print } from "../output.ts";
+
+interface WhyFlags extends CommonOptions {
+  readonly ip?: string;
+  readonly scope?: string[];
+}
+
+export function whyCommand(program: Command): void {
+  withCommon(program.command("why").argument("<serial|fingerprint|file>"))
+    .description("say what a call with a certificate would be answered, and why")
+    .option("--ip <address>", "when it comes from this address")
+    .option("--scope <scope...>", "when it needs this scope")
+    .action(runWhy);
+}
+
+async function runWhy(id: string, options: WhyFlags): Promise<void> {
+  const { parseScope } = await import("../../domain/names.ts");
+  const { explain } = await import("../../services/explain.ts");
+  const { certificateInQuestion } = await import("../named-certificate.ts");
+  const { withState } = await import("../state.ts");
+  const scopes = (options.scope ?? []).map(parseScope);
+  const explained = await withState(options, async (database) => {
+    const question = await certificateInQuestion(database, id);
+    return explain(database, question, { now: Date.now(), address: options.ip, scopes });
+  });
+  print(options, explained, () =>
+    fields({
+      Answer: explained.allowed ? "let through" : "refused",
+      Code: explained.code,
+      Because: explained.because,
+      Fingerprint: explained.fingerprint,
+      Account: explained.account,
+      Scopes: explained.scopes && (explained.scopes.join(", ") || "none"),
+    }),
+  );
+}

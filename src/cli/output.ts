@@ -1,0 +1,52 @@
+import { type ErrorCode, Refusal } from "../domain/errors.ts";
+
+/** What can only be wrong in the arguments themselves. */
+const usageCodes: readonly ErrorCode[] = [
+  "SLUG_INVALID",
+  "SCOPE_INVALID",
+  "CIDR_INVALID",
+  "DURATION_INVALID",
+  "TIME_INVALID",
+  "ID_MALFORMED",
+  "REASON_UNKNOWN",
+];
+
+/** Prints a result: as one line of JSON, or as people read it. */
+export function print(options: { readonly json?: boolean }, value: unknown, text: () => string): void {
+  process.stdout.write(`${options.json ? JSON.stringify(value) : text()}\n`);
+}
+
+/** Says on standard error what went wrong; returns the exit code: 1 refused or failed, 2 usage. */
+export function reportFailure(error: unknown, args: readonly string[]): 1 | 2 {
+  const isRefusal = error instanceof Refusal;
+  const code: ErrorCode = isRefusal ? error.code : "INTERNAL";
+  const message = error instanceof Error ? error.message : String(error);
+  const detail = isRefusal ? error.detail : error instanceof Error ? error.stack : undefined;
+  process.stderr.write(
+    args.includes("--json")
+      ? `${JSON.stringify({ code, message, detail })}\n`
+      : `countersign: ${message} (${code})\n${detail === undefined ? "" : `  ${detail}\n`}`,
+  );
+  return usageCodes.includes(code) ? 2 : 1;
+}
+
+/** Columns, as wide as their widest cell. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  return all
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+/** Lines of `name: value`, leaving out what is undefined. */
+export function fields(values: Readonly<Record<string, string | undefined>>): string {
+  const lines = Object.entries(values).filter((line): line is [string, string] => line[1] !== undefined);
+  const width = Math.max(...lines.map(([name]) => name.length)) + 1;
+  return lines.map(([name, value]) => `${`${name}:`.padEnd(width)} ${value}`).join("\n");
+}

@@ -1,0 +1,65 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Command, CommanderError } from "commander";
+import { accountCommands } from "./commands/account.ts";
+import { crlCommands } from "./commands/crl.ts";
+import { enrollCommand } from "./commands/enroll.ts";
+import { initCommand } from "./commands/init.ts";
+import { listCommand, showCommand } from "./commands/list.ts";
+import { resumeCommand, revokeCommand, suspendCommand } from "./commands/revoke.ts";
+import { serveCommand } from "./commands/serve.ts";
+import { signCommand } from "./commands/sign.ts";
+import { tokenCommands } from "./commands/token.ts";
+import { whoamiCommand } from "./commands/whoami.ts";
+import { whyCommand } from "./commands/why.ts";
+import { reportFailure } from "./output.ts";
+
+/**
+ * Runs the command line. Every command only reads its arguments at first and imports its work when it runs, so that
+ * `--help` loads none of it.
+ *
+ * @param args without the program's name
+ * @returns the exit code: 0 done, 1 refused or failed, 2 usage.
+ */
+export async function run(args: readonly string[]): Promise<0 | 1 | 2> {
+  try {
+    await countersign().parseAsync(args, { from: "user" });
+    return 0;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) return reportFailure(error, args);
+    // Help and version are thrown too, with exit code 0; all else that commander throws is about usage.
+    return error.exitCode === 0 ? 0 : 2;
+  }
+}
+
+function countersign(): Command {
+  const program = new Command("countersign")
+    .description(
+      "Client certificates instead of API keys: a small CA, and a server that checks every request.",
+    )
+    .version(version())
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true });
+
+  initCommand(program);
+  serveCommand(program);
+  accountCommands(program);
+  tokenCommands(program);
+  enrollCommand(program);
+  whoamiCommand(program);
+  signCommand(program);
+  revokeCommand(program);
+  suspendCommand(program);
+  resumeCommand(program);
+  listCommand(program);
+  showCommand(program);
+  whyCommand(program);
+  crlCommands(program);
+
+  return program;
+}
+
+function version(): string {
+  const manifest = readFileSync(join(import.meta.dirname, "..", "..", "package.json"), "utf8");
+  return (JSON.parse(manifest) as { version: string }).version;
+}

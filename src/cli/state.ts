@@ -1,0 +1,59 @@
+import { hostname, userInfo } from "node:os";
+import { type Config, type RawConfig, homeDirectory, readConfigFile, resolveConfig } from "../config.ts";
+import type { Database } from "../domain/ports.ts";
+import { isRunning } from "../home/init.ts";
+import { openState, systemClock } from "../home/open.ts";
+import { type Application, awaitFollowers } from "../services/await-followers.ts";
+import type { Mutation } from "../services/record-change.ts";
+import type { CommonOptions } from "./options.ts";
+
+/** Who asks, in the record of changes. */
+export function localMutation(): Mutation {
+  return { clock: systemClock, actor: localActor() };
+}
+
+export function localActor(): string {
+  try {
+    return `cli:${userInfo().username}`;
+  } catch {
+    return `cli:uid-${String(process.getuid?.() ?? "unknown")}`; // a container's user may have no name
+  }
+}
+
+/** The configuration of an initialised home. Throws HOME_MISSING, CONFIG_INVALID. */
+export function loadConfig(options: CommonOptions, flags: RawConfig = {}): Config {
+  const home = homeDirectory(options.home, process.env);
+  return resolveConfig(home, flags, process.env, readConfigFile(home));
+}
+
+/** Opens the home's database for as long as the work takes. */
+export async function withState<Result>(
+  options: CommonOptions,
+  work: (database: Database, config: Config) => Promise<Result>,
+): Promise<Result> {
+  const config = loadConfig(options);
+  const database = await openState(config);
+  try {
+    return await work(database, config);
+  } finally {
+    await database.close();
+  }
+}
+
+/** Waits up to a second for the running servers to apply a change. */
+export function awaitServers(database: Database, sequence: number): Promise<Application> {
+  return awaitFollowers(
+    database,
+    systemClock,
+    sequence,
+    ({ pid, host }) => host !== hostname() || isRunning(pid),
+  );
+}
+
+/** What the servers have made of a change, in words. */
+export function describeApplication({ servers, late, connectionsClosed }: Application): string {
+  if (servers + late === 0) return "No server is running; it takes hold when one starts.";
+  const plural = (count: number, noun: string): string => `${String(count)} ${noun}${count === 1 ? "" : "s"}`;
+  const applied = `Applied by ${plural(servers, "server")}; ${plural(connectionsClosed, "connection")} closed.`;
+  return late === 0 ? applied : `${applied} ${plural(late, "server")} did not answer within a second.`;
+}

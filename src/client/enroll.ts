@@ -1,0 +1,73 @@
+import { X509Certificate } from "node:crypto";
+import { z } from "zod";
+import { Refusal } from "../domain/errors.ts";
+import { type Fingerprint, fingerprintOf } from "../domain/identifiers.ts";
+import { httpsRequest, parseAnswer } from "./https.ts";
+
+const answerSchema = z.object({
+  fingerprint: z.string(),
+  serial: z.string(),
+  certificate: z.string(),
+  chain: z.string(),
+  notBefore: z.string(),
+  notAfter: z.string(),
+  account: z.string(),
+});
+
+export interface Enrolled extends z.output<typeof answerSchema> {
+  /** The root that the CA was recognised by, PEM. */
+  readonly root: string;
+}
+
+/**
+ * Asks a CA for its root, and returns it (PEM) if its fingerprint is the one expected. Nothing but that question is sent.
+ *
+ * @throws Refusal SERVER_UNTRUSTED, SERVER_UNREACHABLE.
+ */
+export async function fetchRoot(caUrl: string, fingerprint: Fingerprint): Promise<string> {
+  // Nobody is trusted yet: what comes back is judged by its fingerprint alone.
+  const { body } = await httpsRequest(endpoint(caUrl, "roots.pem"), { rejectUnauthorized: false });
+  const root = certificatesIn(body).find((certificate) => fingerprintOf(certificate.raw) === fingerprint);
+  if (root) return root.toString();
+  throw new Refusal(
+    "SERVER_UNTRUSTED",
+    "The CA's root does not have the fingerprint given: it is another CA, or somebody in between. No token was sent.",
+  );
+}
+
+/**
+ * Sends a CSR and a token to a CA whose root is known, over TLS that is verified by it.
+ *
+ * @param csr PEM
+ * @throws Refusal with the CA's own code when it refuses.
+ */
+export async function enroll(caUrl: string, root: string, token: string, csr: string): Promise<Enrolled> {
+  const answer = await httpsRequest(
+    endpoint(caUrl, "v1/certificates"),
+    {
+      method: "POST",
+      ca: root,
+      headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+    },
+    JSON.stringify({ csr }),
+  );
+  const result = answerSchema.safeParse(parseAnswer(answer));
+  if (!result.success) throw new Refusal("SERVER_UNTRUSTED", "The server's answer is not a CA's.");
+  return { ...result.data, root };
+}
+
+function endpoint(caUrl: string, path: string): URL {
+  const base = URL.canParse(caUrl) ? new URL(caUrl) : undefined;
+  if (base?.protocol !== "https:")
+    throw new Refusal("SERVER_UNREACHABLE", `'${caUrl}' is not an https:// URL.`);
+  return new URL(path, base.href.endsWith("/") ? base : `${base.href}/`);
+}
+
+function certificatesIn(pem: string): X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [];
+  try {
+    return blocks.map((block) => new X509Certificate(block));
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,65 @@
+import { type RequestOptions, request } from "node:https";
+import { Refusal, isErrorCode } from "../domain/errors.ts";
+import { SECOND } from "../domain/time.ts";
+
+const TIMEOUT = 20 * SECOND;
+const LARGEST_ANSWER = 1024 * 1024;
+
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/**
+ * Makes one https request.
+ *
+ * @throws Refusal SERVER_UNREACHABLE or SERVER_UNTRUSTED, saying what stood in the way.
+ */
+export function httpsRequest(url: URL, options: RequestOptions, body?: string): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: NodeJS.ErrnoException): void => {
+      reject(explain(url, error));
+    };
+    const call = request(url, { agent: false, timeout: TIMEOUT, ...options }, (response) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      response.on("data", (chunk: Buffer) => {
+        size += chunk.length;
+        if (size > LARGEST_ANSWER) call.destroy(new Error("the answer is too large"));
+        chunks.push(chunk);
+      });
+      response.on("error", fail);
+      response.on("end", () => {
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") });
+      });
+    });
+    call.on("timeout", () => call.destroy(new Error("no answer in time")));
+    call.on("error", fail);
+    call.end(body);
+  });
+}
+
+/** Reads a JSON answer; what the server refused is thrown with its own code and sentence. */
+export function parseAnswer(answer: Answer): unknown {
+  let body: unknown;
+  try {
+    body = JSON.parse(answer.body);
+  } catch {
+    throw new Refusal("SERVER_UNTRUSTED", `The server answered ${String(answer.status)}, but not in JSON.`);
+  }
+  if (answer.status < 400) return body;
+  const { code, detail } = (body ?? {}) as { code?: unknown; detail?: unknown };
+  if (typeof code === "string" && isErrorCode(code) && typeof detail === "string")
+    throw new Refusal(code, detail);
+  throw new Refusal("UNAVAILABLE", `The server answered ${String(answer.status)}.`);
+}
+
+/** A TLS error's code is OpenSSL's or Node's name for it; a socket's is the system's. */
+function explain(url: URL, error: NodeJS.ErrnoException): Refusal {
+  const code = error.code ?? "";
+  if (/^(CERT_|ERR_TLS_|ERR_SSL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_)/.test(code)) {
+    const clock = code.startsWith("CERT_") ? " Check the clocks." : "";
+    return new Refusal("SERVER_UNTRUSTED", `The TLS handshake with ${url.host} failed (${code}).${clock}`);
+  }
+  return new Refusal("SERVER_UNREACHABLE", `${url.host} cannot be reached (${code || error.message}).`);
+}

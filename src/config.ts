@@ -1,0 +1,115 @@
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import { Refusal } from "./domain/errors.ts";
+
+/** HOST:PORT; an IPv6 host in brackets; port 0 picks a free one. */
+const hostPort = z.string().transform((text, context) => {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):([0-9]{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65535) {
+    context.addIssue({ code: "custom", message: `'${text}' is not HOST:PORT` });
+    return z.NEVER;
+  }
+  return { host, port };
+});
+
+const dnsLabel = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
+const dnsName = z.string().regex(new RegExp(`^${dnsLabel}(\\.${dnsLabel})*$`), "not a DNS name");
+
+const schema = z.strictObject({
+  name: z.string().min(1).max(40),
+  trustDomain: dnsName.toLowerCase(),
+  dns: z.array(z.union([dnsName, z.ipv4(), z.ipv6()], "not a DNS name or an IP address")),
+  publicUrl: z
+    .url({ protocol: /^http$/, error: "not an http:// URL (RFC 5280 §8: plain HTTP)" })
+    .transform((url) => url.replace(/\/+$/, ""))
+    .optional(),
+  databaseUrl: z.url({ protocol: /^postgres(ql)?$/, error: "not a postgres:// URL" }).optional(),
+  listen: z.strictObject({ ca: hostPort, enforce: hostPort, public: hostPort, metrics: hostPort }),
+});
+
+/** The configuration, validated and frozen. */
+export type Config = Readonly<z.output<typeof schema>> & { readonly home: string };
+export type HostPort = Config["listen"]["ca"];
+export const listenerNames = ["ca", "enforce", "public", "metrics"] as const;
+export type ListenerName = (typeof listenerNames)[number];
+
+/** What flags, variables or the file may say, as text. Secrets have no flag: arguments are for all to see. */
+export interface RawConfig {
+  name?: string | undefined;
+  trustDomain?: string | undefined;
+  dns?: readonly string[] | undefined;
+  publicUrl?: string | undefined;
+  listen?: Partial<Record<ListenerName, string | undefined>> | undefined;
+}
+
+const defaults = {
+  name: "Countersign",
+  trustDomain: "countersign.internal",
+  dns: ["localhost", "127.0.0.1", "::1"],
+  listen: {
+    ca: "127.0.0.1:8443",
+    enforce: "127.0.0.1:9443",
+    public: "127.0.0.1:8080",
+    metrics: "127.0.0.1:9090",
+  },
+};
+
+/** `--home`, else COUNTERSIGN_HOME, else `./ca`; an absolute path. */
+export function homeDirectory(flag: string | undefined, env: NodeJS.ProcessEnv): string {
+  return resolve(flag ?? env["COUNTERSIGN_HOME"] ?? "ca");
+}
+
+/**
+ * Puts the configuration together: flag, then variable, then file, then default.
+ *
+ * @param file the parsed `config.json`; `{}` before there is one
+ * @throws Refusal CONFIG_INVALID, naming every fault.
+ */
+export function resolveConfig(home: string, flags: RawConfig, env: NodeJS.ProcessEnv, file: unknown): Config {
+  const layers = [defaults, asObject(file), fromEnvironment(env), { ...flags }];
+  const raw = Object.assign({}, ...layers.map(withoutUndefined)) as Record<string, unknown>;
+  raw["listen"] = Object.assign({}, ...layers.map((layer) => withoutUndefined(asObject(layer.listen))));
+  const result = schema.safeParse(raw);
+  if (result.success) return Object.freeze({ ...result.data, home });
+  const faults = result.error.issues.map((issue) => `${issue.path.join(".") || "config"}: ${issue.message}`);
+  throw new Refusal("CONFIG_INVALID", `The configuration is not valid: ${faults.join("; ")}.`);
+}
+
+/** Reads `config.json`. Throws HOME_MISSING, CONFIG_INVALID. */
+export function readConfigFile(home: string): unknown {
+  const path = join(home, "config.json");
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+      throw new Refusal("HOME_MISSING", `${home} is not initialised. Run 'countersign init' first.`);
+    }
+    throw new Refusal("FILE_UNREADABLE", `${path} cannot be read.`, String(error));
+  }
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Refusal("CONFIG_INVALID", `${path} is not JSON.`);
+  }
+}
+
+function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
+  const listen = listenerNames.map((name) => [name, env[`COUNTERSIGN_${name.toUpperCase()}_LISTEN`]]);
+  return {
+    publicUrl: env["COUNTERSIGN_PUBLIC_URL"],
+    databaseUrl: env["COUNTERSIGN_DATABASE_URL"],
+    listen: Object.fromEntries(listen) as unknown,
+  };
+}
+
+function asObject(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function withoutUndefined(layer: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(layer).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,103 @@
+import { type KeyObject, X509Certificate, createPrivateKey } from "node:crypto";
+import { isIP } from "node:net";
+import type { Logger } from "../domain/ports.ts";
+import { HOUR } from "../domain/time.ts";
+import { makeKeyPair } from "../keys/key-pair.ts";
+import type { IssuingParts } from "../services/issue/issue.ts";
+import { issueListenerCertificate } from "../services/issue/listener-certificate.ts";
+import { encryptPrivateKey } from "../x509/private-key.ts";
+import { PUBLIC, SECRET, homePaths, readInput, writeFileAtomically } from "./files.ts";
+import { certificatePem } from "./open.ts";
+
+/** PEM: the chain, and the key, opened. */
+export interface TlsCertificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+interface Parts {
+  readonly home: string;
+  readonly password: string;
+  readonly issuing: IssuingParts;
+  /** DNS names and addresses that clients reach the listeners by. */
+  readonly names: readonly string[];
+}
+
+/** The TLS certificate of our own listeners: made when there is none, and renewed at two thirds of its life. */
+export class ListenerCertificate {
+  readonly #parts: Parts;
+  #current: TlsCertificate;
+  #timer: NodeJS.Timeout | undefined;
+
+  private constructor(parts: Parts, current: TlsCertificate) {
+    this.#parts = parts;
+    this.#current = current;
+  }
+
+  static async open(parts: Parts): Promise<ListenerCertificate> {
+    const stored = readStored(parts);
+    return new ListenerCertificate(parts, stored && !isDue(stored, parts) ? stored : await renew(parts));
+  }
+
+  get current(): TlsCertificate {
+    return this.#current;
+  }
+
+  /** Renews in time, and tells; listeners swap it without dropping a connection. */
+  watch(logger: Logger, onRenewed: (certificate: TlsCertificate) => void): void {
+    const check = async (): Promise<void> => {
+      if (!isDue(this.#current, this.#parts)) return;
+      this.#current = await renew(this.#parts);
+      onRenewed(this.#current);
+      logger.info({}, "the listeners' certificate was renewed");
+    };
+    this.#timer = setInterval(() => {
+      check().catch((error: unknown) => {
+        logger.error(
+          { err: error },
+          "the listeners' certificate could not be renewed; trying again in an hour",
+        );
+      });
+    }, HOUR).unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+function readStored({ home, password }: Parts): TlsCertificate | undefined {
+  const paths = homePaths(home);
+  try {
+    const cert = readInput(paths.serverCert).toString("latin1");
+    const key = createPrivateKey({ key: readInput(paths.serverKey), passphrase: password });
+    return new X509Certificate(cert).checkPrivateKey(key) ? { cert, key: opened(key) } : undefined;
+  } catch {
+    return undefined; // missing, or from a crash between the two files: another one is made
+  }
+}
+
+function isDue({ cert }: TlsCertificate, { issuing, names }: Parts): boolean {
+  const leaf = new X509Certificate(cert);
+  const issuer = new X509Certificate(issuing.issuer.der);
+  const [from, to] = [leaf.validFromDate.getTime(), leaf.validToDate.getTime()];
+  const named = names.every(
+    (name) => (isIP(name) === 0 ? leaf.checkHost(name) : leaf.checkIP(name)) !== undefined,
+  );
+  return !named || !leaf.checkIssued(issuer) || issuing.clock.now() >= from + ((to - from) * 2) / 3;
+}
+
+async function renew({ home, password, issuing, names }: Parts): Promise<TlsCertificate> {
+  const { privateKey, publicKey } = await makeKeyPair("ec-p256"); // every TLS client knows it
+  const spki = publicKey.export({ format: "der", type: "spki" });
+  const { der } = await issueListenerCertificate(issuing, names, spki);
+  const cert = certificatePem(der, issuing.issuer).chain;
+  const paths = homePaths(home);
+  writeFileAtomically(paths.serverKey, await encryptPrivateKey(privateKey, password), SECRET);
+  writeFileAtomically(paths.serverCert, cert, PUBLIC);
+  return { cert, key: opened(privateKey) };
+}
+
+function opened(key: KeyObject): string {
+  return key.export({ format: "pem", type: "pkcs8" });
+}

@@ -1,0 +1,85 @@
+import { randomBytes } from "node:crypto";
+import { X509Certificate } from "node:crypto";
+import type { Config } from "../config.ts";
+import { Refusal } from "../domain/errors.ts";
+import type { Clock, Database, Issuer, RandomBytes } from "../domain/ports.ts";
+import { memorySigner } from "../keys/memory-signer.ts";
+import type { IssuingParts } from "../services/issue/issue.ts";
+import { type DatabaseLocation, openDatabase } from "../storage/database.ts";
+import { codec, issuerFrom } from "../x509/codec.ts";
+import { toPem } from "../x509/pem.ts";
+import { decryptPrivateKey } from "../x509/private-key.ts";
+import { homePaths, readInput, readSecret } from "./files.ts";
+import { loadProfiles } from "./profiles.ts";
+
+export const systemClock: Clock = { now: () => Date.now() };
+export const systemRandom: RandomBytes = (count) => randomBytes(count);
+
+/** `--password-file`, else COUNTERSIGN_PASSWORD_FILE, else `secrets/password`. Throws FILE_UNREADABLE. */
+export function readPassword(home: string, flag: string | undefined, env: NodeJS.ProcessEnv): string {
+  return readSecret(flag ?? env["COUNTERSIGN_PASSWORD_FILE"] ?? homePaths(home).password);
+}
+
+/** Opens the home's state. Throws UNAVAILABLE. */
+export function openState(config: Config): Promise<Database> {
+  return openDatabase(databaseLocation(config));
+}
+
+export function databaseLocation(config: Config): DatabaseLocation {
+  return config.databaseUrl === undefined
+    ? { file: homePaths(config.home).database }
+    : { url: config.databaseUrl };
+}
+
+/** Opens the issuing CA's key. Throws PASSWORD_WRONG, FILE_UNREADABLE, CONFIG_INVALID. */
+export function openIssuer(home: string, password: string): Issuer {
+  const paths = homePaths(home);
+  const key = decryptPrivateKey(readInput(paths.issuerKey).toString("latin1"), password);
+  try {
+    return issuerFrom(new X509Certificate(readInput(paths.issuerCert)).raw, memorySigner(key));
+  } catch (error) {
+    throw new Refusal(
+      "CONFIG_INVALID",
+      `${paths.issuerCert} does not go with ${paths.issuerKey}.`,
+      String(error),
+    );
+  }
+}
+
+/** Puts together what issuing works with. Throws CONFIG_INVALID when the profiles are not valid. */
+export function issuingParts(
+  config: Config,
+  database: Database,
+  issuer: Issuer,
+  publicUrl: string,
+  clock: Clock = systemClock,
+): IssuingParts {
+  return {
+    database,
+    codec,
+    issuer,
+    profiles: loadProfiles(homePaths(config.home).profiles),
+    clock,
+    randomBytes: systemRandom,
+    trustDomain: config.trustDomain,
+    publicUrl,
+  };
+}
+
+/** The URL that certificates carry: as configured, else where the public listener is (or is to be). */
+export function publicUrlOf(config: Config, port = config.listen.public.port): string {
+  return config.publicUrl ?? `http://${urlHost(config.listen.public.host)}:${String(port)}`;
+}
+
+/** A host as it stands in a URL; where a listener takes any address, loopback stands for it. */
+export function urlHost(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  if (host === "::") return "[::1]";
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+/** A certificate, and the chain that a client or server sends: the leaf, then its issuer. */
+export function certificatePem(der: Uint8Array, issuer: Issuer): { certificate: string; chain: string } {
+  const certificate = toPem("CERTIFICATE", der);
+  return { certificate, chain: certificate + toPem("CERTIFICATE", issuer.der) };
+}
