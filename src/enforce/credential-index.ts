@@ -36,12 +36,15 @@ export class CredentialIndex {
     return this.#credentials.get(fingerprint);
   }
 
-  /** Asks the store for one that is not in memory, and keeps it. */
+  /** Asks the store for one that is not in memory, and keeps it. What a change has put there meanwhile is newer. */
   async fetch(fingerprint: Fingerprint): Promise<Credential | undefined> {
     const record = await this.#stores.certificates.byFingerprint(fingerprint);
     if (record?.accountId === undefined) return undefined;
-    if (!this.#accounts.has(record.accountId)) await this.#reloadAccounts([record.account ?? ""]);
-    this.#put(record);
+    if (!this.#accounts.has(record.accountId)) {
+      const account = await this.#stores.accounts.byId(record.accountId);
+      if (account && !this.#accounts.has(account.id)) this.#putAccount(account);
+    }
+    if (!this.#credentials.has(fingerprint)) this.#put(record);
     return this.#credentials.get(fingerprint);
   }
 

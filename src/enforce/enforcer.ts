@@ -2,6 +2,7 @@ import { X509Certificate } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
 import { type Credential, type Decision, type PresentedCertificate, decide } from "../domain/decision.ts";
+import type { Fingerprint } from "../domain/identifiers.ts";
 import type { Scope } from "../domain/names.ts";
 import type { Clock, Database, Logger } from "../domain/ports.ts";
 import type { Change } from "../domain/records.ts";
@@ -98,7 +99,11 @@ export class Enforcer {
   /** Notes a new connection, so that it can be ended with its credential. Call it after the handshake. */
   connected(socket: TLSSocket): void {
     const presented = this.#presentedOn(socket);
-    if (presented) this.#remember(socket, this.#index.get(presented.fingerprint));
+    if (!presented) return;
+    const known = this.#index.get(presented.fingerprint);
+    if (known) this.#remember(socket, known);
+    // Enrolled a moment ago, perhaps: an idle connection has to be known as well.
+    else if (mayBeLookedUp(presented)) void this.#find(socket, presented.fingerprint);
   }
 
   /**
@@ -114,10 +119,9 @@ export class Enforcer {
     if (!presented || known || !mayBeLookedUp(presented)) {
       return this.#decide(request, socket, presented, known, requiredScopes);
     }
-    return this.#lookup.find(presented.fingerprint).then((found) => {
-      if (typeof found === "object") this.#remember(socket, found);
-      return this.#decide(request, socket, presented, found, requiredScopes);
-    });
+    return this.#find(socket, presented.fingerprint).then((found) =>
+      this.#decide(request, socket, presented, found, requiredScopes),
+    );
   }
 
   async close(): Promise<void> {
@@ -152,8 +156,15 @@ export class Enforcer {
     return certificate;
   }
 
-  #remember(socket: TLSSocket, credential: Credential | undefined): void {
-    if (credential) this.connections.add(socket, credential.fingerprint, credential.notAfter);
+  async #find(socket: TLSSocket, fingerprint: Fingerprint): Promise<Credential | "unavailable" | undefined> {
+    const found = await this.#lookup.find(fingerprint);
+    if (typeof found === "object") this.#remember(socket, found);
+    return found;
+  }
+
+  #remember(socket: TLSSocket, { fingerprint, notAfter, status }: Credential): void {
+    this.connections.add(socket, fingerprint, notAfter);
+    if (status === "revoked") this.connections.end(fingerprint); // after it was told why, or soon if it never asks
   }
 
   async #apply(changes: readonly Change[]): Promise<ReadonlyMap<number, number>> {

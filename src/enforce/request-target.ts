@@ -23,12 +23,16 @@ export function pathOf(request: IncomingMessage): string {
   return path.split("?", 1)[0] ?? path;
 }
 
-/** Host, and the target's own authority where it has one. */
+/** Every Host (Node itself looks at the first only), and the target's own authority where it has one. */
 function authorities(request: IncomingMessage): string[] {
   const target = request.url ?? "/";
-  const own = target.startsWith("/") || target === "*" ? [] : [absoluteForm(target)?.host ?? ""];
-  const { host } = request.headers;
-  return host === undefined ? own : [host, ...own];
+  const found = target.startsWith("/") || target === "*" ? [] : [absoluteForm(target)?.host ?? ""];
+  const { rawHeaders } = request;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i];
+    if (name?.length === 4 && name.toLowerCase() === "host") found.push(rawHeaders[i + 1] ?? "");
+  }
+  return found;
 }
 
 function absoluteForm(target: string): URL | undefined {
