@@ -18,7 +18,7 @@ export function readCertificateFile(path: string): X509Certificate {
   try {
     return new X509Certificate(bytes);
   } catch (error) {
-    throw new Refusal("ID_MALFORMED", `${path} is not a certificate.`, String(error));
+    throw new Refusal("FILE_UNREADABLE", `${path} is not a certificate.`, String(error));
   }
 }
 

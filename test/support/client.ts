@@ -1,6 +1,7 @@
 import { type KeyObject, generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Agent, type AgentOptions, request } from "node:https";
+import { TLSSocket } from "node:tls";
 import { makeRequest } from "../../src/x509/request-writer.ts";
 import { keyTypeOf } from "../../src/domain/key-policy.ts";
 
@@ -12,6 +13,8 @@ export interface TestAnswer {
   readonly json: Record<string, unknown>;
   /** Whether the connection had carried a request before. */
   readonly reusedSocket: boolean;
+  /** Whether the TLS session was resumed. */
+  readonly resumedSession: boolean;
 }
 
 export interface TestRequest {
@@ -27,6 +30,7 @@ export function call(url: string, options: TestRequest = {}): Promise<TestAnswer
   const { method = "GET", headers = {}, body, agent, tls } = options;
   return new Promise((resolve, reject) => {
     const sent = request(url, { method, headers, agent: agent ?? false, ...tls }, (response) => {
+      const resumedSession = response.socket instanceof TLSSocket && response.socket.isSessionReused();
       let text = "";
       response.setEncoding("utf8").on("data", (part: string) => (text += part));
       response.on("error", reject);
@@ -38,6 +42,7 @@ export function call(url: string, options: TestRequest = {}): Promise<TestAnswer
           text,
           json: parse(text),
           reusedSocket: sent.reusedSocket,
+          resumedSession,
         });
       });
     });

@@ -6,8 +6,8 @@ import { onTestFinished } from "vitest";
 /** A folder of its own for one test or one file's tests; `remove` takes it away. */
 export interface Workspace {
   readonly path: string;
-  file(name: string): string;
-  remove(): Promise<void>;
+  readonly file: (name: string) => string;
+  readonly remove: () => Promise<void>;
 }
 
 export async function makeWorkspace(): Promise<Workspace> {

@@ -1,0 +1,186 @@
+import { X509Certificate, createPrivateKey } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, inject, test } from "vitest";
+import pg from "pg";
+import { keyTypes } from "../../src/domain/key-policy.ts";
+import { countersign, run, runOk } from "../support/run.ts";
+import { snapshot } from "../support/snapshot.ts";
+import { testWorkspace } from "../support/workspace.ts";
+
+async function init(home: string, ...args: string[]) {
+  return countersign(["init", "--home", home, "--json", ...args]);
+}
+
+function certificate(home: string, name: string): X509Certificate {
+  return new X509Certificate(readFileSync(join(home, "certs", name)));
+}
+
+test("makes a root and an issuing CA with what RFC 5280 asks of them", async () => {
+  const home = (await testWorkspace()).file("home");
+  const made = await init(home, "--name", "Acme, Inc.");
+  expect(made).toMatchObject({ code: 0, stderr: "" });
+  const [root, issuer] = [certificate(home, "root.crt"), certificate(home, "issuer.crt")];
+  expect(JSON.parse(made.stdout)).toMatchObject({
+    rootFingerprint: root.fingerprint256.replaceAll(":", "").toLowerCase(),
+  });
+  expect(issuer.checkIssued(root) && issuer.verify(root.publicKey)).toBe(true);
+  const text = async (name: string) =>
+    runOk("openssl", ["x509", "-in", join(home, "certs", name), "-noout", "-text"]);
+  const [rootText, issuerText] = [await text("root.crt"), await text("issuer.crt")];
+  expect(rootText).toMatch(/Basic Constraints: critical\n +CA:TRUE, pathlen:1\n/);
+  expect(issuerText).toMatch(/Basic Constraints: critical\n +CA:TRUE, pathlen:0\n/);
+  for (const each of [rootText, issuerText]) {
+    expect(each).toMatch(/Key Usage: critical\n +Certificate Sign, CRL Sign\n/);
+    expect(each).toContain("Acme, Inc.");
+    expect(each).toContain("ASN1 OID: prime256v1");
+  }
+});
+
+test("keeps keys encrypted and everything secret to its owner", async () => {
+  const home = (await testWorkspace()).file("home");
+  await init(home);
+  const mode = (name: string): string => (statSync(join(home, name)).mode & 0o777).toString(8);
+  expect(mode("secrets")).toBe("700");
+  const secret = ["secrets/root.key", "secrets/issuer.key", "secrets/server.key", "secrets/password"];
+  for (const name of [...secret, "secrets/root.password", "config.json", "countersign.sqlite"]) {
+    expect([name, mode(name)]).toEqual([name, "600"]);
+  }
+  for (const name of ["root", "issuer"]) {
+    const pem = readFileSync(join(home, `secrets/${name}.key`), "latin1");
+    expect(pem).toMatch(/^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
+    const form = await runOk("openssl", ["asn1parse"], { input: pem });
+    expect(form).toMatch(/:PBES2[^]*:PBKDF2[^]*:0927C0[^]*:hmacWithSHA256[^]*:aes-256-cbc/); // 0x0927C0 = 600,000
+    const password = readFileSync(
+      join(home, `secrets/${name === "root" ? "root." : ""}password`),
+      "utf8",
+    ).trim();
+    expect(createPrivateKey({ key: pem, passphrase: password }).type).toBe("private");
+  }
+});
+
+describe("--key-type", () => {
+  test.each(keyTypes)("%s", async (keyType) => {
+    const home = (await testWorkspace()).file("home");
+    expect(await init(home, "--key-type", keyType)).toMatchObject({ code: 0 });
+    const [root, issuer, server] = ["root.crt", "issuer.crt", "server.crt"].map((name) =>
+      certificate(home, name),
+    );
+    expect(root?.verify(root.publicKey)).toBe(true);
+    expect(issuer && root && issuer.verify(root.publicKey)).toBe(true);
+    expect(server && issuer && server.verify(issuer.publicKey)).toBe(true);
+    expect(issuer?.publicKey.asymmetricKeyType).toBe(keyType.replace(/^(ec|rsa)-.*/, "$1"));
+  });
+});
+
+test("refuses a home that is initialised, and changes nothing", async () => {
+  const home = (await testWorkspace()).file("home");
+  await init(home);
+  const before = [snapshot(home), readFileSync(join(home, "secrets/issuer.key"), "latin1")];
+  const again = await init(home);
+  expect(again).toMatchObject({ code: 1, stdout: "" });
+  expect(again.stderr).toContain("HOME_INITIALISED");
+  expect([snapshot(home), readFileSync(join(home, "secrets/issuer.key"), "latin1")]).toEqual(before);
+});
+
+test("refuses to write over keys whose config.json is lost", async () => {
+  const home = (await testWorkspace()).file("home");
+  await init(home);
+  rmSync(join(home, "config.json"));
+  const key = readFileSync(join(home, "secrets/root.key"), "latin1");
+  expect((await init(home)).stderr).toContain("but no config.json");
+  expect(readFileSync(join(home, "secrets/root.key"), "latin1")).toBe(key);
+});
+
+test("takes up an attempt that a crash cut short, before or after the CA was on record", async () => {
+  const home = (await testWorkspace()).file("home");
+  await init(home);
+  const fingerprint = certificate(home, "root.crt").fingerprint256;
+  // As it is when the process dies before config.json: the marker holds the id of a process that is gone.
+  const gone = (await run("true", [])).code === 0 ? "4194303" : "";
+  writeFileSync(join(home, "secrets/initialising"), gone);
+  rmSync(join(home, "config.json"));
+  expect(await init(home)).toMatchObject({ code: 0 });
+  expect(certificate(home, "root.crt").fingerprint256).toBe(fingerprint);
+  expect(existsSync(join(home, "secrets/initialising"))).toBe(false);
+
+  writeFileSync(join(home, "secrets/initialising"), gone);
+  for (const name of [
+    "config.json",
+    "countersign.sqlite",
+    "countersign.sqlite-wal",
+    "countersign.sqlite-shm",
+  ]) {
+    rmSync(join(home, name), { force: true });
+  }
+  expect(await init(home)).toMatchObject({ code: 0 });
+  expect(certificate(home, "root.crt").fingerprint256).not.toBe(fingerprint);
+});
+
+test("of two at once, one makes the home", async () => {
+  const home = (await testWorkspace()).file("home");
+  const codes = (await Promise.all([init(home), init(home)])).map(({ code }) => code);
+  expect(codes.sort()).toEqual([0, 1]);
+  const [root, issuer] = [certificate(home, "root.crt"), certificate(home, "issuer.crt")];
+  expect(issuer.verify(root.publicKey)).toBe(true);
+});
+
+test("takes passwords from files and standard input, and stores neither then", async () => {
+  const workspace = await testWorkspace();
+  const home = workspace.file("home");
+  writeFileSync(workspace.file("root.pw"), "correct horse\n");
+  const args = ["--password-file", "-", "--root-password-file", workspace.file("root.pw")];
+  const made = await countersign(["init", "--home", home, ...args], { input: "battery staple\n" });
+  expect(made).toMatchObject({ code: 0 });
+  expect(made.stdout).not.toMatch(/battery|horse/);
+  expect(existsSync(join(home, "secrets/password"))).toBe(false);
+  expect(existsSync(join(home, "secrets/root.password"))).toBe(false);
+  const open = (name: string, passphrase: string) =>
+    createPrivateKey({ key: readFileSync(join(home, "secrets", name)), passphrase }).type;
+  expect(open("issuer.key", "battery staple")).toBe("private");
+  expect(open("root.key", "correct horse")).toBe("private");
+});
+
+test("leaves profiles that are there alone", async () => {
+  const home = (await testWorkspace()).file("home");
+  mkdirSync(join(home, "profiles"), { recursive: true });
+  const own = '{"keyTypes":["ed25519"],"life":{"default":"1h","max":"2h"},"extendedKeyUsage":["clientAuth"]}';
+  writeFileSync(join(home, "profiles/client.json"), own);
+  await init(home);
+  expect(readFileSync(join(home, "profiles/client.json"), "utf8")).toBe(own);
+});
+
+test("names every fault of its arguments, and makes nothing", async () => {
+  const home = (await testWorkspace()).file("home");
+  const made = await init(
+    home,
+    "--trust-domain",
+    "not a domain",
+    "--dns",
+    "ok.example,-bad-",
+    "--ca-listen",
+    "nowhere",
+  );
+  expect(made.code).toBe(1);
+  for (const part of ["CONFIG_INVALID", "trustDomain", "dns", "listen.ca"])
+    expect(made.stderr).toContain(part);
+  expect(existsSync(home)).toBe(false);
+  expect((await init(home, "--key-type", "dsa")).code).toBe(2);
+});
+
+test("keeps its state in PostgreSQL when told to, and refuses another home's database", async () => {
+  const workspace = await testWorkspace();
+  const url = `${inject("postgresUrl")}/init_test`;
+  const admin = new pg.Client({ connectionString: `${inject("postgresUrl")}/postgres` });
+  await admin.connect();
+  await admin.query("DROP DATABASE IF EXISTS init_test");
+  await admin.query("CREATE DATABASE init_test");
+  await admin.end();
+  const env = { ...process.env, COUNTERSIGN_DATABASE_URL: url };
+  const first = await countersign(["init", "--home", workspace.file("a"), "--json"], { env });
+  expect(first).toMatchObject({ code: 0 });
+  expect(existsSync(workspace.file("a/countersign.sqlite"))).toBe(false);
+  const second = await countersign(["init", "--home", workspace.file("b"), "--json"], { env });
+  expect(second.code).toBe(1);
+  expect(second.stderr).toContain("belongs to another home");
+});

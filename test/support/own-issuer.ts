@@ -1,0 +1,98 @@
+import { createPrivateKey, randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { readConfigFile, resolveConfig } from "../../src/config.ts";
+import { serialFrom } from "../../src/domain/identifiers.ts";
+import { parseSlug } from "../../src/domain/names.ts";
+import type { LeafTemplate } from "../../src/domain/ports.ts";
+import { HOUR, MINUTE, wholeSeconds } from "../../src/domain/time.ts";
+import {
+  certificatePem,
+  issuingParts,
+  openIssuer,
+  openState,
+  readPassword,
+  systemClock,
+  systemRandom,
+} from "../../src/home/open.ts";
+import { loadProfiles } from "../../src/home/profiles.ts";
+import { createAccount } from "../../src/services/accounts.ts";
+import { signRequest } from "../../src/services/issue/sign-request.ts";
+import { createToken } from "../../src/services/tokens.ts";
+import { codec } from "../../src/x509/codec.ts";
+import { type TestCredential, freshRequest } from "./client.ts";
+
+/** A certificate that a home's CA signed past its records, as somebody with its stolen key would. */
+export async function signedOffRecord(
+  home: string,
+  changes: Partial<LeafTemplate> = {},
+): Promise<TestCredential> {
+  const issuer = openIssuer(home, readPassword(home, undefined, {}));
+  const { key, csr } = await freshRequest();
+  const now = wholeSeconds(Date.now());
+  const der = await codec.signLeaf(issuer, {
+    serial: serialFrom(randomBytes(16)),
+    commonName: "ghost",
+    notBefore: now - MINUTE,
+    notAfter: now + 10 * MINUTE,
+    spki: codec.readRequest(Buffer.from(csr)).spki,
+    extendedKeyUsage: ["clientAuth"],
+    uris: [],
+    dnsNames: [],
+    addresses: [],
+    publicUrl: "http://127.0.0.1:8080",
+    ...changes,
+  });
+  return credential(home, key, certificatePem(der, issuer).chain);
+}
+
+/** A certificate that a home's CA issued and recorded when its clock was off by `skew` milliseconds. */
+export async function issuedAt(home: string, account: string, skew: number): Promise<TestCredential> {
+  const config = resolveConfig(home, {}, {}, readConfigFile(home));
+  const issuer = openIssuer(home, readPassword(home, undefined, {}));
+  const database = await openState(config);
+  try {
+    const clock = { now: () => Date.now() + skew };
+    const parts = issuingParts(config, database, issuer, "http://127.0.0.1:8080", clock);
+    const { key, csr } = await freshRequest();
+    const wanted = { account: parseSlug(account), csr: Buffer.from(csr), profile: "client" };
+    const { der, fingerprint, serial } = await signRequest(parts, "test", wanted);
+    return { ...credential(home, key, certificatePem(der, issuer).chain), fingerprint, serial };
+  } finally {
+    await database.close();
+  }
+}
+
+/** Makes an account and many tokens for it, without a process for each. */
+export async function makeTokens(home: string, account: string, count: number): Promise<string[]> {
+  const database = await openState(resolveConfig(home, {}, {}, readConfigFile(home)));
+  try {
+    const mutation = { clock: systemClock, actor: "test" };
+    const slug = parseSlug(account);
+    await createAccount(database, mutation, { slug, scopes: [], allowIps: [] });
+    const profile = loadProfiles(join(home, "profiles")).get("client");
+    if (!profile) throw new Error("no client profile");
+    const tokens: string[] = [];
+    for (let i = 0; i < count; i++) {
+      const wanted = { account: slug, profile, ttl: HOUR };
+      tokens.push((await createToken(database, mutation, systemRandom, wanted)).token);
+    }
+    return tokens;
+  } finally {
+    await database.close();
+  }
+}
+
+/** The certificate of a home's own listeners, its key opened. */
+export function listenerCertificate(home: string): { cert: string; key: string } {
+  const passphrase = readPassword(home, undefined, {});
+  const key = createPrivateKey({ key: readFileSync(join(home, "secrets", "server.key")), passphrase });
+  return {
+    cert: readFileSync(join(home, "certs", "server.crt"), "latin1"),
+    key: key.export({ format: "pem", type: "pkcs8" }),
+  };
+}
+
+function credential(home: string, key: string, cert: string): TestCredential {
+  return { key, cert, ca: readFileSync(join(home, "certs", "root.crt")), fingerprint: "", serial: "" };
+}
