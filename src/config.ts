@@ -69,9 +69,14 @@ export function homeDirectory(flag: string | undefined, env: NodeJS.ProcessEnv):
  * @throws Refusal CONFIG_INVALID, naming every fault.
  */
 export function resolveConfig(home: string, flags: RawConfig, env: NodeJS.ProcessEnv, file: unknown): Config {
-  const layers = [defaults, asObject(file), fromEnvironment(env), { ...flags }];
-  const raw = Object.assign({}, ...layers.map(withoutUndefined)) as Record<string, unknown>;
-  raw["listen"] = Object.assign({}, ...layers.map((layer) => withoutUndefined(asObject(layer.listen))));
+  if (!isObject(file))
+    throw new Refusal("CONFIG_INVALID", `${join(home, "config.json")} is not a JSON object.`);
+  const layers = [defaults, file, fromEnvironment(env), { ...flags }].map(withoutUndefined);
+  const raw = Object.assign({}, ...layers) as Record<string, unknown>;
+  const listens = layers.map(({ listen }) => (listen === undefined ? {} : listen));
+  // What is no object is left for the schema to refuse.
+  const isMerged = listens.every(isObject);
+  raw["listen"] = isMerged ? Object.assign({}, ...listens.map(withoutUndefined)) : undefined;
   const result = schema.safeParse(raw);
   if (result.success) return Object.freeze({ ...result.data, home });
   const faults = result.error.issues.map((issue) => `${issue.path.join(".") || "config"}: ${issue.message}`);
@@ -106,8 +111,8 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
   };
 }
 
-function asObject(value: unknown): Record<string, unknown> {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function withoutUndefined(layer: Record<string, unknown>): Record<string, unknown> {

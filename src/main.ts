@@ -85,7 +85,7 @@ async function start(config: Config, password: string, logger: Logger, opened: O
   const issuer = openIssuer(home, password);
   const database = await openState(config);
   closers.push(() => database.close());
-  const { issuers, root } = await readIssuers(database, issuer.id);
+  const { issuers, root } = await readIssuers(database);
   warnOfRootKey(home, logger);
 
   // The public listener first: with port 0, only now is the URL known that certificates carry.
@@ -193,16 +193,10 @@ function caTlsOptions(certificate: TlsCertificate) {
 
 async function readIssuers(
   database: Database,
-  own: IssuerId,
 ): Promise<{ issuers: ReadonlyMap<IssuerId, IssuerRecord>; root: IssuerRecord }> {
   const issuers = new Map((await database.issuers.list()).map((issuer) => [issuer.id, issuer]));
   const root = [...issuers.values()].find(({ role }) => role === "root");
-  if (!root || !issuers.has(own)) {
-    throw new Refusal(
-      "CONFIG_INVALID",
-      "The database does not belong to this home: it lacks the home's issuer.",
-    );
-  }
+  if (!root) throw new Refusal("CONFIG_INVALID", "The database lacks the home's root.");
   return { issuers, root };
 }
 

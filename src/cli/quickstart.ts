@@ -51,19 +51,20 @@ function say(options: CommonOptions, text: string): void {
 
 function demoLines(home: string, tokenFile: string, { ca, enforce }: Listening): string {
   const root = shown(homePaths(home).rootCert);
+  const atHome = home === homeDirectory(undefined, {}) ? "" : ` --home ${shown(home)}`;
   return `
 An account 'demo' was made, with an enrolment token that works once within the hour.
 Paste this into another terminal, here. The key that it makes never leaves your machine:
 
   openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj / -keyout demo.key -out demo.csr
-  printf 'Authorization: Bearer %s' "$(cat ${shown(tokenFile)})" | curl --fail-with-body --cacert ${root} \\
+  printf 'Authorization: Bearer %s' "$(cat ${shown(tokenFile)})" | curl -sS --fail-with-body --cacert ${root} \\
     -H @- -H 'Content-Type: application/pkcs10' -H 'Accept: application/pem-certificate-chain' \\
     --data-binary @demo.csr -o demo.crt ${ca}/v1/certificates
   curl --cacert ${root} --cert demo.crt --key demo.key ${enforce}/whoami
 
 Then revoke it, and call again:
 
-  npx node scripts/revoke.ts demo.crt --reason keyCompromise
+  npx node scripts/revoke.ts demo.crt --reason keyCompromise${atHome}
   curl --cacert ${root} --cert demo.crt --key demo.key ${enforce}/whoami
 `;
 }

@@ -28,7 +28,7 @@ export async function enrollToFiles(wanted: EnrollToFiles): Promise<Enrolled> {
   const { files } = wanted;
   if (existsSync(files.cert)) {
     throw new Refusal(
-      "FILE_UNREADABLE",
+      "FILE_EXISTS",
       `${files.cert} is there already. Move it away, or choose another --cert.`,
     );
   }

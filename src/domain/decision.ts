@@ -114,7 +114,8 @@ function distrust(
 
 function outsideValidity(credential: Credential, now: Instant): DenialCode | undefined {
   if (now < credential.notBefore) return "CERT_NOT_YET_VALID";
-  if (now >= credential.notAfter + 1000) return "CERT_EXPIRED"; // notAfter's second is included (RFC 5280 §4.1.2.5)
+  // RFC 5280 §4.1.2.5 counts notAfter itself in, OpenSSL out: the two must not disagree on one connection.
+  if (now >= credential.notAfter) return "CERT_EXPIRED";
   return undefined;
 }
 

@@ -38,7 +38,12 @@ export function parseFingerprint(text: string): Fingerprint {
 /** Takes bare, `0x…` or colon-separated hex, or `dec:` and decimal digits. Throws ID_MALFORMED. */
 export function parseSerial(text: string): Serial {
   const decimal = /^dec:([0-9]{1,60})$/.exec(text)?.[1];
-  const hex = decimal === undefined ? stripColons(text.replace(/^0x/i, "")) : BigInt(decimal).toString(16);
+  const hex =
+    decimal === undefined
+      ? text.startsWith("0x") || text.startsWith("0X")
+        ? text.slice(2)
+        : stripColons(text)
+      : BigInt(decimal).toString(16);
   const serial = hex.toLowerCase().replace(/^0+/, "");
   // 20 octets hold 160 bits, the highest of which is the sign.
   if (!/^[0-9a-f]{1,40}$/.test(serial) || BigInt(`0x${serial}`) >> 159n !== 0n) {

@@ -22,7 +22,7 @@ export function parseDuration(text: string): number {
 
 /** Reads an RFC 3339 date-time with any offset. Throws TIME_INVALID. */
 export function parseTime(text: string): Instant {
-  const match = /^(\d{4}-\d\d-\d\d)T\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/.exec(text);
+  const match = /^(\d{4}-\d\d-\d\d)T(?:[01]\d|2[0-3]):\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/.exec(text);
   const time = match ? Date.parse(text) : Number.NaN;
   // Date.parse lets 2030-02-30 roll over into March.
   const rolled = match?.[1] !== undefined && !isDate(match[1]);

@@ -90,8 +90,7 @@ export class ConnectionRegistry {
   #expireAt(notAfter: Instant, fingerprint: Fingerprint): void {
     if (this.#expiring.has(fingerprint)) return;
     this.#expiring.set(fingerprint, notAfter);
-    // The second that notAfter names is still within it.
-    this.#expiries.push(notAfter + SECOND, fingerprint);
+    this.#expiries.push(notAfter, fingerprint);
     this.#wait();
   }
 

@@ -18,7 +18,7 @@ import { toPem } from "../x509/pem.ts";
 import { encryptPrivateKey } from "../x509/private-key.ts";
 import { PUBLIC, SECRET, homePaths, readSecret, writeFileAtomically } from "./files.ts";
 import { ListenerCertificate } from "./listener-certificate.ts";
-import { issuingParts, openIssuer, openState, publicUrlOf, systemClock } from "./open.ts";
+import { issuingParts, openDatabaseOf, openIssuer, publicUrlOf, systemClock } from "./open.ts";
 import { layOutProfiles } from "./profiles.ts";
 
 const ROOT_LIFE = 20 * 365 * DAY;
@@ -113,7 +113,7 @@ export function isRunning(pid: number): boolean {
 
 async function openStateOrRelease(config: Config): Promise<Database> {
   try {
-    return await openState(config);
+    return await openDatabaseOf(config);
   } catch (error) {
     rmSync(homePaths(config.home).marker, { force: true });
     throw error;

@@ -1,12 +1,12 @@
-import { randomBytes } from "node:crypto";
-import { X509Certificate } from "node:crypto";
+import { randomBytes, X509Certificate } from "node:crypto";
+import { existsSync } from "node:fs";
 import type { Config } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
 import type { Clock, Database, Issuer, RandomBytes } from "../domain/ports.ts";
 import { memorySigner } from "../keys/memory-signer.ts";
 import type { IssuingParts } from "../services/issue/issue.ts";
-import { type DatabaseLocation, openDatabase } from "../storage/database.ts";
-import { codec, issuerFrom } from "../x509/codec.ts";
+import { openDatabase } from "../storage/database.ts";
+import { codec, issuerFrom, issuerIdOf } from "../x509/codec.ts";
 import { toPem } from "../x509/pem.ts";
 import { decryptPrivateKey } from "../x509/private-key.ts";
 import { homePaths, readInput, readSecret } from "./files.ts";
@@ -20,15 +20,36 @@ export function readPassword(home: string, flag: string | undefined, env: NodeJS
   return readSecret(flag ?? env["COUNTERSIGN_PASSWORD_FILE"] ?? homePaths(home).password);
 }
 
-/** Opens the home's state. Throws UNAVAILABLE. */
-export function openState(config: Config): Promise<Database> {
-  return openDatabase(databaseLocation(config));
+/** Opens the database of a home that may not be initialised yet. Throws UNAVAILABLE. */
+export function openDatabaseOf(config: Config): Promise<Database> {
+  return openDatabase(
+    config.databaseUrl === undefined
+      ? { file: homePaths(config.home).database }
+      : { url: config.databaseUrl },
+  );
 }
 
-export function databaseLocation(config: Config): DatabaseLocation {
-  return config.databaseUrl === undefined
-    ? { file: homePaths(config.home).database }
-    : { url: config.databaseUrl };
+/**
+ * Opens an initialised home's state, and makes sure that it is that home's: a variable that is missing or wrong must not
+ * lead to an empty database, or to another home's.
+ *
+ * @throws Refusal UNAVAILABLE, CONFIG_INVALID, FILE_UNREADABLE.
+ */
+export async function openState(config: Config): Promise<Database> {
+  const paths = homePaths(config.home);
+  if (config.databaseUrl === undefined && !existsSync(paths.database)) {
+    const hint = "Is COUNTERSIGN_DATABASE_URL not set?";
+    throw new Refusal("CONFIG_INVALID", `${paths.database}, the home's database, is not there. ${hint}`);
+  }
+  const own = issuerIdOf(new X509Certificate(readInput(paths.issuerCert)).raw);
+  const database = await openDatabaseOf(config);
+  const issuers = await database.issuers.list();
+  if (issuers.some(({ id }) => id === own)) return database;
+  await database.close();
+  throw new Refusal(
+    "CONFIG_INVALID",
+    "The database does not belong to this home: it lacks the home's issuer.",
+  );
 }
 
 /** Opens the issuing CA's key. Throws PASSWORD_WRONG, FILE_UNREADABLE, CONFIG_INVALID. */

@@ -69,7 +69,7 @@ function presentedAs(
   now: Instant,
 ): PresentedCertificate {
   const { fingerprint, isSignedByUs, isCa, clientAuth } = question;
-  const isInTime = !record || (now >= record.notBefore && now <= record.notAfter);
+  const isInTime = !record || (now >= record.notBefore && now < record.notAfter);
   const fault = !isSignedByUs ? "other" : !clientAuth ? "purpose" : isInTime ? undefined : "time";
   return { fingerprint, authorized: fault === undefined, fault, signedByUs: isSignedByUs, isCa, clientAuth };
 }

@@ -18,6 +18,8 @@ export class ChangeFollower {
   readonly #apply: ApplyChanges;
   readonly #onFault: (error: unknown) => void;
   #applied = 0;
+  #acknowledged = 0;
+  readonly #unsaid: [sequence: number, connections: number][] = [];
   #currentAt: Instant = 0;
   #heardAt: Instant = 0;
   #failing = false;
@@ -47,7 +49,7 @@ export class ChangeFollower {
 
   /** Starts after `sequence`, which is what the memory was loaded at. */
   async start(sequence: number): Promise<void> {
-    this.#applied = sequence;
+    this.#applied = this.#acknowledged = sequence;
     this.#currentAt = this.#heardAt = this.#clock.now();
     const { id, pid, host } = this.#identity;
     await this.#database.followers.announce(id, pid, host, sequence, this.#clock.now());
@@ -89,16 +91,25 @@ export class ChangeFollower {
 
   async #take(batch: readonly Change[]): Promise<void> {
     const last = batch.at(-1);
-    const now = this.#clock.now();
-    if (!last && Math.abs(now - this.#heardAt) < HEARTBEAT) return;
     if (last) {
-      const ended = await this.#apply(batch);
-      this.#applied = last.sequence;
-      for (const [sequence, connections] of ended) {
-        if (connections > 0) await this.#database.followers.closing(this.#identity.id, sequence, connections);
+      for (const [sequence, connections] of await this.#apply(batch)) {
+        if (connections > 0) this.#unsaid.push([sequence, connections]);
       }
+      this.#applied = last.sequence;
     }
-    await this.#database.followers.applied(this.#identity.id, this.#applied, now);
+    await this.#acknowledge();
+  }
+
+  /** What could not be said for a fault is said in the next round. The counts first: who waits reads them then. */
+  async #acknowledge(): Promise<void> {
+    const now = this.#clock.now();
+    const isSilent = Math.abs(now - this.#heardAt) >= HEARTBEAT;
+    if (this.#acknowledged === this.#applied && !isSilent) return;
+    const { followers } = this.#database;
+    for (let next; (next = this.#unsaid[0]); this.#unsaid.shift())
+      await followers.closing(this.#identity.id, ...next);
+    await followers.applied(this.#identity.id, this.#applied, now);
+    this.#acknowledged = this.#applied;
     this.#heardAt = now;
   }
 }

@@ -111,15 +111,15 @@ async function crlEntries(db: Knex, issuer: IssuerId, expiredBefore: number): Pr
   type EntryRow = Pick<CertificateRow, "serial" | "status" | "status_at" | "reason"> & {
     suspended_at: Integer | null;
   };
-  const rows = (await db("certificates")
+  const rows = await db("certificates")
     .leftJoin("accounts", "accounts.id", "certificates.account_id")
-    .select("serial", "certificates.status", "status_at", "reason", "suspended_at")
+    .select<EntryRow[]>("serial", "certificates.status", "status_at", "reason", "suspended_at")
     .where("issuer_id", issuer)
     .where("not_after", ">=", expiredBefore)
     .where((query) => {
       void query.whereNot("certificates.status", "active").orWhere("accounts.status", "suspended");
     })
-    .orderBy(["status_at", "serial"])) as EntryRow[];
+    .orderByRaw("coalesce(status_at, suspended_at), serial");
   return rows.map((row) => {
     const at = number(row.status_at ?? row.suspended_at ?? 0);
     if (row.status !== "revoked") return { serial: row.serial, at, reason: HOLD };

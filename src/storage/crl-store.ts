@@ -1,6 +1,7 @@
 import type { Knex } from "knex";
 import type { IssuerId } from "../domain/identifiers.ts";
 import type { CrlStore } from "../domain/ports.ts";
+import type { CrlRecord } from "../domain/records.ts";
 import { type Integer, number } from "./rows.ts";
 
 interface CrlRow {
@@ -14,8 +15,17 @@ interface CrlRow {
 
 export function crlStore(db: Knex): CrlStore {
   const crls = () => db<CrlRow>("crls");
+  const latest: CrlStore["latest"] = async (issuer) => {
+    const row: CrlRow | undefined = await crls()
+      .where({ issuer_id: issuer })
+      .orderBy("number", "desc")
+      .first();
+    return row ? fromRow(row) : undefined;
+  };
   return {
     async replace(crl) {
+      const before = await latest(crl.issuerId);
+      if (before && before.number >= crl.number) throw new Error("a CRL's number was used before");
       await crls().insert({
         issuer_id: crl.issuerId,
         number: crl.number,
@@ -26,21 +36,17 @@ export function crlStore(db: Knex): CrlStore {
       });
       await crls().where({ issuer_id: crl.issuerId }).where("number", "<", crl.number).delete();
     },
-    async latest(issuer) {
-      const row: CrlRow | undefined = await crls()
-        .where({ issuer_id: issuer })
-        .orderBy("number", "desc")
-        .first();
-      return row
-        ? {
-            issuerId: row.issuer_id,
-            number: number(row.number),
-            thisUpdate: number(row.this_update),
-            nextUpdate: number(row.next_update),
-            basis: number(row.basis),
-            der: row.der,
-          }
-        : undefined;
-    },
+    latest,
+  };
+}
+
+function fromRow(row: CrlRow): CrlRecord {
+  return {
+    issuerId: row.issuer_id,
+    number: number(row.number),
+    thisUpdate: number(row.this_update),
+    nextUpdate: number(row.next_update),
+    basis: number(row.basis),
+    der: row.der,
   };
 }

@@ -1,4 +1,5 @@
 import { closeSync, openSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import knex, { type Knex } from "knex";
 import { Refusal } from "../domain/errors.ts";
 import type { Database, Stores } from "../domain/ports.ts";
@@ -10,7 +11,7 @@ import { followerStore } from "./follower-store.ts";
 import { issuerStore } from "./issuer-store.ts";
 import { migrationSource } from "./migrations/index.ts";
 import { tokenStore } from "./token-store.ts";
-import { refuseWhenUnavailable } from "./unavailable.ts";
+import { guarded, refuseWhenUnavailable } from "./unavailable.ts";
 
 /** Where the state is: a PostgreSQL URL, or an SQLite file. */
 export type DatabaseLocation = { readonly url: string } | { readonly file: string };
@@ -21,15 +22,9 @@ export type DatabaseLocation = { readonly url: string } | { readonly file: strin
  * @throws Refusal UNAVAILABLE when it cannot be reached.
  */
 export async function openDatabase(location: DatabaseLocation): Promise<Database> {
-  const db = knex("url" in location ? postgres(location.url) : sqlite(location.file));
-  try {
-    await db.migrate.latest({ migrationSource });
-  } catch (error) {
-    await db.destroy();
-    throw new Refusal("UNAVAILABLE", "The database cannot be opened.", String(error));
-  }
+  const db = await connect(location);
   return {
-    ...storesOn(db),
+    ...guardedStoresOn(db),
     transaction: (work) =>
       refuseWhenUnavailable(() =>
         db.transaction(async (trx) => {
@@ -41,6 +36,42 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
       ),
     close: () => db.destroy(),
   };
+}
+
+async function connect(location: DatabaseLocation): Promise<Knex> {
+  let db: Knex | undefined;
+  try {
+    db = knex({ ...("url" in location ? postgres(location.url) : sqlite(location.file)), log: silent });
+    await migrate(db);
+    return db;
+  } catch (error) {
+    await db?.destroy();
+    throw new Refusal("UNAVAILABLE", "The database cannot be opened.", String(error));
+  }
+}
+
+/** Of several processes that find a new database at once, one lays it out; the others wait and see. */
+async function migrate(db: Knex, attempts = 20): Promise<void> {
+  try {
+    await db.migrate.latest({ migrationSource });
+  } catch (error) {
+    const isRaced = error instanceof Error && /already exists|lock|duplicate key|UNIQUE/i.test(error.message);
+    if (!isRaced || attempts <= 1) throw error;
+    await sleep(100);
+    await migrate(db, attempts - 1);
+  }
+}
+
+/** Knex would write to standard output, which is for results; whatever matters is thrown as well. */
+const silent = { warn: ignore, error: ignore, deprecate: ignore, debug: ignore };
+function ignore(): void {
+  // Nothing to be said.
+}
+
+/** Outside a transaction, each call by itself says when the database can't be asked. */
+function guardedStoresOn(db: Knex): Stores {
+  const entries = Object.entries(storesOn(db)) as [keyof Stores, object][];
+  return Object.fromEntries(entries.map(([name, store]) => [name, guarded(store)])) as unknown as Stores;
 }
 
 function storesOn(db: Knex): Stores {

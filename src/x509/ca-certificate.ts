@@ -35,8 +35,8 @@ export async function makeCaCertificate(
   const signer = parent ?? { commonName: template.commonName, keys };
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: template.serial,
-    subject: [{ CN: [template.commonName] }],
-    issuer: [{ CN: [signer.commonName] }],
+    subject: nameOf(template.commonName),
+    issuer: nameOf(signer.commonName),
     notBefore: new Date(template.notBefore),
     notAfter: new Date(template.notAfter),
     publicKey: toCryptoKeys(keys, keys.keyType).publicKey,
@@ -51,6 +51,11 @@ export async function makeCaCertificate(
     ],
   });
   return Buffer.from(certificate.rawData);
+}
+
+/** As a typed value: a bare string would be read as RFC 4514 text, with escapes of its own. */
+function nameOf(commonName: string): x509.Name {
+  return new x509.Name([{ CN: [{ utf8String: commonName }] }]);
 }
 
 function keyIdHex(keys: CaKeys): string {

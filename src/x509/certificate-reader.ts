@@ -29,7 +29,7 @@ export function readCertificate(der: Uint8Array): ParsedCertificate {
 
   const version = tbs.enter(0xa0).integer();
   if (version.length !== 1 || version[0] !== 2) throw new DerError("not a version 3 certificate");
-  const serial = parseSerial(Buffer.from(tbs.integer()).toString("hex"));
+  const serial = readSerial(tbs.integer());
   if (!Buffer.from(tbs.read(tags.sequence).encoded).equals(signatureAlgorithm)) {
     throw new DerError("two signature algorithms");
   }
@@ -40,6 +40,16 @@ export function readCertificate(der: Uint8Array): ParsedCertificate {
   const extensions = readExtensions(tbs.enter(0xa3).enter(tags.sequence));
   tbs.end();
   return { serial, signatureAlgorithm, issuer, validity, subject, spki, extensions };
+}
+
+/** Positive, at most 20 octets (§4.1.2.2). */
+function readSerial(contents: Uint8Array): Serial {
+  if ((contents[0] ?? 0) >= 0x80) throw new DerError("negative serial");
+  try {
+    return parseSerial(Buffer.from(contents).toString("hex"));
+  } catch {
+    throw new DerError("serial is zero or too long");
+  }
 }
 
 function readExtensions(reader: DerReader): ParsedCertificate["extensions"] {

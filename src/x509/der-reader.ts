@@ -22,6 +22,8 @@ export const tags = {
   utf8String: 0x0c,
   utcTime: 0x17,
   generalizedTime: 0x18,
+  universalString: 0x1c,
+  bmpString: 0x1e,
   sequence: 0x30,
   set: 0x31,
 } as const;
@@ -153,11 +155,38 @@ function requirePrimitive(tag: number, contents: Uint8Array): void {
     case tags.oid:
       decodeOid(contents);
       break;
+    case tags.utf8String:
+      requireUtf8(contents);
+      break;
+    case tags.bmpString:
+      if (contents.length % 2 !== 0) throw new DerError("bad BMPString");
+      break;
+    case tags.universalString:
+      if (contents.length % 4 !== 0) throw new DerError("bad UniversalString");
+      break;
+    case tags.utcTime:
+      requireText(contents, /^\d{12}Z$/, "UTCTime");
+      break;
+    case tags.generalizedTime:
+      requireText(contents, /^\d{14}(\.\d*[1-9])?Z$/, "GeneralizedTime");
+      break;
     case tags.sequence & ~CONSTRUCTED:
     case tags.set & ~CONSTRUCTED:
     case 0:
       throw new DerError("a SEQUENCE or SET that is not constructed");
   }
+}
+
+function requireUtf8(contents: Uint8Array): void {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(contents);
+  } catch {
+    throw new DerError("bad UTF8String");
+  }
+}
+
+function requireText(contents: Uint8Array, form: RegExp, name: string): void {
+  if (!form.test(Buffer.from(contents).toString("latin1"))) throw new DerError(`bad ${name}`);
 }
 
 function requireMinimalInteger(contents: Uint8Array): void {

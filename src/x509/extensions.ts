@@ -81,7 +81,8 @@ export function authorityInfoAccess(urls: { readonly ocsp: string; readonly caIs
 
 function addressOctets(address: string): Buffer {
   if (isIPv4(address)) return Buffer.from(address.split(".").map(Number));
-  const [head = "", tail] = address.split("::");
+  // The URL parser knows every way of writing one (RFC 4291 §2.2), dotted tails too, and has one of its own.
+  const [head = "", tail] = new URL(`http://[${address}]/`).hostname.slice(1, -1).split("::");
   const groups = (text: string): string[] => (text === "" ? [] : text.split(":"));
   const left = groups(head);
   const right = groups(tail ?? "");

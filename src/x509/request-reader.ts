@@ -1,11 +1,11 @@
-import { type KeyObject, createPublicKey, verify } from "node:crypto";
+import { type KeyObject, verify } from "node:crypto";
 import { Refusal } from "../domain/errors.ts";
 import { sha256Hex, spkiHashOf } from "../domain/identifiers.ts";
-import { keyTypeOf } from "../domain/key-policy.ts";
 import type { CertificationRequest } from "../domain/ports.ts";
 import { type SignatureAlgorithm, algorithmNamed } from "./algorithms.ts";
 import { DerError, DerReader, requireDer, tags } from "./der-reader.ts";
 import { fromPem } from "./pem.ts";
+import { readPublicKey } from "./public-key.ts";
 
 /** The largest CSR that anything here needs, an ML-DSA-87 one, has less than half of this. */
 const LARGEST = 16 * 1024;
@@ -29,8 +29,7 @@ interface ParsedRequest {
 export function readRequest(bytes: Uint8Array): CertificationRequest {
   const der = unwrap(bytes);
   const request = parse(der);
-  const key = readKey(request.spki);
-  const keyType = keyTypeOf(key);
+  const { key, keyType } = readPublicKey(request.spki);
   requirePossession(request, key, keyType);
   return { hash: sha256Hex(der), spki: request.spki, spkiHash: spkiHashOf(request.spki), keyType };
 }
@@ -76,13 +75,16 @@ function parseInfo(contents: Uint8Array): Uint8Array {
   return spki;
 }
 
+/** DirectoryString and IA5String (RFC 5280 §4.1.2.4, §4.1.2.6), and NumericString. */
+const nameStrings: readonly number[] = [0x0c, 0x12, 0x13, 0x14, 0x16, 0x1c, 0x1e];
+
 function parseName(name: DerReader): void {
   while (!name.atEnd) {
     const rdn = name.enter(tags.set);
     do {
       const attribute = rdn.enter(tags.sequence);
       attribute.oid();
-      attribute.next();
+      if (!nameStrings.includes(attribute.next().tag)) throw new DerError("a name that is not a string");
       attribute.end();
     } while (!rdn.atEnd);
   }
@@ -95,24 +97,6 @@ function parseAttributes(attributes: DerReader): void {
     if (attribute.enter(tags.set).atEnd) throw new DerError("attribute without a value");
     attribute.end();
   }
-}
-
-function readKey(spki: Uint8Array): KeyObject {
-  let key: KeyObject;
-  try {
-    key = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
-  } catch (error) {
-    throw new Refusal("KEY_UNSUPPORTED", undefined, String(error));
-  }
-  keyTypeOf(key);
-  // One key, one encoding: no explicit curve parameters, no compressed point, no stray parameters.
-  if (!key.export({ format: "der", type: "spki" }).equals(spki)) {
-    throw new Refusal(
-      "KEY_UNSUPPORTED",
-      "The key is encoded in an unusual way. Use a named curve, uncompressed.",
-    );
-  }
-  return key;
 }
 
 function requirePossession(request: ParsedRequest, key: KeyObject, keyType: string): void {

@@ -79,7 +79,7 @@ async function runShow(id: string, options: CommonOptions): Promise<void> {
 async function shown(certificate: CertificateRecord, now: number) {
   const { formatTime } = await import("../../domain/time.ts");
   const { statusAt, notAfter } = certificate;
-  const isExpired = certificate.status !== "revoked" && notAfter < now;
+  const isExpired = certificate.status !== "revoked" && notAfter <= now;
   return {
     fingerprint: certificate.fingerprint,
     serial: certificate.serial,
