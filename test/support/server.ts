@@ -43,7 +43,7 @@ export async function startTestServer(
 /** Serves the initialised home `home` of a workspace. */
 export async function serveHome(
   workspace: Workspace,
-  options: { serve?: readonly string[]; env?: NodeJS.ProcessEnv } = {},
+  options: { serve?: readonly string[]; env?: NodeJS.ProcessEnv; cwd?: string } = {},
 ): Promise<TestServer> {
   const home = workspace.file("home");
   const env = { ...process.env, ...options.env };
@@ -53,6 +53,7 @@ export async function serveHome(
     [main, "serve", "--json", "--home", home, ...freePorts, ...(options.serve ?? [])],
     {
       env,
+      cwd: options.cwd,
       stdio: ["ignore", "pipe", "pipe"],
     },
   );

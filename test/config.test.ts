@@ -1,0 +1,184 @@
+import { writeFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+import { type Config, type RawConfig, homeDirectory, readConfigFile, resolveConfig } from "../src/config.ts";
+import { Refusal } from "../src/domain/errors.ts";
+import { expectRefusal } from "./support/issuing.ts";
+import { testWorkspace } from "./support/workspace.ts";
+
+const settle = (file: unknown = {}, env: NodeJS.ProcessEnv = {}, flags: RawConfig = {}): Config =>
+  resolveConfig("/home", flags, env, file);
+
+function faultsOf(...layers: Parameters<typeof settle>): string {
+  try {
+    settle(...layers);
+  } catch (error) {
+    if (error instanceof Refusal && error.code === "CONFIG_INVALID") return error.message;
+    throw error;
+  }
+  throw new Error("the configuration was not refused");
+}
+
+test("without anything said, the defaults hold", () => {
+  expect(settle()).toEqual({
+    home: "/home",
+    name: "Countersign",
+    trustDomain: "countersign.internal",
+    dns: ["localhost", "127.0.0.1", "::1"],
+    listen: {
+      ca: { host: "127.0.0.1", port: 8443 },
+      enforce: { host: "127.0.0.1", port: 9443 },
+      public: { host: "127.0.0.1", port: 8080 },
+      metrics: { host: "127.0.0.1", port: 9090 },
+    },
+  });
+});
+
+test("it is frozen", () => {
+  expect(Object.isFrozen(settle())).toBe(true);
+});
+
+describe("a flag goes before a variable, a variable before the file, the file before the default", () => {
+  const file = { publicUrl: "http://file", listen: { ca: "127.0.0.1:1", enforce: "127.0.0.1:2" } };
+  const env = { COUNTERSIGN_PUBLIC_URL: "http://env", COUNTERSIGN_CA_LISTEN: "127.0.0.1:3" };
+  const flags = { publicUrl: "http://flag", listen: { ca: "127.0.0.1:4", enforce: undefined } };
+  const said = ({ publicUrl, listen }: Config) => [publicUrl, listen.ca.port, listen.enforce.port];
+
+  test.each([
+    ["default", settle(), [undefined, 8443, 9443]],
+    ["file", settle(file), ["http://file", 1, 2]],
+    ["variable", settle(file, env), ["http://env", 3, 2]],
+    ["flag", settle(file, env, flags), ["http://flag", 4, 2]],
+    ["flag without a file", settle({}, {}, flags), ["http://flag", 4, 9443]],
+  ])("%s", (_name, config, expected) => {
+    expect(said(config)).toEqual(expected);
+  });
+
+  test("for the database's URL and every listener", () => {
+    const all = settle(
+      { databaseUrl: "postgres://file/db" },
+      {
+        COUNTERSIGN_DATABASE_URL: "postgresql://env/db",
+        COUNTERSIGN_ENFORCE_LISTEN: "0.0.0.0:1",
+        COUNTERSIGN_PUBLIC_LISTEN: "[::]:2",
+        COUNTERSIGN_METRICS_LISTEN: "metrics.internal:0",
+      },
+    );
+    expect(all.databaseUrl).toBe("postgresql://env/db");
+    expect(all.listen).toMatchObject({
+      enforce: { host: "0.0.0.0", port: 1 },
+      public: { host: "::", port: 2 },
+      metrics: { host: "metrics.internal", port: 0 },
+    });
+  });
+
+  test("for the names and the trust domain, and a flag that was not given says nothing", () => {
+    const named = { name: "From file", trustDomain: "File.Example", dns: ["file.example"] };
+    expect(settle(named)).toMatchObject({ ...named, trustDomain: "file.example" });
+    const given = {
+      name: "From flag",
+      trustDomain: undefined,
+      dns: ["flag.example", "192.0.2.1", "2001:db8::1"],
+    };
+    expect(settle(named, {}, given)).toMatchObject({ ...given, trustDomain: "file.example" });
+  });
+});
+
+test("a slash at the public URL's end is taken off, so that paths can be put behind it", () => {
+  expect(settle({ publicUrl: "http://ca.example/pki//" }).publicUrl).toBe("http://ca.example/pki");
+});
+
+const faults: [string, unknown, RegExp][] = [
+  [
+    "a port beyond 65535",
+    { listen: { ca: "127.0.0.1:65536" } },
+    /listen\.ca: '127\.0\.0\.1:65536' is not HOST:PORT/,
+  ],
+  ["a negative port", { listen: { ca: "127.0.0.1:-1" } }, /listen\.ca: /],
+  ["a port that is no number", { listen: { ca: "127.0.0.1:https" } }, /listen\.ca: /],
+  ["no port", { listen: { enforce: "127.0.0.1" } }, /listen\.enforce: /],
+  ["no host", { listen: { enforce: ":8443" } }, /listen\.enforce: /],
+  ["an IPv6 address without brackets", { listen: { public: "::1:8443" } }, /listen\.public: /],
+  ["a URL for a listener", { listen: { public: "http://127.0.0.1:80" } }, /listen\.public: /],
+  ["a number for a listener", { listen: { metrics: 9090 } }, /listen\.metrics: /],
+  ["an https public URL", { publicUrl: "https://ca.example" }, /publicUrl: not an http:\/\/ URL/],
+  ["a public URL that is none", { publicUrl: "ca.example" }, /publicUrl: /],
+  ["another database's URL", { databaseUrl: "mysql://h/db" }, /databaseUrl: not a postgres:\/\/ URL/],
+  ["a trust domain that is none", { trustDomain: "not a domain" }, /trustDomain: not a DNS name/],
+  [
+    "a name that no host has",
+    { dns: ["good.example", "bad_/name"] },
+    /dns\.1: not a DNS name or an IP address/,
+  ],
+  ["an empty name", { name: "" }, /name: /],
+  ["an overlong name", { name: "x".repeat(41) }, /name: /],
+  ["an unknown key", { pubicUrl: "http://typo" }, /config: .*pubicUrl/],
+  ["an unknown listener", { listen: { admin: "127.0.0.1:1" } }, /listen: .*admin/],
+];
+
+test.each(faults)("%s is refused", (_name, file, message) => {
+  expect(faultsOf(file)).toMatch(message);
+});
+
+test.each([
+  ["text", "127.0.0.1:8443"],
+  ["a number", 8443],
+  ["null", null],
+  ["a list", ["127.0.0.1:8443"]],
+])("%s where the file's listeners are to be is refused", (_name, listen) => {
+  expect(faultsOf({ listen })).toMatch(/listen/);
+});
+
+test.each([
+  ["text", "listen"],
+  ["a number", 7],
+  ["null", null],
+  ["a list", [{ name: "x" }]],
+  ["an empty list", []],
+])("a file that is %s is refused", (_name, file) => {
+  expect(faultsOf(file)).toMatch(/config/);
+});
+
+test("variables and flags are looked at as closely as the file", () => {
+  expect(faultsOf({}, { COUNTERSIGN_CA_LISTEN: "nowhere" })).toMatch(
+    /listen\.ca: 'nowhere' is not HOST:PORT/,
+  );
+  expect(faultsOf({}, { COUNTERSIGN_DATABASE_URL: "sqlite:x" })).toMatch(/databaseUrl: /);
+  expect(faultsOf({}, {}, { publicUrl: "ftp://x" })).toMatch(/publicUrl: /);
+});
+
+test("every fault is named at once", () => {
+  const message = faultsOf(
+    { trustDomain: "not a domain", pubicUrl: "x", listen: { ca: "x", enforce: "y" } },
+    { COUNTERSIGN_DATABASE_URL: "mysql://h/db" },
+    { publicUrl: "https://x" },
+  );
+  for (const part of [
+    "trustDomain: ",
+    "pubicUrl",
+    "listen.ca: ",
+    "listen.enforce: ",
+    "databaseUrl: ",
+    "publicUrl: ",
+  ]) {
+    expect(message).toContain(part);
+  }
+});
+
+test("the home is the flag's, else the variable's, else ./ca; always an absolute path", () => {
+  expect(homeDirectory("/flag", { COUNTERSIGN_HOME: "/env" })).toBe("/flag");
+  expect(homeDirectory(undefined, { COUNTERSIGN_HOME: "/env" })).toBe("/env");
+  expect(homeDirectory(undefined, { COUNTERSIGN_HOME: "env" })).toBe(resolve("env"));
+  expect(homeDirectory(undefined, {})).toBe(resolve("ca"));
+});
+
+test("the file is read as JSON; without one the home is not initialised", async () => {
+  const workspace = await testWorkspace();
+  const read = () => Promise.resolve().then(() => readConfigFile(workspace.path));
+  const missing = `${workspace.path} is not initialised. Run 'countersign init' first.`;
+  await expectRefusal(read(), "HOME_MISSING", missing);
+  await writeFile(workspace.file("config.json"), "{ name: 1 }");
+  await expectRefusal(read(), "CONFIG_INVALID", `${workspace.file("config.json")} is not JSON.`);
+  await writeFile(workspace.file("config.json"), '{ "name": "Mine" }');
+  expect(settle(await read()).name).toBe("Mine");
+});

@@ -1,0 +1,183 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Change } from "../../src/domain/records.ts";
+import { HOUR, MINUTE, SECOND } from "../../src/domain/time.ts";
+import { CrlPublisher } from "../../src/services/crl-publisher.ts";
+import { publishCrl } from "../../src/services/crl.ts";
+import { signRequest } from "../../src/services/issue/sign-request.ts";
+import { revoke } from "../../src/services/revocation.ts";
+import { onEachDatabase } from "../support/databases.ts";
+import {
+  eventually,
+  freshAccount,
+  makeCsr,
+  makeIssuer,
+  makeIssuing,
+  recordIssuer,
+  testLogger,
+} from "../support/issuing.ts";
+
+onEachDatabase("the CRL publisher", (db) => {
+  let parts: Awaited<ReturnType<typeof makeIssuing>>;
+  let logger: ReturnType<typeof testLogger>;
+  let publishers: CrlPublisher[];
+
+  beforeEach(async () => {
+    // Only these: the databases' own work goes on in real time.
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
+    parts = await makeIssuing(db.database);
+    logger = testLogger();
+    publishers = [];
+  });
+  afterEach(async () => {
+    for (const publisher of publishers) await publisher.stop();
+    vi.useRealTimers();
+  });
+
+  const started = async (overrides: Partial<ConstructorParameters<typeof CrlPublisher>[0]> = {}) => {
+    const publisher = new CrlPublisher({ ...parts, logger, ...overrides });
+    publishers.push(publisher);
+    await publisher.start();
+    return publisher;
+  };
+  const latest = (publisher: CrlPublisher) => publisher.latest(parts.issuer.id)?.number;
+  const revokedOne = async (): Promise<Change[]> => {
+    const account = (await freshAccount(parts)).slug;
+    const wanted = { account, csr: await makeCsr(), profile: "client" };
+    const certificate = await signRequest(parts, "cli:tester", wanted);
+    const { sequence } = await revoke(db.database, parts, certificate, "keyCompromise");
+    return db.database.changes.after(sequence - 1, 1);
+  };
+  const published = () => logger.lines.filter(({ message }) => message === "CRL published").length;
+
+  test("publishes the first CRL, and none when nothing happened since", async () => {
+    const first = await started();
+    expect(latest(first)).toBe(1);
+    await first.stop();
+    expect(latest(await started())).toBe(1);
+    expect(published()).toBe(1);
+  });
+
+  test("publishes at start what was revoked while no server ran", async () => {
+    await (await started()).stop();
+    await revokedOne();
+    expect(latest(await started())).toBe(2);
+  });
+
+  test("publishes soon after a revocation, and those that come together in one CRL", async () => {
+    const publisher = await started();
+    const changes = [...(await revokedOne()), ...(await revokedOne())];
+    for (const change of changes) publisher.onChanges([change]);
+    publisher.onChanges(await revokedOne());
+    expect(latest(publisher)).toBe(1);
+    vi.advanceTimersByTime(200);
+    await eventually(() => {
+      expect(latest(publisher)).toBe(2);
+    });
+    await publisher.stop();
+    expect((await db.database.crls.latest(parts.issuer.id))?.number).toBe(2);
+    expect(published()).toBe(2);
+  });
+
+  test("publishes again for what is revoked after that", async () => {
+    const publisher = await started();
+    for (const number of [2, 3]) {
+      publisher.onChanges(await revokedOne());
+      vi.advanceTimersByTime(200);
+      await eventually(() => {
+        expect(latest(publisher)).toBe(number);
+      });
+    }
+  });
+
+  test("does not publish for changes that no CRL tells of", async () => {
+    const publisher = await started();
+    const before = await db.database.changes.last();
+    await freshAccount(parts);
+    publisher.onChanges(await db.database.changes.after(before, 10));
+    vi.advanceTimersByTime(SECOND);
+    await publisher.stop();
+    expect((await db.database.crls.latest(parts.issuer.id))?.number).toBe(1);
+  });
+
+  test("does not publish what another server has published already, but serves it", async () => {
+    const [one, other] = [await started(), await started()];
+    const changes = await revokedOne();
+    for (const publisher of [one, other]) publisher.onChanges(changes);
+    vi.advanceTimersByTime(200);
+    await eventually(() => {
+      expect(latest(one)).toBeGreaterThan(1);
+      expect(latest(other)).toBeGreaterThan(1);
+    });
+    const stored = await db.database.crls.latest(parts.issuer.id);
+    const { basis = 0 } = stored ?? {};
+    expect(basis).toBeGreaterThan(changes[0]?.sequence ?? Infinity);
+    other.onChanges([]);
+    const after = await db.database.changes.after(basis - 1, 10);
+    for (const publisher of [one, other]) publisher.onChanges(after);
+    await eventually(() => {
+      expect([latest(one), latest(other)]).toEqual([stored?.number, stored?.number]);
+    });
+  });
+
+  test("renews at half of the CRL's life, and not before", async () => {
+    const early = await started();
+    parts.clock.advance(12 * HOUR - 1);
+    vi.advanceTimersByTime(MINUTE);
+    await early.stop();
+    expect(latest(early)).toBe(1);
+    const publisher = await started();
+    expect(latest(publisher)).toBe(1);
+    parts.clock.advance(1);
+    vi.advanceTimersByTime(MINUTE);
+    await eventually(() => {
+      expect(latest(publisher)).toBe(2);
+    });
+    expect(publisher.latest(parts.issuer.id)?.thisUpdate).toBe(parts.clock.now());
+  });
+
+  test("serves the other issuers' CRLs as they are, and anew when they are replaced", async () => {
+    const root = await makeIssuer("Root");
+    await recordIssuer(db.database, root, "root");
+    const publisher = await started();
+    expect(publisher.latest(root.id)).toBeUndefined();
+    const before = await db.database.changes.last();
+    const crl = await publishCrl(db.database, parts, parts.codec, root);
+    publisher.onChanges(await db.database.changes.after(before, 10));
+    await eventually(() => {
+      expect(publisher.latest(root.id)).toEqual(crl);
+    });
+  });
+
+  test("tells of a failure, keeps serving the last CRL, and tries again after a while", async () => {
+    let broken = false;
+    const { codec } = parts;
+    const publisher = await started({
+      codec: {
+        ...codec,
+        signCrl: (...args) =>
+          broken ? Promise.reject(new Error("the HSM is gone")) : codec.signCrl(...args),
+      },
+    });
+    broken = true;
+    publisher.onChanges(await revokedOne());
+    vi.advanceTimersByTime(200);
+    await eventually(() => {
+      expect(logger.lines.some(({ level }) => level === "error")).toBe(true);
+    });
+    expect(latest(publisher)).toBe(1);
+    broken = false;
+    vi.advanceTimersByTime(5 * SECOND);
+    await eventually(() => {
+      expect(latest(publisher)).toBe(2);
+    });
+  });
+
+  test("does nothing more once it is stopped", async () => {
+    const publisher = await started();
+    await publisher.stop();
+    publisher.onChanges(await revokedOne());
+    vi.advanceTimersByTime(2 * MINUTE);
+    await publisher.stop();
+    expect((await db.database.crls.latest(parts.issuer.id))?.number).toBe(1);
+  });
+});

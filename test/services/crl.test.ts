@@ -1,0 +1,159 @@
+import { beforeEach, expect, test } from "vitest";
+import type { CrlEntry, CertificateRecord, ChangeAction } from "../../src/domain/records.ts";
+import { DAY, HOUR } from "../../src/domain/time.ts";
+import { setAccountStatus } from "../../src/services/accounts.ts";
+import { CRL_LIFE, altersCrl, crlRenewalTime, publishCrl, signNextCrl } from "../../src/services/crl.ts";
+import { signRequest } from "../../src/services/issue/sign-request.ts";
+import { resume, revoke, suspend } from "../../src/services/revocation.ts";
+import { onEachDatabase } from "../support/databases.ts";
+import { START, freshAccount, makeCsr, makeIssuing } from "../support/issuing.ts";
+import { x509 } from "../../src/x509/library.ts";
+
+onEachDatabase("CRLs", (db) => {
+  let parts: Awaited<ReturnType<typeof makeIssuing>>;
+  /** What each CRL was made of, in order. */
+  let signed: (readonly CrlEntry[])[];
+  beforeEach(async () => {
+    parts = await makeIssuing(db.database);
+    signed = [];
+    const { codec } = parts;
+    parts = {
+      ...parts,
+      codec: {
+        ...codec,
+        signCrl(issuer, crl) {
+          signed.push(crl.entries);
+          return codec.signCrl(issuer, crl);
+        },
+      },
+    };
+  });
+
+  const publish = (database = db.database) => publishCrl(database, parts, parts.codec, parts.issuer);
+  const issued = async (notAfter?: number): Promise<CertificateRecord> => {
+    const account = (await freshAccount(parts)).slug;
+    return signRequest(parts, "cli:tester", { account, csr: await makeCsr(), profile: "client", notAfter });
+  };
+
+  test("are numbered on, also by another process", async () => {
+    const numbers = [(await publish()).number, (await publish(await db.open())).number];
+    expect([...numbers, (await publish()).number]).toEqual([1, 2, 3]);
+    expect((await db.database.crls.latest(parts.issuer.id))?.number).toBe(3);
+  });
+
+  test("published by two processes at once have two numbers", async () => {
+    const other = await db.open();
+    const crls = await Promise.all([publish(), publish(other), publish(), publish(other)]);
+    expect(crls.map(({ number }) => number).sort()).toEqual([1, 2, 3, 4]);
+    expect((await db.database.crls.latest(parts.issuer.id))?.number).toBe(4);
+  });
+
+  test("are recorded with the change that tells of them, which is their basis", async () => {
+    const before = await db.database.changes.last();
+    const crl = await publish();
+    expect(crl).toMatchObject({ thisUpdate: START, nextUpdate: START + CRL_LIFE, basis: before + 1 });
+    expect(await db.database.changes.after(before, 10)).toMatchObject([
+      { action: "crl.publish", subject: parts.issuer.id, detail: { number: 1, entries: 0 } },
+    ]);
+    expect(await db.database.crls.latest(parts.issuer.id)).toEqual(crl);
+    const list = new x509.X509Crl(Buffer.from(crl.der));
+    expect(list.thisUpdate.getTime()).toBe(START);
+    expect(list.nextUpdate?.getTime()).toBe(START + CRL_LIFE);
+  });
+
+  test("that can't be signed leave no trace, and burn no number", async () => {
+    await publish();
+    const before = await db.dump();
+    const broken = { signCrl: () => Promise.reject(new Error("the HSM is gone")) };
+    await expect(publishCrl(db.database, parts, broken, parts.issuer)).rejects.toThrow("the HSM is gone");
+    expect(await db.dump()).toEqual(before);
+    expect((await publish()).number).toBe(2);
+  });
+
+  test("never outlive their issuer", async () => {
+    const issuer = { ...parts.issuer, notAfter: START + HOUR };
+    const crl = await db.database.transaction((stores) =>
+      signNextCrl(stores, parts, parts.codec, issuer, DAY),
+    );
+    expect(crl.nextUpdate).toBe(START + HOUR);
+  });
+
+  test("name what is revoked or suspended, and no longer what was resumed", async () => {
+    const [revoked, suspended] = [await issued(), await issued()];
+    await issued();
+    await revoke(db.database, parts, revoked, "keyCompromise");
+    await suspend(db.database, parts, suspended);
+    await publish();
+    await resume(db.database, parts, suspended);
+    await publish();
+    const gone = { serial: revoked.serial, at: START, reason: 1 };
+    expect(signed[0]).toHaveLength(2);
+    expect(signed[0]).toEqual(
+      expect.arrayContaining([gone, { serial: suspended.serial, at: START, reason: 6 }]),
+    );
+    expect(signed[1]).toEqual([gone]);
+  });
+
+  test("name a suspended account's certificates until it is resumed", async () => {
+    const { account, serial } = await issued();
+    if (account === undefined) throw new Error("it has an account");
+    await setAccountStatus(db.database, parts, account, "suspended");
+    await publish();
+    await setAccountStatus(db.database, parts, account, "active");
+    await publish();
+    expect(signed).toEqual([[{ serial, at: START, reason: 6 }], []]);
+  });
+
+  test("name a certificate that expired since the one before once more, and then no longer", async () => {
+    const certificate = await issued(START + HOUR);
+    await revoke(db.database, parts, certificate, "superseded");
+    await publish();
+    parts.clock.advance(2 * HOUR);
+    await publish();
+    parts.clock.advance(HOUR);
+    await publish();
+    expect(signed.map((entries) => entries.length)).toEqual([1, 1, 0]);
+  });
+
+  test("name a certificate that was revoked and expired between two of them (RFC 5280 §3.3)", async () => {
+    await publish();
+    const certificate = await issued(START + HOUR);
+    parts.clock.advance(1000);
+    await revoke(db.database, parts, certificate, "superseded");
+    parts.clock.advance(2 * HOUR);
+    await publish();
+    await publish();
+    expect(signed.map((entries) => entries.length)).toEqual([0, 1, 0]);
+  });
+
+  test("are renewed at half of their life", async () => {
+    const crl = await publish();
+    expect(crlRenewalTime(crl)).toBe(START + CRL_LIFE / 2);
+  });
+});
+
+const actions: Record<ChangeAction, boolean> = {
+  "home.init": false,
+  "account.create": false,
+  "account.suspend": true,
+  "account.resume": true,
+  "token.create": false,
+  "token.revoke": false,
+  "certificate.intend": false,
+  "certificate.issue": false,
+  "certificate.revoke": true,
+  "certificate.suspend": true,
+  "certificate.resume": true,
+  "crl.publish": false,
+};
+test.each(Object.entries(actions))("%s alters a CRL: %s", (action, alters) => {
+  const change = {
+    sequence: 1,
+    time: START,
+    actor: "t",
+    action: action as ChangeAction,
+    subject: "",
+    detail: {},
+  };
+  expect(altersCrl(change)).toBe(alters);
+});

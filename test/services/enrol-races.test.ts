@@ -1,0 +1,107 @@
+import { beforeAll, expect, test, vi } from "vitest";
+import { type IssuingParts } from "../../src/services/issue/issue.ts";
+import { setAccountStatus } from "../../src/services/accounts.ts";
+import { enrol } from "../../src/services/issue/enrol.ts";
+import { revokeToken } from "../../src/services/tokens.ts";
+import { onEachDatabase } from "../support/databases.ts";
+import { expectRefusal, freshAccount, freshToken, makeCsr, makeIssuing } from "../support/issuing.ts";
+
+type Parts = Awaited<ReturnType<typeof makeIssuing>>;
+
+/** The same CA in another process: a connection of its own. */
+async function secondNode(parts: Parts, open: () => Promise<IssuingParts["database"]>): Promise<Parts> {
+  return { ...parts, database: await open() };
+}
+
+onEachDatabase("enrolment at the same instant, on two nodes,", (db) => {
+  let nodes: [Parts, Parts];
+  beforeAll(async () => {
+    const parts = await makeIssuing(db.database);
+    nodes = [parts, await secondNode(parts, () => db.open())];
+  });
+
+  test("with one token and two CSRs makes exactly one certificate", async () => {
+    const [one, other] = nodes;
+    const account = await freshAccount(one);
+    const { token } = await freshToken(one, account);
+    const csrs = await Promise.all(Array.from({ length: 8 }, () => makeCsr()));
+    const outcomes = await Promise.allSettled(
+      csrs.map((csr, i) => enrol(i % 2 === 0 ? one : other, { token, csr })),
+    );
+    expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    for (const outcome of outcomes) {
+      if (outcome.status === "rejected") expect(outcome.reason).toMatchObject({ code: "TOKEN_USED" });
+    }
+    expect(await db.database.certificates.list({ account: account.slug })).toHaveLength(1);
+  });
+
+  test("with one token and one CSR gives all the same certificate", async () => {
+    const [one, other] = nodes;
+    const account = await freshAccount(one);
+    const { token } = await freshToken(one, account);
+    const csr = await makeCsr();
+    const issued = await Promise.all([one, other, one, other].map((node) => enrol(node, { token, csr })));
+    expect(new Set(issued.map(({ fingerprint }) => fingerprint)).size).toBe(1);
+    const stored = await db.database.certificates.list({ account: account.slug });
+    expect(stored).toHaveLength(1);
+    expect(issued).toEqual(issued.map(() => stored[0]));
+  });
+
+  test("with one key for two accounts makes one certificate", async () => {
+    const csr = await makeCsr();
+    const outcomes = await Promise.allSettled(
+      nodes.map(async (node) => {
+        const { token } = await freshToken(node, await freshAccount(node));
+        return enrol(node, { token, csr });
+      }),
+    );
+    const statuses = outcomes.map((outcome) =>
+      outcome.status === "fulfilled" ? "issued" : (outcome.reason as { code: unknown }).code,
+    );
+    expect(statuses.sort()).toEqual(["KEY_IN_USE", "issued"]);
+  });
+
+  const interference = [
+    {
+      name: "an account suspended",
+      code: "ACCOUNT_SUSPENDED",
+      act: (parts: Parts, slug: Parameters<typeof setAccountStatus>[2]) =>
+        setAccountStatus(parts.database, parts, slug, "suspended"),
+    },
+    {
+      name: "a token revoked",
+      code: "TOKEN_REVOKED",
+      act: (parts: Parts, _slug: string, id: string) => revokeToken(parts.database, parts, id),
+    },
+    {
+      name: "a token past its end",
+      code: "TOKEN_EXPIRED",
+      act: (parts: Parts) => {
+        parts.clock.advance(60 * 60_000);
+        return Promise.resolve();
+      },
+    },
+  ] as const;
+
+  test.each(interference)("finds $name after it was first looked at", async ({ code, act }) => {
+    const parts = nodes[0];
+    const account = await freshAccount(parts);
+    const { token, id } = await freshToken(parts, account);
+    // Between the first look and the transaction, somebody else is quicker.
+    const { database } = parts;
+    let meanwhile = {};
+    const raced: Parts["database"] = {
+      ...database,
+      async transaction(work) {
+        await act(parts, account.slug, id);
+        meanwhile = await db.dump();
+        return database.transaction(work);
+      },
+    };
+    const sign = vi.spyOn(parts.issuer.signer, "sign");
+    await expectRefusal(enrol({ ...parts, database: raced }, { token, csr: await makeCsr() }), code);
+    expect(sign).not.toHaveBeenCalled();
+    sign.mockRestore();
+    expect(await db.dump()).toEqual(meanwhile);
+  });
+});

@@ -1,0 +1,122 @@
+import { X509Certificate, randomBytes } from "node:crypto";
+import { beforeAll, expect, test } from "vitest";
+import { parseCidr } from "../../src/domain/address.ts";
+import { type DenialCode, errorTable } from "../../src/domain/errors.ts";
+import { parseFingerprint } from "../../src/domain/identifiers.ts";
+import { parseScope } from "../../src/domain/names.ts";
+import type { CertificateRecord } from "../../src/domain/records.ts";
+import { DAY, HOUR } from "../../src/domain/time.ts";
+import { createAccount, setAccountStatus } from "../../src/services/accounts.ts";
+import { type CertificateInQuestion, explain } from "../../src/services/explain.ts";
+import { signRequest } from "../../src/services/issue/sign-request.ts";
+import { revoke, suspend } from "../../src/services/revocation.ts";
+import { onEachDatabase } from "../support/databases.ts";
+import { START, freshSlug, makeCsr, makeIssuing } from "../support/issuing.ts";
+
+type Call = Parameters<typeof explain>[2];
+
+interface Case {
+  readonly code: DenialCode;
+  readonly name: string;
+  readonly before?: (certificate: CertificateRecord) => Promise<unknown>;
+  readonly question?: Partial<CertificateInQuestion>;
+  readonly call?: Partial<Call>;
+}
+
+onEachDatabase("why a certificate", (db) => {
+  let parts: Awaited<ReturnType<typeof makeIssuing>>;
+  beforeAll(async () => {
+    parts = await makeIssuing(db.database);
+  });
+
+  const issued = async (): Promise<CertificateRecord> => {
+    const { slug } = await createAccount(db.database, parts, {
+      slug: freshSlug(),
+      scopes: [parseScope("orders:read")],
+      allowIps: [parseCidr("192.0.2.0/24")],
+    });
+    const wanted = { account: slug, csr: await makeCsr(), profile: "client" };
+    return signRequest(parts, "cli:tester", wanted);
+  };
+  const ask = (
+    certificate: CertificateRecord,
+    question: Partial<CertificateInQuestion> = {},
+    call: Partial<Call> = {},
+  ) => {
+    const { fingerprint } = certificate;
+    const asFound = { fingerprint, isSignedByUs: true, isCa: false, clientAuth: true };
+    const now = { now: START, address: undefined, scopes: [] };
+    return explain(db.database, { ...asFound, ...question }, { ...now, ...call });
+  };
+
+  test("is let through", async () => {
+    const certificate = await issued();
+    const { fingerprint, account } = certificate;
+    const address = "192.0.2.7";
+    const scopes = [parseScope("orders:read")];
+    for (const call of [{}, { address }, { scopes }, { now: START + 24 * HOUR - 1 }]) {
+      expect(await ask(certificate, {}, call)).toEqual({
+        allowed: true,
+        code: "ALLOWED",
+        because: "The certificate is on record, in force, and its account may do this.",
+        fingerprint,
+        account,
+        scopes: ["orders:read"],
+      });
+    }
+  });
+
+  const cases: Case[] = [
+    { code: "CERT_UNTRUSTED", name: "somebody else signed it", question: { isSignedByUs: false } },
+    { code: "CERT_PURPOSE", name: "it is not for clients", question: { clientAuth: false } },
+    { code: "CERT_PURPOSE", name: "it is a CA's", question: { isCa: true } },
+    {
+      code: "CERT_UNKNOWN",
+      name: "it is not on record",
+      question: { fingerprint: parseFingerprint(randomBytes(32).toString("hex")) },
+    },
+    { code: "CERT_NOT_YET_VALID", name: "it is not valid yet", call: { now: START - HOUR } },
+    { code: "CERT_EXPIRED", name: "it has expired", call: { now: START + 2 * DAY } },
+    {
+      code: "CERT_REVOKED",
+      name: "it was revoked",
+      before: (certificate) => revoke(db.database, parts, certificate, "keyCompromise"),
+    },
+    {
+      code: "CERT_SUSPENDED",
+      name: "it is suspended",
+      before: (certificate) => suspend(db.database, parts, certificate),
+    },
+    {
+      code: "ACCOUNT_SUSPENDED",
+      name: "its account is suspended",
+      before: ({ account = freshSlug() }) => setAccountStatus(db.database, parts, account, "suspended"),
+    },
+    { code: "ADDRESS_NOT_ALLOWED", name: "it comes from elsewhere", call: { address: "198.51.100.1" } },
+    { code: "SCOPE_MISSING", name: "it lacks a scope", call: { scopes: [parseScope("orders:write")] } },
+  ];
+
+  test.each(cases)("is denied, $code: $name", async ({ code, before, question, call }) => {
+    const certificate = await issued();
+    await before?.(certificate);
+    const explanation = await ask(certificate, question, call);
+    expect(explanation).toMatchObject({ allowed: false, code, because: errorTable[code][1] });
+    expect(explanation.account).toBe(code === "CERT_UNKNOWN" ? undefined : certificate.account);
+  });
+
+  test("in the second that its notAfter names is in force or expired, but never called untrusted", async () => {
+    const certificate = await issued();
+    const { validToDate } = new X509Certificate(certificate.der);
+    for (const within of [0, 1, 999]) {
+      const { code } = await ask(certificate, {}, { now: validToDate.getTime() + within });
+      expect(["ALLOWED", "CERT_EXPIRED"]).toContain(code);
+    }
+  });
+
+  test("changes nothing by being asked", async () => {
+    const certificate = await issued();
+    const before = await db.dump();
+    await ask(certificate);
+    expect(await db.dump()).toEqual(before);
+  });
+});

@@ -1,0 +1,192 @@
+import { randomUUID } from "node:crypto";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Database } from "../../src/domain/ports.ts";
+import type { Change } from "../../src/domain/records.ts";
+import { HOUR, SECOND } from "../../src/domain/time.ts";
+import { ChangeFollower } from "../../src/services/follow-changes.ts";
+import { onEachDatabase } from "../support/databases.ts";
+import { START, type TestClock, eventually, freshAccount, testClock } from "../support/issuing.ts";
+
+onEachDatabase("a server that follows the changes", (db) => {
+  let clock: TestClock;
+  let applied: Change[][];
+  let faults: unknown[];
+  let followers: ChangeFollower[];
+
+  beforeEach(() => {
+    clock = testClock();
+    applied = [];
+    faults = [];
+    followers = [];
+  });
+  afterEach(async () => {
+    for (const follower of followers) await follower.stop();
+  });
+
+  const follow = async (
+    overrides: Partial<ConstructorParameters<typeof ChangeFollower>[0]> = {},
+  ): Promise<{ follower: ChangeFollower; id: string }> => {
+    const id = randomUUID();
+    const follower = new ChangeFollower({
+      database: db.database,
+      clock,
+      identity: { id, pid: process.pid, host: "test" },
+      apply: (changes) => {
+        applied.push([...changes]);
+        return Promise.resolve(new Map());
+      },
+      onFault: (error) => faults.push(error),
+      ...overrides,
+    });
+    followers.push(follower);
+    await follower.start(await db.database.changes.last());
+    return { follower, id };
+  };
+  const change = () => freshAccount({ database: db.database, clock, actor: "cli:tester" });
+  const sequences = () => applied.flat().map(({ sequence }) => sequence);
+  const row = async (id: string) => (await db.database.followers.list(0)).find((one) => one.id === id);
+
+  test("applies each change once, in order, and what was before not at all", async () => {
+    await change();
+    const before = await db.database.changes.last();
+    await follow();
+    await Promise.all(Array.from({ length: 25 }, change));
+    await eventually(() => {
+      expect(sequences()).toHaveLength(25);
+    });
+    expect(sequences()).toEqual(Array.from({ length: 25 }, (_, i) => before + 1 + i));
+  });
+
+  test("applies what another process writes", async () => {
+    await follow();
+    const other = await db.open();
+    const { slug } = await freshAccount({ database: other, clock, actor: "cli:tester" });
+    await eventually(() => {
+      expect(applied.flat()).toMatchObject([{ action: "account.create", subject: slug }]);
+    });
+  });
+
+  test("says how far it has come, and how many connections each change ended", async () => {
+    const ended = new Map<number, number>();
+    const { id } = await follow({
+      apply: (changes) => {
+        for (const { sequence } of changes) ended.set(sequence, 3);
+        return Promise.resolve(ended);
+      },
+    });
+    expect((await row(id))?.applied).toBe(await db.database.changes.last());
+    await change();
+    const last = await db.database.changes.last();
+    await eventually(async () => {
+      expect(await row(id)).toEqual({ id, pid: process.pid, host: "test", applied: last });
+    });
+    expect(await db.database.followers.connectionsClosed(last)).toBe(3);
+  });
+
+  test("shows every few seconds that it is there, although nothing changes", async () => {
+    const { id } = await follow();
+    clock.advance(5 * SECOND);
+    await eventually(async () => {
+      const recent = await db.database.followers.list(START + 5 * SECOND);
+      expect(recent.map((one) => one.id)).toContain(id);
+    });
+  });
+
+  test("leaves when it stops, and applies no more", async () => {
+    const { follower, id } = await follow();
+    await follower.stop();
+    await change();
+    expect(await row(id)).toBeUndefined();
+    expect(applied).toEqual([]);
+    followers = [];
+  });
+
+  test("tells once of a database that does not answer, and goes on where it was", async () => {
+    let down = false;
+    const database: Database = {
+      ...db.database,
+      changes: {
+        ...db.database.changes,
+        after: (...args) =>
+          down ? Promise.reject(new Error("no answer")) : db.database.changes.after(...args),
+      },
+    };
+    const after = vi.spyOn(database.changes, "after");
+    const { follower } = await follow({ database });
+    for (const outage of [1, 2]) {
+      down = true;
+      const already = after.mock.calls.length;
+      await change();
+      await eventually(() => {
+        expect(after.mock.calls.length).toBeGreaterThan(already + 3);
+      });
+      expect(faults).toHaveLength(outage);
+      expect(sequences()).toHaveLength(outage - 1);
+      const stale = follower.currentAt;
+      clock.advance(SECOND);
+      down = false;
+      await eventually(() => {
+        expect(sequences()).toHaveLength(outage);
+        expect(follower.currentAt).toBeGreaterThan(stale);
+      });
+    }
+    expect(faults.map(String)).toEqual(["Error: no answer", "Error: no answer"]);
+  });
+
+  test("is as stale as its last answered question, and no longer once it is answered again", async () => {
+    let down = true;
+    const database: Database = {
+      ...db.database,
+      changes: {
+        ...db.database.changes,
+        after: (...args) =>
+          down ? Promise.reject(new Error("no answer")) : db.database.changes.after(...args),
+      },
+    };
+    const { follower } = await follow({ database });
+    clock.advance(HOUR);
+    await eventually(() => {
+      expect(faults).toHaveLength(1);
+    });
+    expect(follower.currentAt).toBe(START);
+    down = false;
+    await eventually(() => {
+      expect(follower.currentAt).toBe(START + HOUR);
+    });
+  });
+
+  test("applies again what it could not apply", async () => {
+    let failures = 2;
+    await follow({
+      apply: (changes) => {
+        if (failures-- > 0) return Promise.reject(new Error("not now"));
+        applied.push([...changes]);
+        return Promise.resolve(new Map());
+      },
+    });
+    await change();
+    await eventually(() => {
+      expect(sequences()).toEqual([applied[0]?.[0]?.sequence]);
+    });
+    expect(sequences()).toEqual([await db.database.changes.last()]);
+    expect(faults.map(String)).toEqual(["Error: not now"]);
+  });
+
+  test("says how far it has come in the next round when it could not in this one", async () => {
+    let failures = 1;
+    const database: Database = {
+      ...db.database,
+      followers: {
+        ...db.database.followers,
+        applied: (...args) =>
+          failures-- > 0 ? Promise.reject(new Error("not now")) : db.database.followers.applied(...args),
+      },
+    };
+    const { id } = await follow({ database });
+    await change();
+    const last = await db.database.changes.last();
+    await eventually(async () => {
+      expect((await row(id))?.applied).toBe(last);
+    });
+  });
+});

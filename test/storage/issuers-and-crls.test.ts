@@ -1,0 +1,64 @@
+import { randomBytes } from "node:crypto";
+import { expect, test } from "vitest";
+import type { IssuerId } from "../../src/domain/identifiers.ts";
+import type { CrlRecord } from "../../src/domain/records.ts";
+import { HOUR } from "../../src/domain/time.ts";
+import { onEachDatabase } from "../support/databases.ts";
+import { START, makeIssuer, recordIssuer } from "../support/issuing.ts";
+import { putIssuer } from "./records.ts";
+
+function crl(issuerId: IssuerId, number: number): CrlRecord {
+  const der = randomBytes(500);
+  return { issuerId, number, thisUpdate: START + number, nextUpdate: START + HOUR, basis: number + 3, der };
+}
+
+onEachDatabase("issuers and CRLs", (db) => {
+  test("issuers come back with their role and certificate, once each", async () => {
+    const [root, issuing] = [await makeIssuer("Root"), await makeIssuer("Issuing")];
+    await recordIssuer(db.database, root, "root");
+    await recordIssuer(db.database, issuing);
+    const found = await db.database.issuers.list();
+    const roles = found.map(({ id, role }) => [id, role]);
+    expect(roles.sort()).toEqual(
+      [
+        [root.id, "root"],
+        [issuing.id, "issuing"],
+      ].sort(),
+    );
+    const der = found.find(({ id }) => id === root.id)?.der;
+    expect(Buffer.from(der ?? []).equals(root.der)).toBe(true);
+    await expect(recordIssuer(db.database, root, "root")).rejects.toThrow(/unique/i);
+  });
+
+  test("an issuer without a CRL has none", async () => {
+    expect(await db.database.crls.latest(await putIssuer(db.database))).toBeUndefined();
+  });
+
+  test("a new CRL takes the place of the one before, of its own issuer only", async () => {
+    const { crls } = db.database;
+    const [issuer, other] = [await putIssuer(db.database), await putIssuer(db.database)];
+    const [first, second, theirs] = [crl(issuer, 1), crl(issuer, 2), crl(other, 1)];
+    await crls.replace(first);
+    expect(await crls.latest(issuer)).toEqual(first);
+    await crls.replace(theirs);
+    await crls.replace(second);
+    expect(await crls.latest(issuer)).toEqual(second);
+    expect(await crls.latest(other)).toEqual(theirs);
+    const rows = await db.query(`SELECT number FROM crls WHERE issuer_id = '${issuer}'`);
+    expect(rows.map(({ number }) => Number(number))).toEqual([2]);
+  });
+
+  test("a number in use is refused", async () => {
+    const issuer = await putIssuer(db.database);
+    const first = crl(issuer, 1);
+    await db.database.crls.replace(first);
+    await expect(db.database.crls.replace(crl(issuer, 1))).rejects.toThrow();
+    expect(await db.database.crls.latest(issuer)).toEqual(first);
+  });
+
+  test("a number used before the newest one is refused too", async () => {
+    const issuer = await putIssuer(db.database);
+    for (const number of [1, 2]) await db.database.crls.replace(crl(issuer, number));
+    await expect(db.database.crls.replace(crl(issuer, 1))).rejects.toThrow();
+  });
+});

@@ -1,0 +1,52 @@
+import { expect, test } from "vitest";
+import type { CertificateRecord } from "../../src/domain/records.ts";
+import { HOUR } from "../../src/domain/time.ts";
+import { type TestDatabase, onEachDatabase } from "../support/databases.ts";
+import { START } from "../support/issuing.ts";
+import { putCertificate, putIssuer, someAccount } from "./records.ts";
+
+async function pages(db: TestDatabase, now = START): Promise<CertificateRecord[][]> {
+  const found: CertificateRecord[][] = [];
+  for await (const page of db.database.certificates.live(now)) found.push(page);
+  return found;
+}
+
+onEachDatabase("live certificates", (db) => {
+  test("are none at first", async () => {
+    expect(await pages(db)).toEqual([]);
+  });
+
+  test("are those of accounts that are not past their end, whatever their status", async () => {
+    const issuer = await putIssuer(db.database);
+    const account = await db.database.accounts.insert(someAccount());
+    const put = (as: Partial<CertificateRecord>) => putCertificate(db.database, issuer, account, as);
+    const live = [
+      await put({}),
+      await put({ status: "revoked", statusAt: START, reason: "superseded" }),
+      await put({ status: "suspended", statusAt: START }),
+      await put({ notAfter: START }),
+    ];
+    await put({ notAfter: START - 1 });
+    await putCertificate(db.database, issuer, undefined);
+    const found = (await pages(db)).flat().map(({ fingerprint }) => fingerprint);
+    expect(found.sort()).toEqual(live.map(({ fingerprint }) => fingerprint).sort());
+  });
+
+  test("come in pages, each once, in order of their fingerprints", async () => {
+    const issuer = await putIssuer(db.database);
+    const account = await db.database.accounts.insert(someAccount());
+    const now = START + 48 * HOUR; // those of the test before have ended
+    const put = await db.database.transaction(async (stores) => {
+      const fingerprints: string[] = [];
+      for (let i = 0; i < 2005; i++) {
+        const database = { ...db.database, ...stores };
+        const { fingerprint } = await putCertificate(database, issuer, account, { notAfter: now + HOUR });
+        fingerprints.push(fingerprint);
+      }
+      return fingerprints;
+    });
+    const found = await pages(db, now);
+    expect(found.length).toBeGreaterThan(1);
+    expect(found.flat().map(({ fingerprint }) => fingerprint)).toEqual(put.sort());
+  });
+});

@@ -1,0 +1,61 @@
+import { expect, test } from "vitest";
+import { openDatabase } from "../../src/storage/database.ts";
+import { TestDatabase, onEachDatabase } from "../support/databases.ts";
+
+onEachDatabase("migrations", (db) => {
+  test("make every table from nothing", async () => {
+    expect(await db.tables()).toEqual(
+      [
+        "accounts",
+        "certificates",
+        "changes",
+        "closings",
+        "crls",
+        "followers",
+        "intents",
+        "issuers",
+        "knex_migrations",
+        "knex_migrations_lock",
+        "sequence",
+        "tokens",
+      ].sort(),
+    );
+    expect(await db.database.changes.last()).toBe(0);
+  });
+
+  test("are recorded by names without an extension: .ts in a checkout is .js when published", async () => {
+    const names = (await db.query("SELECT name FROM knex_migrations")).map(({ name }) => name);
+    expect(names).toEqual(["0001-main"]);
+  });
+
+  test("do nothing to a database that is up to date", async () => {
+    const before = await db.dump();
+    await db.open();
+    expect(await db.dump()).toEqual(before);
+  });
+
+  test("let several processes open a database at once", async () => {
+    const before = await db.dump();
+    await Promise.all([db.open(), db.open(), db.open(), db.open()]);
+    expect(await db.dump()).toEqual(before);
+  });
+
+  test("made by several processes at once are made once; who came too late is refused, and may try again", async () => {
+    const fresh = new TestDatabase(db.kind);
+    await fresh.create();
+    try {
+      const openings = await Promise.allSettled([1, 2, 3].map(() => openDatabase(fresh.location)));
+      for (const opening of openings) {
+        if (opening.status === "fulfilled") await opening.value.close();
+        else expect(opening.reason).toMatchObject({ code: "UNAVAILABLE" });
+      }
+      expect(openings.map(({ status }) => status)).toContain("fulfilled");
+      const database = await fresh.open();
+      expect(await database.changes.last()).toBe(0);
+      expect(await fresh.query("SELECT name FROM knex_migrations")).toEqual([{ name: "0001-main" }]);
+      expect(await fresh.query("SELECT * FROM sequence")).toHaveLength(1);
+    } finally {
+      await fresh.remove();
+    }
+  });
+});

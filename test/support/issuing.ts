@@ -1,0 +1,158 @@
+import { randomBytes } from "node:crypto";
+import { expect, vi } from "vitest";
+import { type ErrorCode, Refusal } from "../../src/domain/errors.ts";
+import { serialFrom, spkiHashOf } from "../../src/domain/identifiers.ts";
+import { type KeyType, keyTypes } from "../../src/domain/key-policy.ts";
+import { type Scope, type Slug, parseScope, parseSlug } from "../../src/domain/names.ts";
+import type { Clock, Database, Issuer, Logger } from "../../src/domain/ports.ts";
+import type { Profile } from "../../src/domain/profile.ts";
+import type { Account, IssuerRecord } from "../../src/domain/records.ts";
+import { DAY, HOUR, type Instant, MINUTE } from "../../src/domain/time.ts";
+import type { Token } from "../../src/domain/token.ts";
+import { type KeyPair, makeKeyPair } from "../../src/keys/key-pair.ts";
+import { memorySigner } from "../../src/keys/memory-signer.ts";
+import { createAccount } from "../../src/services/accounts.ts";
+import type { IssuingParts } from "../../src/services/issue/issue.ts";
+import { createToken } from "../../src/services/tokens.ts";
+import { makeCaCertificate } from "../../src/x509/ca-certificate.ts";
+import { codec, issuerFrom } from "../../src/x509/codec.ts";
+import { makeRequest } from "../../src/x509/request-writer.ts";
+
+export const START: Instant = Date.parse("2030-01-01T12:00:00Z");
+
+/** A clock that stands still until it is moved. */
+export interface TestClock extends Clock {
+  advance(milliseconds: number): void;
+}
+
+export function testClock(start = START): TestClock {
+  let now = start;
+  return {
+    now: () => now,
+    advance(milliseconds) {
+      now += milliseconds;
+    },
+  };
+}
+
+export interface LogLine {
+  readonly level: "info" | "warn" | "error";
+  readonly fields: object;
+  readonly message: string;
+}
+
+/** A logger that keeps what it is told. */
+export function testLogger(): Logger & { readonly lines: readonly LogLine[] } {
+  const lines: LogLine[] = [];
+  const at = (level: LogLine["level"]) => (fields: object, message: string) => {
+    lines.push({ level, fields, message });
+  };
+  return { lines, info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/** A CA of one level, five years long. */
+export async function makeIssuer(commonName = "Test CA", pair?: KeyPair): Promise<Issuer> {
+  const keys = pair ?? (await makeKeyPair("ec-p256"));
+  const der = await makeCaCertificate(keys, {
+    commonName,
+    serial: serialFrom(randomBytes(16)),
+    notBefore: START - HOUR,
+    notAfter: START + 5 * 365 * DAY,
+    pathLength: 0,
+  });
+  return issuerFrom(der, memorySigner(keys.privateKey));
+}
+
+/** Puts an issuer on record. */
+export async function recordIssuer(
+  database: Database,
+  { id, der, signer }: Issuer,
+  role: IssuerRecord["role"] = "issuing",
+): Promise<void> {
+  await database.issuers.insert({ id, role, der, spkiHash: spkiHashOf(signer.spki) });
+}
+
+export const clientProfile: Profile = {
+  name: parseSlug("client"),
+  keyTypes,
+  life: { default: 24 * HOUR, max: 90 * DAY },
+  extendedKeyUsage: ["clientAuth"],
+};
+
+export const testProfiles: ReadonlyMap<string, Profile> = new Map(
+  [clientProfile, { ...clientProfile, name: parseSlug("modern"), keyTypes: ["ed25519"] as const }].map(
+    (profile) => [profile.name, profile],
+  ),
+);
+
+/** Everything that issuing works with: a fresh issuer, on record, and a clock to be moved. */
+export async function makeIssuing(
+  database: Database,
+): Promise<IssuingParts & { readonly clock: TestClock; readonly actor: string }> {
+  const issuer = await makeIssuer();
+  await recordIssuer(database, issuer);
+  return {
+    database,
+    codec,
+    issuer,
+    profiles: testProfiles,
+    clock: testClock(),
+    randomBytes: (count) => randomBytes(count),
+    trustDomain: "test.internal",
+    publicUrl: "http://127.0.0.1:8080",
+    actor: "cli:tester",
+  };
+}
+
+/** A new key's CSR. */
+export async function makeCsr(keyType: KeyType = "ec-p256"): Promise<Buffer> {
+  return csrOf(await makeKeyPair(keyType));
+}
+
+export async function csrOf(pair: KeyPair): Promise<Buffer> {
+  return Buffer.from(await makeRequest(pair, pair.keyType));
+}
+
+/** Different at each call, so that the tests of a suite share a database. */
+export function freshSlug(prefix = "account"): Slug {
+  return parseSlug(`${prefix}-${randomBytes(6).toString("hex")}`);
+}
+
+export function freshAccount(parts: { database: Database; clock: Clock; actor: string }): Promise<Account> {
+  const scopes = ["orders:read", "orders:write"].map(parseScope);
+  return createAccount(parts.database, parts, { slug: freshSlug(), scopes, allowIps: [] });
+}
+
+export function freshToken(
+  parts: IssuingParts & { readonly actor: string },
+  account: Account,
+  wanted: { profile?: Profile; scopes?: readonly Scope[]; ttl?: number } = {},
+): Promise<{ token: Token; id: string; expiresAt: Instant }> {
+  const { profile = clientProfile, scopes, ttl = 15 * MINUTE } = wanted;
+  return createToken(parts.database, parts, parts.randomBytes, {
+    account: account.slug,
+    profile,
+    scopes,
+    ttl,
+  });
+}
+
+/** Awaits a refusal and checks its code, and its message where one is given. */
+export async function expectRefusal(
+  work: Promise<unknown>,
+  code: ErrorCode,
+  message?: string,
+): Promise<void> {
+  const error: unknown = await work.then(
+    () => new Error(`it was not refused with ${code}`),
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof Refusal)) throw error;
+  expect(error.code).toBe(code);
+  if (message !== undefined) expect(error.message).toBe(message);
+}
+
+/** Waits for what another part does in its own time; the limit is there for the case that it never does. */
+export function eventually(check: () => void | Promise<void>): Promise<void> {
+  return vi.waitFor(check, { timeout: 5000, interval: 10 });
+}
