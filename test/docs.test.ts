@@ -1,0 +1,256 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { symlink, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { listenerNames, resolveConfig } from "../src/config.ts";
+import { errorTable } from "../src/domain/errors.ts";
+import { call, enrolled } from "./support/client.ts";
+import { countersign, projectRoot, run, runOk } from "./support/run.ts";
+import { type TestServer, serveHome } from "./support/server.ts";
+import { type Workspace, testWorkspace } from "./support/workspace.ts";
+
+const page = (name: string): string => readFileSync(join(projectRoot, name), "utf8");
+const pages = ["README.md", ...globSync("docs/*.md", { cwd: projectRoot }).sort()];
+const allPages = [...pages, "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "ca/README.md"];
+
+interface Block {
+  readonly info: string;
+  readonly text: string;
+  /** The `text` block right after it. */
+  readonly shown: string | undefined;
+}
+
+function blocksOf(markdown: string): Block[] {
+  const fence = /^```(.*)\n([\s\S]*?)^```$(?:\n+```text\n([\s\S]*?)^```$)?/gm;
+  return [...markdown.matchAll(fence)].map(([, info = "", text = "", shown]) => ({ info, text, shown }));
+}
+
+function tableRows(markdown: string): string[][] {
+  return markdown
+    .split("\n")
+    .filter((line) => line.startsWith("|"))
+    .map((line) =>
+      line
+        .slice(1, line.lastIndexOf("|"))
+        .split("|")
+        .map((cell) => cell.trim()),
+    );
+}
+
+/** A folder that looks like a checkout in which `npm start` runs, with the ports that it got. */
+async function checkout(): Promise<{ workspace: Workspace; server: TestServer }> {
+  const workspace = await testWorkspace();
+  for (const name of ["package.json", "bin", "scripts", "src", "node_modules"]) {
+    await symlink(join(projectRoot, name), workspace.file(name));
+  }
+  const server = await serveHome(workspace, {
+    cwd: workspace.path,
+    serve: ["--quickstart", "--home", workspace.file("ca")],
+  });
+  onTestFinished(async () => {
+    await server.stop();
+  });
+  await expect.poll(() => server.log(), { timeout: 20_000 }).toContain("Then revoke it");
+  return { workspace, server };
+}
+
+function withPorts(text: string, server: TestServer): string {
+  return text
+    .replaceAll("https://127.0.0.1:8443", server.ca)
+    .replaceAll("https://127.0.0.1:9443", server.enforce)
+    .replaceAll("http://127.0.0.1:8080", server.public)
+    .replaceAll("http://127.0.0.1:9090", server.metrics);
+}
+
+/** A reader's own shell: nothing of npm's, the checkout's programs not on the PATH, and nothing to be downloaded. */
+function readersEnvironment(): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(([name]) => !/^(npm_|COUNTERSIGN_|INIT_CWD)/.test(name));
+  const path = (process.env["PATH"] ?? "").split(":").filter((entry) => !entry.includes("node_modules"));
+  return {
+    ...Object.fromEntries(kept),
+    PATH: path.join(":"),
+    no_proxy: "127.0.0.1",
+    npm_config_offline: "true",
+  };
+}
+
+const direct = `'${process.execPath}' bin/countersign.js`;
+
+/** What is shown, with `…` for whatever varies. */
+function pattern(shown: string): RegExp {
+  const literal = shown.trim().replace(/[$()*+.?[\\\]^{|}]/g, "\\$&");
+  return new RegExp(`^${literal.replaceAll("…", "[\\s\\S]*?")}$`);
+}
+
+describe("the commands on a page work as pasted, and print what is shown", () => {
+  const withCommands = pages.filter((name) => blocksOf(page(name)).some(({ info }) => info.startsWith("sh")));
+
+  test.each(withCommands)("%s", { timeout: 300_000 }, async (name) => {
+    const { workspace, server } = await checkout();
+    const env = readersEnvironment();
+    for (const { info, text, shown } of blocksOf(page(name))) {
+      if (info !== "sh" && info !== "sh fails") continue;
+      // npx takes most of a second each time: README shows that it works, the other pages need not.
+      const commands = name === "README.md" ? text : text.replaceAll("npx countersign", direct);
+      const ran = await run("sh", ["-eu", "-c", withPorts(commands, server)], { cwd: workspace.path, env });
+      const fails = info === "sh fails";
+      expect(ran.code === 0, `${text}\n${ran.stdout}\n${ran.stderr}`).toBe(!fails);
+      const printed = fails ? ran.stdout + ran.stderr : ran.stdout;
+      if (shown !== undefined) expect(printed.trim(), text).toMatch(pattern(shown));
+    }
+  });
+
+  test(
+    "README's first commands are those that `serve --quickstart` prints",
+    { timeout: 60_000 },
+    async () => {
+      const { workspace, server } = await checkout();
+      const printed = server.log().replaceAll(workspace.file("ca"), "ca");
+      const [enrol, revoke] = blocksOf(page("README.md")).filter(({ info }) => info === "sh");
+      for (const line of `${enrol?.text ?? ""}${revoke?.text ?? ""}`.trim().split("\n")) {
+        expect(printed).toContain(`  ${withPorts(line, server)}\n`);
+      }
+    },
+  );
+
+  test(
+    "the server in docs/enforcement.md lets its own CA's client in, and nobody else",
+    { timeout: 60_000 },
+    async () => {
+      const { workspace, server } = await checkout();
+      const example = blocksOf(page("docs/enforcement.md")).find(({ info }) => info === "ts")?.text ?? "";
+      const source = example.replace('"countersign"', '"./src/index.ts"').replace("9444", "0");
+      const tellPort = `server.on("listening", () => console.log(server.address().port));\n`;
+      await writeFile(workspace.file("service.ts"), source + tellPort);
+      const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
+      const files = ["-keyout", "service.key", "-out", "service.crt"];
+      const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+      await runOk("openssl", ["req", "-x509", ...key, ...subject, ...files], { cwd: workspace.path });
+
+      const home = workspace.file("ca");
+      const token = readFileSync(join(home, "secrets", "demo.token"), "utf8").trim();
+      const client = await enrolled({ ca: server.ca, root: join(home, "certs", "root.crt") }, token);
+
+      const service = spawn(process.execPath, ["service.ts"], { cwd: workspace.path });
+      onTestFinished(() => void service.kill("SIGKILL"));
+      let errors = "";
+      service.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
+      const port = await Promise.race([
+        once(service.stdout, "data").then(([bytes]) => String(bytes).trim()),
+        once(service, "exit").then(() => {
+          throw new Error(errors);
+        }),
+      ]);
+      const url = `https://127.0.0.1:${port}/`;
+      const ca = readFileSync(workspace.file("service.crt"));
+      const answer = await call(url, { tls: { ca, cert: client.cert, key: client.key } });
+      expect([answer.status, answer.text]).toEqual([200, "hello demo\n"]);
+      const refused = await call(url, { tls: { ca } });
+      expect([refused.status, refused.json["code"]]).toEqual([401, "CERT_REQUIRED"]);
+    },
+  );
+});
+
+test("docs/errors.md has every code, with its status and sentence", () => {
+  const rows = tableRows(page("docs/errors.md")).filter(([code]) => code?.startsWith("`"));
+  const documented = rows.map(([code, status, sentence]) => [code?.slice(1, -1), Number(status), sentence]);
+  expect(documented).toEqual(Object.entries(errorTable).map(([code, entry]) => [code, ...entry]));
+});
+
+test.each(allPages)("the relative links of %s lead somewhere", (name) => {
+  for (const [, target = ""] of page(name).matchAll(/\]\(([^)\s]+)\)/g)) {
+    if (/^[a-z]+:/.test(target)) continue;
+    const [path = "", anchor] = target.split("#");
+    const file = path === "" ? name : join(dirname(name), path);
+    expect(existsSync(resolve(projectRoot, file)), target).toBe(true);
+    if (anchor === undefined) continue;
+    const headings = [...page(file).matchAll(/^#+ (.*)$/gm)].map(([, text = ""]) =>
+      text
+        .toLowerCase()
+        .replace(/[^\w\s-]/g, "")
+        .replace(/\s/g, "-"),
+    );
+    expect(headings, target).toContain(anchor);
+  }
+});
+
+describe("docs/cli.md and --help agree", () => {
+  const optionsIn = (text: string): string[] => text.match(/(?<![\w-])--[a-z][a-z-]*/g) ?? [];
+  const common = ["--help", "--version", "--json", "--home"];
+
+  async function help(command: readonly string[]): Promise<string> {
+    const ran = await countersign([...command, "--help"]);
+    expect(ran.code).toBe(0);
+    return ran.stdout;
+  }
+
+  async function commandsUnder(parent: readonly string[]): Promise<string[]> {
+    const [, list] = (await help(parent)).split("\nCommands:\n");
+    if (list === undefined) return [parent.join(" ")];
+    const names = [...list.matchAll(/^ {2}([a-z]+)/gm)].map(([, name = ""]) => name);
+    const under = names.filter((name) => name !== "help").map((name) => commandsUnder([...parent, name]));
+    return (await Promise.all(under)).flat();
+  }
+
+  const sections = new Map(
+    page("docs/cli.md")
+      .split(/^### /m)
+      .slice(1)
+      .map((section) => {
+        const [name = "", ...rest] = section.split("\n");
+        return [name, rest.join("\n").split(/^## /m)[0] ?? ""] as const;
+      }),
+  );
+
+  test("on the commands there are", async () => {
+    expect([...sections.keys()].sort()).toEqual((await commandsUnder([])).sort());
+  });
+
+  test.each([...sections])("on the options of %s", async (command, section) => {
+    const offered = new Set(optionsIn(await help(command.split(" "))));
+    const documented = new Set(optionsIn(section));
+    expect([...documented].filter((option) => !offered.has(option))).toEqual([]);
+    expect([...offered].filter((option) => !documented.has(option) && !common.includes(option))).toEqual([]);
+    expect(section).toContain(`npx countersign ${command}`);
+  });
+});
+
+describe("docs/operations.md", () => {
+  const operations = page("docs/operations.md");
+  const settings = tableRows(operations).filter((cells) => cells.length === 5);
+
+  test("names every variable that the source reads, and no other", () => {
+    const sources = globSync("src/**/*.ts", { cwd: projectRoot }).map(page).join("\n");
+    const variables = (text: string): string[] => text.match(/COUNTERSIGN_[A-Z_]*[A-Z]/g) ?? [];
+    const listeners = listenerNames.map((name) => `COUNTERSIGN_${name.toUpperCase()}_LISTEN`);
+    const read = new Set([...variables(sources), ...listeners]);
+    expect([...new Set(variables(operations))].sort()).toEqual([...read].sort());
+  });
+
+  test.each(listenerNames)("has the flag, variable, key and default of the listener %s", (name) => {
+    const variable = `COUNTERSIGN_${name.toUpperCase()}_LISTEN`;
+    const { host, port } = resolveConfig("/home", {}, {}, {}).listen[name];
+    const row = settings.find((cells) => cells[2] === `\`${variable}\``);
+    expect(row?.slice(1)).toEqual([
+      `\`--${name}-listen\``,
+      `\`${variable}\``,
+      `\`listen.${name}\``,
+      `\`${host}:${String(port)}\``,
+    ]);
+    const set = resolveConfig("/home", {}, { [variable]: "127.0.0.2:1" }, {});
+    expect(set.listen[name]).toEqual({ host: "127.0.0.2", port: 1 });
+  });
+
+  test("names flags that init and serve have", async () => {
+    const help = await Promise.all(["init", "serve"].map((command) => countersign([command, "--help"])));
+    const [init = "", serve = ""] = help.map(({ stdout }) => stdout);
+    for (const [, cell = ""] of settings.slice(2)) {
+      const flag = /--[a-z-]+/.exec(cell)?.[0];
+      if (flag === undefined) continue;
+      expect(init).toContain(`${flag} `);
+      expect(serve.includes(`${flag} `), flag).toBe(!cell.includes("(init)"));
+    }
+  });
+});
