@@ -186,6 +186,11 @@ describe("nothing there", () => {
     await expectDenial("NO_ROUTE", good, path);
   });
 
+  test.each(["POST", "DELETE", "OPTIONS"])("%s /whoami", async (method) => {
+    const answer = await call(`${server.enforce}/whoami`, { method, tls: { ...good } });
+    expect(answer.json).toMatchObject({ code: "NO_ROUTE", status: 404 });
+  });
+
   test("a path says nothing to who may not call", () => expectDenial("CERT_REQUIRED", {}, "/nothing"));
 });
 
