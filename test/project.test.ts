@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { ESLint } from "eslint";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { projectRoot, run } from "./support/run.ts";
+import { testWorkspace } from "./support/workspace.ts";
 
 const eslint = new ESLint({ cwd: projectRoot });
 
@@ -89,5 +90,24 @@ describe("nothing secret is tracked", () => {
     };
     expect(manifest.files).toEqual(expect.arrayContaining(["bin", "dist", "ca/profiles/*.json"]));
     expect(manifest.files.filter((each) => /^(\.|ca\/?|ca\/\*+|src|scripts)$/.test(each))).toEqual([]);
+  });
+});
+
+describe("a skipped test", () => {
+  test.each([
+    ["where CI is set, is a failure", "true", 1],
+    ["elsewhere is not", "", 0],
+  ])("%s", async (_name, CI, code) => {
+    const workspace = await testWorkspace();
+    writeFileSync(
+      workspace.file("skips.test.js"),
+      "test('runs', () => {});\ntest.skip('is skipped', () => {});\n",
+    );
+    const reporter = join(projectRoot, "test/support/closing-line.ts");
+    const args = ["run", "--root", workspace.path, "--globals", "--reporter", reporter];
+    const vitest = join(projectRoot, "node_modules/vitest/vitest.mjs");
+    const ran = await run(process.execPath, [vitest, ...args], { env: { ...process.env, CI } });
+    expect(ran.stdout).toContain("1 passed, 0 failed, 1 skipped\n");
+    expect(ran.code).toBe(code);
   });
 });
