@@ -1,70 +1,26 @@
 import js from "@eslint/js";
 import prettier from "eslint-config-prettier";
 import tseslint from "typescript-eslint";
+import { layers } from "./eslint.layers.js";
 
-// The direction of imports: cli, http, enforce → services → domain. Adapters know the domain and what is listed.
-// Only main.ts, index.ts and cli/ wire.
-const layers = {
-  domain: [],
-  services: ["domain"],
-  x509: ["domain"],
-  keys: ["domain", "x509"],
-  storage: ["domain"],
-  enforce: ["domain", "services"],
-  http: ["domain", "services"],
-  home: ["domain", "services", "x509", "keys", "storage", "config"],
-  client: ["domain", "x509", "keys", "home"],
+const layerRule = {
+  files: ["src/**/*.ts"],
+  plugins: { countersign: { rules: { layers } } },
+  rules: { "countersign/layers": "error" },
 };
-
-/** Who may import a package or a part of Node, where not everybody may. */
-const reserved = {
-  "@peculiar/x509": ["x509"],
-  "reflect-metadata": ["x509"],
-  "node-forge": ["x509"],
-  express: ["http"],
-  "prom-client": ["http"],
-  knex: ["storage"],
-  sqlite3: ["storage"],
-  pg: ["storage"],
-  commander: [],
-  pino: [],
-  "node:fs": ["storage", "home", "client"],
-  "node:child_process": [],
-};
-
-const wiring = ["config", "main", "index", "cli"];
-
-function layerRule(layer, allowed) {
-  const forbidden = [...Object.keys(layers), ...wiring].filter(
-    (name) => name !== layer && !allowed.includes(name),
-  );
-  const packages = Object.keys(reserved).filter((name) => !reserved[name].includes(layer));
-  return {
-    files: [`src/${layer}/**/*.ts`],
-    rules: {
-      "no-restricted-imports": [
-        "error",
-        {
-          paths: packages.map((name) => ({ name, message: `Not for ${layer}/.` })),
-          patterns: [
-            {
-              regex: `^(\\.\\./)+(${forbidden.join("|")})(/|\\.ts$)`,
-              message: `${layer}/ may import only ${allowed.join(", ") || "nothing outside itself"}.`,
-            },
-          ],
-        },
-      ],
-    },
-  };
-}
 
 const noOwnClock = {
-  files: ["src/{domain,services,x509,keys,storage,enforce,http}/**/*.ts"],
+  files: ["src/{domain,services,x509,keys,storage,enforce,http,client}/**/*.ts"],
   rules: {
     "no-restricted-syntax": [
       "error",
       { selector: "MemberExpression[object.name='Date'][property.name='now']", message: "Take a Clock." },
       { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: "Take a Clock." },
+      { selector: "CallExpression[callee.name='Date']", message: "Take a Clock." },
+      {
+        selector: "MemberExpression[object.name='performance'][property.name='now']",
+        message: "Take a Clock.",
+      },
     ],
   },
 };
@@ -100,7 +56,7 @@ export default tseslint.config(
     files: ["**/*.js"],
     languageOptions: { globals: { process: "readonly", console: "readonly", URL: "readonly" } },
   },
-  ...Object.entries(layers).map(([layer, allowed]) => layerRule(layer, allowed)),
+  layerRule,
   noOwnClock,
   noExit,
   prettier,

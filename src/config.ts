@@ -91,7 +91,10 @@ export function readConfigFile(home: string): unknown {
     text = readFileSync(path, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") {
-      throw new Refusal("HOME_MISSING", `${home} is not initialised. Run 'countersign init' first.`);
+      throw new Refusal(
+        "HOME_MISSING",
+        `${home} is not initialised. Run 'countersign init', or name another home with --home.`,
+      );
     }
     throw new Refusal("FILE_UNREADABLE", `${path} cannot be read.`, String(error));
   }

@@ -1,30 +1,39 @@
 import { randomUUID } from "node:crypto";
-import type { IncomingMessage } from "node:http";
-import type { Server } from "node:https";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Server, ServerOptions } from "node:https";
 import { hostname } from "node:os";
 import { homeDirectory, readConfigFile, resolveConfig } from "./config.ts";
-import type { Decision } from "./domain/decision.ts";
+import type { Decision, Denial } from "./domain/decision.ts";
 import { parseScope } from "./domain/names.ts";
 import type { Logger } from "./domain/ports.ts";
-import { Enforcer as Core } from "./enforce/enforcer.ts";
-import { type Handler, createEnforceListener } from "./enforce/listener.ts";
+import { Authenticator } from "./enforce/authenticator.ts";
+import { type Handler, createEnforceListener, deny, enforceTlsOptions } from "./enforce/listener.ts";
 import { openState, systemClock } from "./home/open.ts";
 
-export type { Caller, Decision } from "./domain/decision.ts";
+export type { Caller, Decision, Denial } from "./domain/decision.ts";
 export type { DenialCode } from "./domain/errors.ts";
 export type { Logger } from "./domain/ports.ts";
 export type { Handler } from "./enforce/listener.ts";
 
+/** A service's own certificate chain and key, PEM. */
+export interface TlsCertificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
 /** Decides who may call a service in this process, by the same rules and records as `countersign serve`. */
 export interface Enforcer {
   /**
-   * An https server that asks every caller for a certificate and lets `handler` see only what was let through.
-   *
-   * @param tls the service's own certificate chain and key, PEM
+   * An https server that asks every caller for a certificate; `handler` sees only what was let through. Add no listeners
+   * of your own for `request`, `upgrade`, `connect` or `checkContinue`: what they get has not been decided on.
    */
-  createServer(handler: Handler, tls: { readonly cert: string; readonly key: string }): Server;
+  createServer(handler: Handler, certificate: TlsCertificate): Server;
+  /** For `server.setSecureContext()`, to change the certificate: it keeps nothing that it isn't given again. */
+  tlsOptions(certificate: TlsCertificate): ServerOptions;
   /** Decides on one request of such a server, also asking for scopes such as `orders:read`. */
   authorize(request: IncomingMessage, ...scopes: string[]): Promise<Decision>;
+  /** Answers with what `authorize` refused: a problem document. */
+  deny(response: ServerResponse, denial: Denial): void;
   /** Lets go of the database. Close the servers first. */
   close(): Promise<void>;
 }
@@ -43,7 +52,7 @@ const silent: Logger = { info: () => undefined, warn: () => undefined, error: ()
  *
  * @param options.home an initialised home; its database is used, its keys are not
  * @param options.logger where denials and faults go, such as a pino logger (nowhere)
- * @throws Error with a stable `code`: HOME_MISSING, CONFIG_INVALID, UNAVAILABLE.
+ * @throws Error with a stable `code`: HOME_MISSING, CONFIG_INVALID, FILE_UNREADABLE, UNAVAILABLE.
  */
 export async function createEnforcer(options: {
   readonly home: string;
@@ -54,13 +63,17 @@ export async function createEnforcer(options: {
   const database = await openState(resolveConfig(home, {}, process.env, readConfigFile(home)));
   try {
     const identity = { id: randomUUID(), pid: process.pid, host: hostname() };
-    const core = await Core.start({ database, clock: systemClock, logger, identity });
+    const authenticator = await Authenticator.start({ database, clock: systemClock, logger, identity });
     return {
       createServer: (handler, certificate) =>
-        createEnforceListener({ enforcer: core, certificate, logger, handler }),
-      authorize: async (request, ...scopes) => core.authorize(request, scopes.map(parseScope)),
+        createEnforceListener({ authenticator, certificate, logger, handler }),
+      tlsOptions: (certificate) => enforceTlsOptions(authenticator, certificate),
+      authorize: async (request, ...scopes) => authenticator.authorize(request, scopes.map(parseScope)),
+      deny: (response, { code }) => {
+        deny(response, code, randomUUID());
+      },
       async close() {
-        await core.close();
+        await authenticator.close();
         await database.close();
       },
     };

@@ -1,20 +1,20 @@
-import { randomUUID } from "node:crypto";
+import { randomUUID, X509Certificate } from "node:crypto";
 import { existsSync } from "node:fs";
-import { type RequestListener, type Server, createServer as createHttpServer } from "node:http";
-import { type Server as TlsServer, createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import { type RequestListener, createServer as createHttpServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { hostname } from "node:os";
-import { type Config, type HostPort } from "./config.ts";
+import type { Config, ListenerName } from "./config.ts";
 import { Refusal } from "./domain/errors.ts";
 import { type Fingerprint, type IssuerId, fingerprintOf } from "./domain/identifiers.ts";
 import type { Database, Logger } from "./domain/ports.ts";
 import type { IssuerRecord } from "./domain/records.ts";
 import { SECOND } from "./domain/time.ts";
-import { Enforcer } from "./enforce/enforcer.ts";
+import { Authenticator } from "./enforce/authenticator.ts";
 import { createEnforceListener, enforceTlsOptions } from "./enforce/listener.ts";
 import { ownRoutes } from "./enforce/own-routes.ts";
-import { homePaths } from "./home/files.ts";
-import { listenerNames } from "./home/init.ts";
+import { readInput } from "./files/files.ts";
+import { homePaths } from "./home/paths.ts";
+import { certificateNames } from "./home/init.ts";
 import { ListenerCertificate, type TlsCertificate } from "./home/listener-certificate.ts";
 import {
   certificatePem,
@@ -25,16 +25,15 @@ import {
   systemClock,
   urlHost,
 } from "./home/open.ts";
+import { clearAllStaging } from "./home/staging.ts";
 import { caApp } from "./http/ca-app.ts";
-import { createMetrics, metricsApp } from "./http/metrics-app.ts";
+import { countOutcome, createMetrics, metricsApp } from "./http/metrics-app.ts";
 import { publicApp } from "./http/public-app.ts";
+import { type Server, listen, stopListening, timeLimits } from "./http/server.ts";
 import { CrlPublisher } from "./services/crl-publisher.ts";
 import { enrol } from "./services/issue/enrol.ts";
-import { codec } from "./x509/codec.ts";
+import { codec, issuerIdOf } from "./x509/codec.ts";
 import { toPem } from "./x509/pem.ts";
-
-/** For how long answers under way may go on once the server is told to stop. */
-const SHUTDOWN_LIMIT = 8 * SECOND;
 
 export interface Listening {
   readonly pid: number;
@@ -61,7 +60,7 @@ export interface RunningServer {
 export async function startServer(config: Config, password: string, logger: Logger): Promise<RunningServer> {
   const opened: Opened = { servers: [], closers: [] };
   const stop = async (): Promise<void> => {
-    await Promise.all(opened.servers.splice(0).map(closeServer));
+    await Promise.all(opened.servers.splice(0).map(stopListening));
     for (const close of opened.closers.splice(0).reverse()) await close();
   };
   try {
@@ -74,32 +73,41 @@ export async function startServer(config: Config, password: string, logger: Logg
 
 /** What has to be closed: the servers together and first, then the rest, last opened first. */
 interface Opened {
-  readonly servers: (Server | TlsServer)[];
+  readonly servers: Server[];
   readonly closers: (() => Promise<unknown> | undefined)[];
 }
 
 async function start(config: Config, password: string, logger: Logger, opened: Opened): Promise<Listening> {
   const { closers } = opened;
-  const { home, listen } = config;
+  const { home } = config;
   const clock = systemClock;
   const issuer = openIssuer(home, password);
   const database = await openState(config);
   closers.push(() => database.close());
-  const { issuers, root } = await readIssuers(database);
+  const { issuers, root } = await readIssuers(database, home);
+  clearAllStaging(home); // an init that was cut short at its very end left a copy of the root key there
   warnOfRootKey(home, logger);
+
+  const open = async (name: ListenerName, server: Server): Promise<number> => {
+    const port = await listen(server, config.listen[name], `--${name}-listen HOST:PORT`, (error) => {
+      logger.error({ err: error, listener: name }, "a connection could not be accepted");
+    });
+    opened.servers.push(server);
+    return port;
+  };
 
   // The public listener first: with port 0, only now is the URL known that certificates carry.
   let servePublic: RequestListener = (_request, response) => response.writeHead(503).end();
   const publicServer = createHttpServer(timeLimits, (request, response) => {
     servePublic(request, response);
   });
-  const publicPort = await listenOn(publicServer, listen.public, opened);
+  const publicPort = await open("public", publicServer);
   const publicUrl = publicUrlOf(config, publicPort);
   const issuing = issuingParts(config, database, issuer, publicUrl, clock);
 
   const publisher = new CrlPublisher({ database, codec, issuer, clock, logger });
   closers.push(() => publisher.stop());
-  const enforcer = await Enforcer.start({
+  const authenticator = await Authenticator.start({
     database,
     clock,
     logger,
@@ -108,22 +116,22 @@ async function start(config: Config, password: string, logger: Logger, opened: O
       publisher.onChanges(changes);
     },
   });
-  closers.push(() => enforcer.close());
+  closers.push(() => authenticator.close());
   await publisher.start();
 
   const metrics = createMetrics({
-    credentials: () => enforcer.size,
-    connections: () => enforcer.connections.openConnections,
-    stalenessSeconds: () => enforcer.staleness / SECOND,
+    credentials: () => authenticator.size,
+    connections: () => authenticator.connections.openConnections,
+    stalenessSeconds: () => authenticator.staleness / SECOND,
   });
   const certificate = await ListenerCertificate.open({
     home,
     password,
     issuing,
-    names: listenerNames(config),
+    names: certificateNames(config),
   });
   const enforceServer = createEnforceListener({
-    enforcer,
+    authenticator,
     certificate: certificate.current,
     logger,
     handler: ownRoutes,
@@ -132,7 +140,7 @@ async function start(config: Config, password: string, logger: Logger, opened: O
     },
   });
   const app = caApp({
-    enrol: (enrolment) => counted(metrics.enrolments, () => enrol(issuing, enrolment)),
+    enrol: (enrolment) => countOutcome(metrics.enrolments, () => enrol(issuing, enrolment)),
     toPem: ({ der }) => certificatePem(der, issuer),
     roots: toPem("CERTIFICATE", root.der),
     logger,
@@ -148,11 +156,11 @@ async function start(config: Config, password: string, logger: Logger, opened: O
     crl: (id) => publisher.latest(id),
     issuer: (id) => issuers.get(id)?.der,
     crlToPem: (der) => toPem("X509 CRL", der),
-    unreadiness: () => (enforcer.isCurrent ? undefined : "the database does not answer"),
+    unreadiness: () => (authenticator.isCurrent ? undefined : "the database does not answer"),
   }) as RequestListener;
   certificate.watch(logger, (renewed) => {
     caServer.setSecureContext(caTlsOptions(renewed));
-    enforceServer.setSecureContext(enforceTlsOptions(enforcer, renewed));
+    enforceServer.setSecureContext(enforceTlsOptions(authenticator, renewed));
   });
   closers.push(() => {
     certificate.close();
@@ -160,26 +168,20 @@ async function start(config: Config, password: string, logger: Logger, opened: O
   });
 
   const ports = {
-    ca: await listenOn(caServer, listen.ca, opened),
-    enforce: await listenOn(enforceServer, listen.enforce, opened),
-    metrics: await listenOn(metricsServer, listen.metrics, opened),
+    ca: await open("ca", caServer),
+    enforce: await open("enforce", enforceServer),
+    metrics: await open("metrics", metricsServer),
   };
   return {
     pid: process.pid,
-    ca: `https://${urlHost(listen.ca.host)}:${String(ports.ca)}`,
-    enforce: `https://${urlHost(listen.enforce.host)}:${String(ports.enforce)}`,
-    public: `http://${urlHost(listen.public.host)}:${String(publicPort)}`,
-    metrics: `http://${urlHost(listen.metrics.host)}:${String(ports.metrics)}`,
+    ca: `https://${urlHost(config.listen.ca.host)}:${String(ports.ca)}`,
+    enforce: `https://${urlHost(config.listen.enforce.host)}:${String(ports.enforce)}`,
+    public: `http://${urlHost(config.listen.public.host)}:${String(publicPort)}`,
+    metrics: `http://${urlHost(config.listen.metrics.host)}:${String(ports.metrics)}`,
     rootFingerprint: fingerprintOf(root.der),
     home,
   };
 }
-
-const timeLimits = {
-  headersTimeout: 15 * SECOND,
-  requestTimeout: 30 * SECOND,
-  keepAliveTimeout: 15 * SECOND,
-};
 
 /** The CA listener asks nobody for a certificate: its callers have tokens. */
 function caTlsOptions(certificate: TlsCertificate) {
@@ -193,10 +195,11 @@ function caTlsOptions(certificate: TlsCertificate) {
 
 async function readIssuers(
   database: Database,
+  home: string,
 ): Promise<{ issuers: ReadonlyMap<IssuerId, IssuerRecord>; root: IssuerRecord }> {
   const issuers = new Map((await database.issuers.list()).map((issuer) => [issuer.id, issuer]));
-  const root = [...issuers.values()].find(({ role }) => role === "root");
-  if (!root) throw new Refusal("CONFIG_INVALID", "The database lacks the home's root.");
+  const root = issuers.get(issuerIdOf(new X509Certificate(readInput(homePaths(home).rootCert)).raw));
+  if (root?.role !== "root") throw new Refusal("CONFIG_INVALID", "The database lacks the home's root.");
   return { issuers, root };
 }
 
@@ -204,58 +207,4 @@ function warnOfRootKey(home: string, logger: Logger): void {
   const { rootKey } = homePaths(home);
   if (!existsSync(rootKey)) return;
   logger.warn({ rootKey }, "the root key is still here: move it and its password offline");
-}
-
-async function counted<Result>(
-  counter: { inc(labels: { code: string }): void },
-  work: () => Promise<Result>,
-): Promise<Result> {
-  try {
-    const result = await work();
-    counter.inc({ code: "ISSUED" });
-    return result;
-  } catch (error) {
-    counter.inc({ code: error instanceof Refusal ? error.code : "INTERNAL" });
-    throw error;
-  }
-}
-
-async function listenOn(
-  server: Server | TlsServer,
-  { host, port }: HostPort,
-  opened: Opened,
-): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      reject(
-        new Refusal("UNAVAILABLE", `Cannot listen on ${host}:${String(port)} (${error.code ?? "error"}).`),
-      );
-    });
-    server.listen(port, host, resolve);
-  });
-  opened.servers.push(server);
-  return (server.address() as AddressInfo).port;
-}
-
-/**
- * Stops accepting. Idle connections are closed at once, the others when their answer is out; when the limit has passed,
- * whatever is left is cut, and a handshake that never ends isn't waited for.
- */
-async function closeServer(server: Server | TlsServer): Promise<void> {
-  // A kept-alive connection becomes idle when its answer is out: Node looks for those only once.
-  const sweep = setInterval(() => {
-    server.closeIdleConnections();
-  }, 50);
-  let timer: NodeJS.Timeout | undefined;
-  await new Promise<void>((resolve) => {
-    server.close(() => {
-      resolve();
-    });
-    timer = setTimeout(() => {
-      server.closeAllConnections();
-      resolve();
-    }, SHUTDOWN_LIMIT);
-  });
-  clearTimeout(timer);
-  clearInterval(sweep);
 }

@@ -175,7 +175,7 @@ test("the home is the flag's, else the variable's, else ./ca; always an absolute
 test("the file is read as JSON; without one the home is not initialised", async () => {
   const workspace = await testWorkspace();
   const read = () => Promise.resolve().then(() => readConfigFile(workspace.path));
-  const missing = `${workspace.path} is not initialised. Run 'countersign init' first.`;
+  const missing = `${workspace.path} is not initialised. Run 'countersign init', or name another home with --home.`;
   await expectRefusal(read(), "HOME_MISSING", missing);
   await writeFile(workspace.file("config.json"), "{ name: 1 }");
   await expectRefusal(read(), "CONFIG_INVALID", `${workspace.file("config.json")} is not JSON.`);

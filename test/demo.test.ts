@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
-import { isRunning } from "../src/home/init.ts";
+import { isRunning } from "../src/cli/state.ts";
 import type { Listening } from "../src/main.ts";
 import { projectRoot, run } from "./support/run.ts";
 import { testWorkspace } from "./support/workspace.ts";

@@ -1,10 +1,11 @@
 import { X509Certificate } from "node:crypto";
+import { existsSync } from "node:fs";
+import type { PresentedCertificate } from "../domain/decision.ts";
 import { Refusal } from "../domain/errors.ts";
 import { fingerprintOf, parseCertificateId } from "../domain/identifiers.ts";
 import type { Stores } from "../domain/ports.ts";
-import { CLIENT_AUTH, isSignedBy } from "../enforce/presented-certificate.ts";
-import { readInput } from "../home/files.ts";
-import type { CertificateInQuestion } from "../services/explain.ts";
+import { describeLeaf, isSignedBy } from "../enforce/presented-certificate.ts";
+import { readInput } from "../files/files.ts";
 import { type CertificateId, findCertificate } from "../services/find-certificate.ts";
 
 /** Reads a SERIAL|FINGERPRINT|FILE argument. Throws FILE_UNREADABLE, ID_MALFORMED. */
@@ -13,7 +14,10 @@ export function namedCertificate(text: string): CertificateId {
 }
 
 /** The first certificate of a PEM or DER file. */
-export function readCertificateFile(path: string): X509Certificate {
+function readCertificateFile(path: string): X509Certificate {
+  if (!existsSync(path)) {
+    throw new Refusal("FILE_UNREADABLE", `'${path}' is no fingerprint, no serial number, and no file.`);
+  }
   const bytes = readInput(path);
   try {
     return new X509Certificate(bytes);
@@ -27,18 +31,11 @@ export function readCertificateFile(path: string): X509Certificate {
  *
  * @throws Refusal NOT_FOUND for a serial or a fingerprint that is not on record.
  */
-export async function certificateInQuestion(stores: Stores, text: string): Promise<CertificateInQuestion> {
+export async function certificateInQuestion(stores: Stores, text: string): Promise<PresentedCertificate> {
   const id = parseCertificateId(text);
-  if (id) return describeLeaf(stores, new X509Certificate((await findCertificate(stores, id)).der));
-  return describeLeaf(stores, readCertificateFile(text));
-}
-
-async function describeLeaf(stores: Stores, leaf: X509Certificate): Promise<CertificateInQuestion> {
+  const leaf = id ? new X509Certificate((await findCertificate(stores, id)).der) : readCertificateFile(text);
   const issuers = (await stores.issuers.list()).map(({ der }) => new X509Certificate(der));
-  return {
-    fingerprint: fingerprintOf(leaf.raw),
-    isSignedByUs: issuers.some((issuer) => isSignedBy(leaf, issuer)),
-    isCa: leaf.ca,
-    clientAuth: (leaf.keyUsage as string[] | undefined)?.includes(CLIENT_AUTH) ?? false,
-  };
+  if (!issuers.some((issuer) => isSignedBy(leaf, issuer))) return describeLeaf(leaf, "other", () => false);
+  const described = describeLeaf(leaf, undefined, () => true);
+  return described.clientAuth ? described : describeLeaf(leaf, "purpose", () => true);
 }

@@ -3,7 +3,8 @@ import { join, relative } from "node:path";
 import { type Config, type RawConfig, homeDirectory } from "../config.ts";
 import { parseSlug } from "../domain/names.ts";
 import { HOUR } from "../domain/time.ts";
-import { SECRET, homePaths, writeFileAtomically } from "../home/files.ts";
+import { SECRET, writeFileAtomically } from "../files/files.ts";
+import { homePaths } from "../home/paths.ts";
 import { initHome } from "../home/init.ts";
 import { openState, systemRandom } from "../home/open.ts";
 import { loadProfiles } from "../home/profiles.ts";
@@ -12,7 +13,7 @@ import { createAccount } from "../services/accounts.ts";
 import { createToken } from "../services/tokens.ts";
 import { describeInit } from "./commands/init.ts";
 import type { CommonOptions } from "./options.ts";
-import { localActor, localMutation } from "./state.ts";
+import { localMutation } from "./state.ts";
 
 /** Time enough to read on before pasting. */
 const DEMO_TTL = HOUR;
@@ -21,7 +22,13 @@ const DEMO_TTL = HOUR;
 export async function prepareHome(options: CommonOptions, flags: RawConfig): Promise<void> {
   const home = homeDirectory(options.home, process.env);
   if (existsSync(homePaths(home).config)) return;
-  const made = await initHome({ home, flags, env: process.env, keyType: "ec-p256", actor: localActor() });
+  const made = await initHome({
+    home,
+    flags,
+    env: process.env,
+    keyType: "ec-p256",
+    mutation: localMutation(),
+  });
   say(options, `${describeInit(made)}\n`);
 }
 
@@ -29,7 +36,10 @@ export async function prepareHome(options: CommonOptions, flags: RawConfig): Pro
 export async function offerDemo(config: Config, listening: Listening, options: CommonOptions): Promise<void> {
   const database = await openState(config);
   try {
-    if ((await database.accounts.list()).length > 0) return;
+    if ((await database.accounts.list()).length > 0) {
+      say(options, "\nTo enrol another client, make a token: npx countersign token create ACCOUNT");
+      return;
+    }
     const slug = parseSlug("demo");
     const profile = loadProfiles(homePaths(config.home).profiles).get("client");
     if (!profile) return;
@@ -51,6 +61,8 @@ function say(options: CommonOptions, text: string): void {
 
 function demoLines(home: string, tokenFile: string, { ca, enforce }: Listening): string {
   const root = shown(homePaths(home).rootCert);
+  const isCheckout = existsSync(join(import.meta.dirname, "..", "..", "scripts"));
+  const revoke = isCheckout ? "npx node scripts/revoke.ts" : "npx countersign revoke";
   const atHome = home === homeDirectory(undefined, {}) ? "" : ` --home ${shown(home)}`;
   return `
 An account 'demo' was made, with an enrolment token that works once within the hour.
@@ -59,13 +71,13 @@ Paste this into another terminal, here. The key that it makes never leaves your 
   openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj / -keyout demo.key -out demo.csr
   printf 'Authorization: Bearer %s' "$(cat ${shown(tokenFile)})" | curl -sS --fail-with-body --cacert ${root} \\
     -H @- -H 'Content-Type: application/pkcs10' -H 'Accept: application/pem-certificate-chain' \\
-    --data-binary @demo.csr -o demo.crt ${ca}/v1/certificates
-  curl --cacert ${root} --cert demo.crt --key demo.key ${enforce}/whoami
+    --data-binary @demo.csr -o demo.crt ${ca}/v1/certificates || cat demo.crt
+  curl -sS --cacert ${root} --cert demo.crt --key demo.key ${enforce}/whoami
 
 Then revoke it, and call again:
 
-  npx node scripts/revoke.ts demo.crt --reason keyCompromise${atHome}
-  curl --cacert ${root} --cert demo.crt --key demo.key ${enforce}/whoami
+  ${revoke} demo.crt --reason keyCompromise${atHome}
+  curl -sS --cacert ${root} --cert demo.crt --key demo.key ${enforce}/whoami
 `;
 }
 

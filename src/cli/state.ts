@@ -1,7 +1,6 @@
 import { hostname, userInfo } from "node:os";
 import { type Config, type RawConfig, homeDirectory, readConfigFile, resolveConfig } from "../config.ts";
 import type { Database } from "../domain/ports.ts";
-import { isRunning } from "../home/init.ts";
 import { openState, systemClock } from "../home/open.ts";
 import { type Application, awaitFollowers } from "../services/await-followers.ts";
 import type { Mutation } from "../services/record-change.ts";
@@ -56,4 +55,14 @@ export function describeApplication({ servers, late, connectionsClosed }: Applic
   const plural = (count: number, noun: string): string => `${String(count)} ${noun}${count === 1 ? "" : "s"}`;
   const applied = `Applied by ${plural(servers, "server")}; ${plural(connectionsClosed, "connection")} closed.`;
   return late === 0 ? applied : `${applied} ${plural(late, "server")} did not answer within a second.`;
+}
+
+/** Whether a process of this host still runs. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Stores } from "../domain/ports.ts";
-import { PUBLIC, writeFileAtomically } from "../home/files.ts";
+import { PUBLIC, writeFileAtomically } from "../files/files.ts";
 import { toPem } from "../x509/pem.ts";
 
 /**

@@ -3,7 +3,7 @@ import { existsSync, rmSync } from "node:fs";
 import { Refusal } from "../domain/errors.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
 import { type KeyType, keyTypeOf } from "../domain/key-policy.ts";
-import { PUBLIC, SECRET, readInput, writeFileAtomically } from "../home/files.ts";
+import { PUBLIC, SECRET, readInput, writeFileAtomically } from "../files/files.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
 import { encryptPrivateKey } from "../x509/private-key.ts";
 import { readRequest } from "../x509/request-reader.ts";
@@ -85,6 +85,6 @@ async function storeRequest(path: string, privateKey: KeyObject): Promise<string
     { privateKey, publicKey: createPublicKey(privateKey) },
     keyTypeOf(privateKey),
   );
-  writeFileAtomically(path, csr, PUBLIC);
+  writeFileAtomically(path, csr, SECRET); // whoever has it and a token could claim the key
   return csr;
 }

@@ -27,7 +27,11 @@ export interface Enrolled extends z.output<typeof answerSchema> {
 export async function fetchRoot(caUrl: string, fingerprint: Fingerprint): Promise<string> {
   // Nobody is trusted yet: what comes back is judged by its fingerprint alone.
   const { body } = await httpsRequest(endpoint(caUrl, "roots.pem"), { rejectUnauthorized: false });
-  const root = certificatesIn(body).find((certificate) => fingerprintOf(certificate.raw) === fingerprint);
+  const roots = certificatesIn(body);
+  if (roots.length === 0) {
+    throw new Refusal("SERVER_UNTRUSTED", `${new URL(caUrl).host} is not a CA listener: it shows no root.`);
+  }
+  const root = roots.find((certificate) => fingerprintOf(certificate.raw) === fingerprint);
   if (root) return root.toString();
   throw new Refusal(
     "SERVER_UNTRUSTED",

@@ -1,3 +1,4 @@
+import type { ClientRequest, IncomingMessage } from "node:http";
 import { type RequestOptions, request } from "node:https";
 import { Refusal, isErrorCode } from "../domain/errors.ts";
 import { SECOND } from "../domain/time.ts";
@@ -20,7 +21,7 @@ export function httpsRequest(url: URL, options: RequestOptions, body?: string): 
     const fail = (error: NodeJS.ErrnoException): void => {
       reject(explain(url, error));
     };
-    const call = request(url, { agent: false, timeout: TIMEOUT, ...options }, (response) => {
+    const call = open(url, options, (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
       response.on("data", (chunk: Buffer) => {
@@ -39,6 +40,20 @@ export function httpsRequest(url: URL, options: RequestOptions, body?: string): 
   });
 }
 
+/** A certificate or key that OpenSSL can't take fails before anything is sent. */
+function open(
+  url: URL,
+  options: RequestOptions,
+  onResponse: (response: IncomingMessage) => void,
+): ClientRequest {
+  try {
+    return request(url, { agent: false, timeout: TIMEOUT, ...options }, onResponse);
+  } catch (error) {
+    const message = "Key, certificate and root do not go together, or one of them is something else.";
+    throw new Refusal("FILE_UNREADABLE", message, error instanceof Error ? error.message : String(error));
+  }
+}
+
 /** Reads a JSON answer; what the server refused is thrown with its own code and sentence. */
 export function parseAnswer(answer: Answer): unknown {
   let body: unknown;
@@ -49,8 +64,9 @@ export function parseAnswer(answer: Answer): unknown {
   }
   if (answer.status < 400) return body;
   const { code, detail } = (body ?? {}) as { code?: unknown; detail?: unknown };
-  if (typeof code === "string" && isErrorCode(code) && typeof detail === "string")
-    throw new Refusal(code, detail);
+  if (typeof code === "string" && isErrorCode(code) && typeof detail === "string") {
+    throw new Refusal(code, detail.replace(/\p{Cc}/gu, " ")); // a stranger's words, on their way to a terminal
+  }
   throw new Refusal("UNAVAILABLE", `The server answered ${String(answer.status)}.`);
 }
 

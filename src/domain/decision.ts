@@ -1,7 +1,8 @@
+import { addressMatcher } from "./address.ts";
 import type { DenialCode } from "./errors.ts";
 import type { Fingerprint, IssuerId, Serial } from "./identifiers.ts";
 import { type Scope, type Slug, effectiveScopes } from "./names.ts";
-import type { CertificateStatus } from "./records.ts";
+import type { Account, CertificateRecord, CertificateStatus } from "./records.ts";
 import type { Instant } from "./time.ts";
 
 /** What the TLS layer says of the certificate that a caller presented and proved to hold. */
@@ -11,7 +12,7 @@ export interface PresentedCertificate {
   readonly authorized: boolean;
   /** The last thing that OpenSSL found wrong. */
   readonly fault: "time" | "purpose" | "other" | undefined;
-  /** One of our issuers signed it, by our own check; asked only when OpenSSL reports its purpose. */
+  /** One of our issuers signed it, by our own check; asked only when OpenSSL reports its purpose or its time. */
   readonly signedByUs: boolean;
   readonly isCa: boolean;
   readonly clientAuth: boolean;
@@ -37,6 +38,23 @@ export interface CredentialAccount {
   readonly allowsAddress: ((address: string) => boolean) | undefined;
 }
 
+/** An account as the decision asks about it. */
+export function credentialAccount(account: Account): CredentialAccount {
+  const { slug, status, scopes, allowIps } = account;
+  return { slug, status, scopes, allowsAddress: allowIps.length > 0 ? addressMatcher(allowIps) : undefined };
+}
+
+/** A certificate on record as the decision asks about it; its account is asked for each time. */
+export function credentialOf(record: CertificateRecord, account: () => CredentialAccount): Credential {
+  const { fingerprint, issuerId, serial, notBefore, notAfter, scopes, status } = record;
+  return {
+    ...{ fingerprint, issuer: issuerId, serial, notBefore, notAfter, scopes, status },
+    get account() {
+      return account();
+    },
+  };
+}
+
 export interface Question {
   readonly presented: PresentedCertificate | undefined;
   /** "unavailable": it is not in memory, and the store cannot be asked. */
@@ -60,36 +78,47 @@ export interface Caller {
   readonly notAfter: Instant;
 }
 
-export type Decision =
-  | { readonly allowed: true; readonly caller: Caller }
-  | { readonly allowed: false; readonly code: DenialCode; readonly credential: Credential | undefined };
+export type Decision = { readonly allowed: true; readonly caller: Caller } | Denial;
+
+export interface Denial {
+  readonly allowed: false;
+  readonly code: DenialCode;
+  /** Of the certificate presented, whoever made it. */
+  readonly fingerprint: Fingerprint | undefined;
+  /** Whose it is, when it is on record. */
+  readonly account: Slug | undefined;
+}
 
 /** The decision on every request (DESIGN §6): the first question that fails gives the reason. */
 export function decide(question: Question): Decision {
   const { presented, credential, now } = question;
-  if (!presented) return deny("CERT_REQUIRED");
+  if (!presented)
+    return { allowed: false, code: "CERT_REQUIRED", fingerprint: undefined, account: undefined };
 
   const known = typeof credential === "object" ? credential : undefined;
+  const deny = (code: DenialCode): Denial => {
+    return { allowed: false, code, fingerprint: presented.fingerprint, account: known?.account.slug };
+  };
   const untrusted = distrust(presented, known, now);
-  if (untrusted) return deny(untrusted, known);
-  if (presented.isCa || !presented.clientAuth) return deny("CERT_PURPOSE", known);
+  if (untrusted) return deny(untrusted);
+  if (presented.isCa || !presented.clientAuth) return deny("CERT_PURPOSE");
 
   if (credential === "unavailable") return deny("STATUS_UNAVAILABLE");
   if (!known) return deny("CERT_UNKNOWN");
   const validity = outsideValidity(known, now);
-  if (validity) return deny(validity, known);
-  if (known.status === "revoked") return deny("CERT_REVOKED", known);
-  if (known.status === "suspended") return deny("CERT_SUSPENDED", known);
+  if (validity) return deny(validity);
+  if (known.status === "revoked") return deny("CERT_REVOKED");
+  if (known.status === "suspended") return deny("CERT_SUSPENDED");
 
   const { account } = known;
-  if (account.status !== "active") return deny("ACCOUNT_SUSPENDED", known);
+  if (account.status !== "active") return deny("ACCOUNT_SUSPENDED");
   if (account.allowsAddress && !account.allowsAddress(question.address)) {
-    return deny("ADDRESS_NOT_ALLOWED", known);
+    return deny("ADDRESS_NOT_ALLOWED");
   }
   const scopes = effectiveScopes(known.scopes, account.scopes);
-  if (!question.requiredScopes.every((scope) => scopes.includes(scope))) return deny("SCOPE_MISSING", known);
-  if (!question.current) return deny("STATUS_UNAVAILABLE", known);
-  if (!question.directed) return deny("MISDIRECTED", known);
+  if (!question.requiredScopes.every((scope) => scopes.includes(scope))) return deny("SCOPE_MISSING");
+  if (!question.current) return deny("STATUS_UNAVAILABLE");
+  if (!question.directed) return deny("MISDIRECTED");
 
   const { fingerprint, serial, issuer, notAfter } = known;
   return { allowed: true, caller: { account: account.slug, fingerprint, serial, issuer, scopes, notAfter } };
@@ -117,8 +146,4 @@ function outsideValidity(credential: Credential, now: Instant): DenialCode | und
   // RFC 5280 §4.1.2.5 counts notAfter itself in, OpenSSL out: the two must not disagree on one connection.
   if (now >= credential.notAfter) return "CERT_EXPIRED";
   return undefined;
-}
-
-function deny(code: DenialCode, credential?: Credential): Decision {
-  return { allowed: false, code, credential };
 }

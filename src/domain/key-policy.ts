@@ -18,10 +18,6 @@ export type KeyType = (typeof keyTypes)[number];
 const curves: Readonly<Record<string, KeyType>> = { prime256v1: "ec-p256", secp384r1: "ec-p384" };
 const rsaSizes: Readonly<Record<number, KeyType>> = { 2048: "rsa-2048", 3072: "rsa-3072", 4096: "rsa-4096" };
 
-export function isKeyType(text: string): text is KeyType {
-  return (keyTypes as readonly string[]).includes(text);
-}
-
 /** Names a public or private key's type. Throws KEY_UNSUPPORTED, or KEY_WEAK with the rule that it breaks. */
 export function keyTypeOf(key: KeyObject): KeyType {
   const { asymmetricKeyType: algorithm, asymmetricKeyDetails: details } = key;

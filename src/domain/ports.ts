@@ -36,6 +36,8 @@ export interface Issuer {
   readonly id: IssuerId;
   /** The certificate, DER. */
   readonly der: Uint8Array;
+  /** Its subject, a Name in DER: the issuer field of what it signs. */
+  readonly subject: Uint8Array;
   readonly notAfter: Instant;
   readonly signer: Signer;
 }
@@ -113,6 +115,8 @@ export interface CertificateStore {
   list(filter: CertificateFilter): Promise<CertificateRecord[]>;
   /** Whether anyone else has asked for a certificate with this key. */
   keyUsedByAnother(spkiHash: SpkiHash, accountId: number): Promise<boolean>;
+  /** Whether a certificate with this key was revoked as keyCompromise: then somebody else has it. */
+  keyCompromised(spkiHash: SpkiHash): Promise<boolean>;
   setStatus(
     fingerprint: Fingerprint,
     status: CertificateStatus,

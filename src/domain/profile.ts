@@ -5,6 +5,12 @@ import { DAY, MINUTE, type Instant, formatTime, wholeSeconds } from "./time.ts";
 
 export type ExtendedKeyUsage = "clientAuth" | "serverAuth";
 
+/** Their object identifiers (RFC 5280 §4.2.1.12). */
+export const purposeIds: Readonly<Record<ExtendedKeyUsage, string>> = {
+  serverAuth: "1.3.6.1.5.5.7.3.1",
+  clientAuth: "1.3.6.1.5.5.7.3.2",
+};
+
 /** What an issued certificate may be. Lives are in milliseconds. */
 export interface Profile {
   readonly name: Slug;

@@ -13,7 +13,6 @@ const ANSWER_GRACE = 4.8 * SECOND;
 interface Connection {
   readonly socket: Duplex;
   readonly answers: Set<ServerResponse>;
-  upgraded: boolean;
   ending: boolean;
   /** Nothing more is waited for. */
   graceOver: boolean;
@@ -43,7 +42,7 @@ export class ConnectionRegistry {
     const connection = {
       socket,
       answers: new Set<ServerResponse>(),
-      upgraded: false,
+
       ending: false,
       graceOver: false,
     };
@@ -68,12 +67,6 @@ export class ConnectionRegistry {
       connection.answers.delete(response);
       if (connection.graceOver && connection.answers.size === 0) socket.destroy();
     });
-  }
-
-  /** Notes that a connection speaks another protocol from now on. */
-  upgraded(socket: Duplex): void {
-    const connection = this.#bySocket.get(socket);
-    if (connection) connection.upgraded = true;
   }
 
   /** Ends a credential's connections; returns how many it ends. */
@@ -118,7 +111,7 @@ export class ConnectionRegistry {
 function end(connection: Connection): void {
   connection.ending = true;
   const { socket, answers } = connection;
-  if (connection.upgraded || [...answers].some(isEventStream)) {
+  if ([...answers].some(isEventStream)) {
     socket.destroy();
     return;
   }
@@ -131,6 +124,8 @@ function end(connection: Connection): void {
   }, ANSWER_GRACE).unref();
 }
 
-function isEventStream(response: ServerResponse): boolean {
-  return String(response.getHeader("content-type")).startsWith("text/event-stream");
+/** Headers that were given to writeHead() stand nowhere but in the block that was sent, which Node keeps as text. */
+function isEventStream(response: ServerResponse & { readonly _header?: string | null }): boolean {
+  const sent = response._header ?? `\r\ncontent-type: ${String(response.getHeader("content-type"))}`;
+  return /\r\ncontent-type: *text\/event-stream/i.test(sent);
 }

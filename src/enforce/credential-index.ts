@@ -1,5 +1,9 @@
-import { addressMatcher } from "../domain/address.ts";
-import type { Credential, CredentialAccount } from "../domain/decision.ts";
+import {
+  type Credential,
+  type CredentialAccount,
+  credentialAccount,
+  credentialOf,
+} from "../domain/decision.ts";
 import { type Fingerprint, parseFingerprint } from "../domain/identifiers.ts";
 import { parseSlug } from "../domain/names.ts";
 import type { Stores } from "../domain/ports.ts";
@@ -74,12 +78,7 @@ export class CredentialIndex {
   }
 
   #putAccount(account: Account): void {
-    const current: CredentialAccount = {
-      slug: account.slug,
-      status: account.status,
-      scopes: account.scopes,
-      allowsAddress: account.allowIps.length > 0 ? addressMatcher(account.allowIps) : undefined,
-    };
+    const current = credentialAccount(account);
     const cell = this.#accounts.get(account.id);
     if (cell) cell.current = current;
     else this.#accounts.set(account.id, { current });
@@ -88,17 +87,9 @@ export class CredentialIndex {
   #put(record: CertificateRecord): void {
     const cell = record.accountId === undefined ? undefined : this.#accounts.get(record.accountId);
     if (!cell) return;
-    this.#credentials.set(record.fingerprint, {
-      fingerprint: record.fingerprint,
-      issuer: record.issuerId,
-      serial: record.serial,
-      notBefore: record.notBefore,
-      notAfter: record.notAfter,
-      scopes: record.scopes,
-      status: record.status,
-      get account() {
-        return cell.current;
-      },
-    });
+    this.#credentials.set(
+      record.fingerprint,
+      credentialOf(record, () => cell.current),
+    );
   }
 }

@@ -1,5 +1,4 @@
-import { randomUUID } from "node:crypto";
-import { constants } from "node:crypto";
+import { constants, randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Server, type ServerOptions, createServer } from "node:https";
 import type { TLSSocket } from "node:tls";
@@ -8,14 +7,14 @@ import { type DenialCode, errorTable } from "../domain/errors.ts";
 import type { Logger } from "../domain/ports.ts";
 import { problem } from "../domain/problem.ts";
 import { SECOND } from "../domain/time.ts";
-import type { Enforcer } from "./enforcer.ts";
+import type { Authenticator } from "./authenticator.ts";
 import { pathOf } from "./request-target.ts";
 
 /** Serves a call that was let through. */
 export type Handler = (request: IncomingMessage, response: ServerResponse, caller: Caller) => void;
 
 export interface EnforceListenerParts {
-  readonly enforcer: Enforcer;
+  readonly authenticator: Authenticator;
   /** PEM. */
   readonly certificate: { readonly cert: string; readonly key: string };
   readonly logger: Logger;
@@ -39,10 +38,10 @@ const hopeless: readonly DenialCode[] = [
  * can say why. All of them, each time: a context that is set without `ca` would trust the public roots.
  */
 export function enforceTlsOptions(
-  enforcer: Enforcer,
+  authenticator: Authenticator,
   certificate: { readonly cert: string; readonly key: string },
 ): ServerOptions {
-  const ca = enforcer.trustAnchors;
+  const ca = authenticator.trustAnchors;
   if (ca.length === 0) throw new Error("there is no CA to trust");
   return {
     ...certificate,
@@ -56,12 +55,15 @@ export function enforceTlsOptions(
   };
 }
 
-/** An https server on which every request is decided before `handler` sees it. */
+/**
+ * An https server on which every request is decided before `handler` sees it. Add no listeners for `request`, `upgrade`,
+ * `connect` or `checkContinue`: what they get has not been decided on.
+ */
 export function createEnforceListener(parts: EnforceListenerParts): Server {
-  const { enforcer } = parts;
+  const { authenticator } = parts;
   const server = createServer(
     {
-      ...enforceTlsOptions(enforcer, parts.certificate),
+      ...enforceTlsOptions(authenticator, parts.certificate),
       handshakeTimeout: 10 * SECOND,
       headersTimeout: 15 * SECOND,
       requestTimeout: 60 * SECOND,
@@ -72,26 +74,37 @@ export function createEnforceListener(parts: EnforceListenerParts): Server {
     },
   );
   server.on("secureConnection", (socket: TLSSocket) => {
-    enforcer.connected(socket);
+    authenticator.connected(socket);
+  });
+  // Every entrance that Node offers leads through the decision: a caller is not even told to go on before it.
+  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
+    serve(parts, request, response);
+  });
+  server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
+    serve({ ...parts, handler: refuseExpectation }, request, response);
   });
   return server;
 }
 
+const refuseExpectation: Handler = (_request, response) => {
+  response.writeHead(417, { Connection: "close" }).end();
+};
+
 function serve(parts: EnforceListenerParts, request: IncomingMessage, response: ServerResponse): void {
-  parts.enforcer.connections.answering(request.socket, response);
-  const decision = parts.enforcer.authorize(request);
+  const decision = parts.authenticator.authorize(request);
   if (!(decision instanceof Promise)) {
     answer(parts, request, response, decision);
     return;
   }
-  decision
-    .then((decided) => {
+  void decision.then(
+    (decided) => {
       answer(parts, request, response, decided);
-    })
-    .catch((error: unknown) => {
+    },
+    (error: unknown) => {
       parts.logger.error({ err: error }, "a decision failed");
       deny(response, "STATUS_UNAVAILABLE", randomUUID());
-    });
+    },
+  );
 }
 
 function answer(
@@ -100,18 +113,20 @@ function answer(
   response: ServerResponse,
   decision: Decision,
 ): void {
+  parts.authenticator.connections.answering(request.socket, response);
   parts.onDecision?.(decision.allowed ? "ALLOWED" : decision.code);
   if (decision.allowed) {
+    if (/^100-continue$/i.test(request.headers.expect ?? "")) response.writeContinue();
     parts.handler(request, response, decision.caller);
     return;
   }
   const requestId = randomUUID();
-  const { code, credential } = decision;
+  const { code, fingerprint, account } = decision;
   const fields = {
     requestId,
     code,
-    fingerprint: credential?.fingerprint,
-    account: credential?.account.slug,
+    fingerprint,
+    account,
     address: request.socket.remoteAddress,
     method: request.method,
     path: pathOf(request),

@@ -2,9 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import type { PresentedCertificate } from "../domain/decision.ts";
 import { parseFingerprint } from "../domain/identifiers.ts";
-
-/** id-kp-clientAuth (RFC 5280 §4.2.1.12). */
-export const CLIENT_AUTH = "1.3.6.1.5.5.7.3.2";
+import { purposeIds } from "../domain/profile.ts";
 
 const faults: Readonly<Record<string, PresentedCertificate["fault"]>> = {
   CERT_HAS_EXPIRED: "time",
@@ -14,7 +12,7 @@ const faults: Readonly<Record<string, PresentedCertificate["fault"]>> = {
 
 /**
  * Reads what a caller presented: the leaf and OpenSSL's verdict, never the rest of the chain, which a resumed session
- * may lack. Costly; once per socket. The fingerprint is over the raw DER: nothing in a certificate is compared as text.
+ * may lack. Costly; once per socket.
  *
  * @param issuers the certificates of our own issuers
  * @returns `undefined` without a leaf, whatever `authorized` says.
@@ -26,23 +24,37 @@ export function presentedCertificate(
   const leaf = socket.getPeerX509Certificate();
   if (!leaf) return undefined;
   const fault = socket.authorized ? undefined : (faults[verificationCode(socket)] ?? "other");
+  return describeLeaf(leaf, fault, () => issuers.some((issuer) => isSignedBy(leaf, issuer)));
+}
+
+/**
+ * What the decision asks of a certificate. The fingerprint is over the raw DER: nothing in it is compared as text.
+ *
+ * @param signedByUs asked only when OpenSSL reports purpose or time, which it does of anybody's
+ */
+export function describeLeaf(
+  leaf: X509Certificate,
+  fault: PresentedCertificate["fault"],
+  signedByUs: () => boolean,
+): PresentedCertificate {
+  // Node's types leave out that an absent extension is undefined.
+  const purposes = leaf.keyUsage as string[] | undefined;
   return {
     fingerprint: parseFingerprint(leaf.fingerprint256),
-    authorized: socket.authorized,
+    authorized: fault === undefined,
     fault,
-    signedByUs: fault === "purpose" && issuers.some((issuer) => isSignedBy(leaf, issuer)),
+    signedByUs: (fault === "purpose" || fault === "time") && signedByUs(),
     isCa: leaf.ca,
-    // Node's types leave out that an absent extension is undefined.
-    clientAuth: (leaf.keyUsage as string[] | undefined)?.includes(CLIENT_AUTH) ?? false,
+    clientAuth: purposes?.includes(purposeIds.clientAuth) ?? false,
   };
+}
+
+export function isSignedBy(leaf: X509Certificate, issuer: X509Certificate): boolean {
+  return leaf.checkIssued(issuer) && leaf.verify(issuer.publicKey);
 }
 
 /** Typed as an Error by Node, but a server's socket has the code as a string. */
 function verificationCode(socket: TLSSocket): string {
   const error: unknown = socket.authorizationError;
   return typeof error === "string" ? error : "";
-}
-
-export function isSignedBy(leaf: X509Certificate, issuer: X509Certificate): boolean {
-  return leaf.checkIssued(issuer) && leaf.verify(issuer.publicKey);
 }

@@ -1,12 +1,14 @@
 import { type KeyObject, X509Certificate, createPrivateKey } from "node:crypto";
 import { isIP } from "node:net";
+import { fingerprintOf } from "../domain/identifiers.ts";
 import type { Logger } from "../domain/ports.ts";
 import { HOUR } from "../domain/time.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
 import type { IssuingParts } from "../services/issue/issue.ts";
 import { issueListenerCertificate } from "../services/issue/listener-certificate.ts";
 import { encryptPrivateKey } from "../x509/private-key.ts";
-import { PUBLIC, SECRET, homePaths, readInput, writeFileAtomically } from "./files.ts";
+import { PUBLIC, SECRET, readInput, writeFileAtomically } from "../files/files.ts";
+import { homePaths } from "./paths.ts";
 import { certificatePem } from "./open.ts";
 
 /** PEM: the chain, and the key, opened. */
@@ -36,7 +38,8 @@ export class ListenerCertificate {
 
   static async open(parts: Parts): Promise<ListenerCertificate> {
     const stored = readStored(parts);
-    return new ListenerCertificate(parts, stored && !isDue(stored, parts) ? stored : await renew(parts));
+    const isGood = stored && !isDue(stored, parts) && (await isOnRecord(stored, parts));
+    return new ListenerCertificate(parts, isGood ? stored : await renew(parts));
   }
 
   get current(): TlsCertificate {
@@ -75,6 +78,12 @@ function readStored({ home, password }: Parts): TlsCertificate | undefined {
   } catch {
     return undefined; // missing, or from a crash between the two files: another one is made
   }
+}
+
+/** An admin may have revoked it, as anything on record. */
+async function isOnRecord({ cert }: TlsCertificate, { issuing }: Parts): Promise<boolean> {
+  const fingerprint = fingerprintOf(new X509Certificate(cert).raw);
+  return (await issuing.database.certificates.byFingerprint(fingerprint))?.status === "active";
 }
 
 function isDue({ cert }: TlsCertificate, { issuing, names }: Parts): boolean {

@@ -9,7 +9,8 @@ import { openDatabase } from "../storage/database.ts";
 import { codec, issuerFrom, issuerIdOf } from "../x509/codec.ts";
 import { toPem } from "../x509/pem.ts";
 import { decryptPrivateKey } from "../x509/private-key.ts";
-import { homePaths, readInput, readSecret } from "./files.ts";
+import { readInput, readSecret } from "../files/files.ts";
+import { homePaths } from "./paths.ts";
 import { loadProfiles } from "./profiles.ts";
 
 export const systemClock: Clock = { now: () => Date.now() };
@@ -43,13 +44,15 @@ export async function openState(config: Config): Promise<Database> {
   }
   const own = issuerIdOf(new X509Certificate(readInput(paths.issuerCert)).raw);
   const database = await openDatabaseOf(config);
-  const issuers = await database.issuers.list();
-  if (issuers.some(({ id }) => id === own)) return database;
-  await database.close();
-  throw new Refusal(
-    "CONFIG_INVALID",
-    "The database does not belong to this home: it lacks the home's issuer.",
-  );
+  try {
+    const issuers = await database.issuers.list();
+    if (issuers.some(({ id }) => id === own)) return database;
+    const fault = "The database does not belong to this home: it lacks the home's issuer.";
+    throw new Refusal("CONFIG_INVALID", fault);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
 }
 
 /** Opens the issuing CA's key. Throws PASSWORD_WRONG, FILE_UNREADABLE, CONFIG_INVALID. */

@@ -1,7 +1,8 @@
-import express, { type Express } from "express";
+import type { Express } from "express";
 import type { Logger } from "../domain/ports.ts";
 import type { CertificateRecord } from "../domain/records.ts";
 import type { Enrolment } from "../services/issue/enrol.ts";
+import { plainApp } from "./app.ts";
 import { type ToPem, enrolEndpoint } from "./enrol-endpoint.ts";
 import { finish, methodNotAllowed } from "./errors.ts";
 import { rawBody } from "./request-body.ts";
@@ -41,16 +42,5 @@ export function caApp(parts: CaAppParts): Express {
     .all(methodNotAllowed("POST"));
 
   finish(app, parts.logger);
-  return app;
-}
-
-/** An Express app that says nothing of itself. */
-export function plainApp(): Express {
-  const app = express();
-  app.disable("x-powered-by");
-  app.disable("etag");
-  app.set("query parser", false);
-  app.enable("case sensitive routing");
-  app.enable("strict routing");
   return app;
 }

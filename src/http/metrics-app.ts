@@ -1,7 +1,8 @@
 import type { Express } from "express";
 import { Counter, Gauge, Registry, collectDefaultMetrics } from "prom-client";
+import { Refusal } from "../domain/errors.ts";
 import type { Logger } from "../domain/ports.ts";
-import { plainApp } from "./ca-app.ts";
+import { plainApp } from "./app.ts";
 import { finish, methodNotAllowed } from "./errors.ts";
 
 export interface Metrics {
@@ -52,4 +53,19 @@ export function metricsApp(metrics: Metrics, logger: Logger): Express {
     .all(methodNotAllowed("GET", "HEAD"));
   finish(app, logger);
   return app;
+}
+
+/** Does the work and counts it: as ISSUED, or by the code of the refusal. */
+export async function countOutcome<Result>(
+  counter: Counter<"code">,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    const result = await work();
+    counter.inc({ code: "ISSUED" });
+    return result;
+  } catch (error) {
+    counter.inc({ code: error instanceof Refusal ? error.code : "INTERNAL" });
+    throw error;
+  }
 }

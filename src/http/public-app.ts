@@ -4,7 +4,7 @@ import { type IssuerId, parseIssuerId } from "../domain/identifiers.ts";
 import type { Clock, Logger } from "../domain/ports.ts";
 import type { CrlRecord } from "../domain/records.ts";
 import { SECOND } from "../domain/time.ts";
-import { plainApp } from "./ca-app.ts";
+import { plainApp } from "./app.ts";
 import { finish, methodNotAllowed } from "./errors.ts";
 
 export interface PublicAppParts {

@@ -81,7 +81,8 @@ export class ChangeFollower {
         batch = await this.#database.changes.after(this.#applied, BATCH);
         await this.#take(batch);
       } while (batch.length === BATCH);
-      this.#currentAt = askedAt;
+      this.#currentAt = askedAt; // also when nothing can be written: what was read holds
+      await this.#acknowledge();
       this.#failing = false;
     } catch (error) {
       if (!this.#failing) this.#onFault(error);
@@ -97,7 +98,6 @@ export class ChangeFollower {
       }
       this.#applied = last.sequence;
     }
-    await this.#acknowledge();
   }
 
   /** What could not be said for a fault is said in the next round. The counts first: who waits reads them then. */

@@ -72,6 +72,12 @@ export function certificateStore(db: Knex): CertificateStore {
         .first("serial");
       return row !== undefined;
     },
+    async keyCompromised(spkiHash) {
+      const row = await certificates()
+        .where({ spki_hash: spkiHash, reason: "keyCompromise" })
+        .first("serial");
+      return row !== undefined;
+    },
     async setStatus(fingerprint, status, at, reason) {
       await certificates()
         .where({ fingerprint })

@@ -2,6 +2,7 @@ import { closeSync, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import knex, { type Knex } from "knex";
 import { Refusal } from "../domain/errors.ts";
+import { SECOND } from "../domain/time.ts";
 import type { Database, Stores } from "../domain/ports.ts";
 import { accountStore } from "./account-store.ts";
 import { certificateStore } from "./certificate-store.ts";
@@ -14,7 +15,13 @@ import { tokenStore } from "./token-store.ts";
 import { guarded, refuseWhenUnavailable } from "./unavailable.ts";
 
 /** Where the state is: a PostgreSQL URL, or an SQLite file. */
-export type DatabaseLocation = { readonly url: string } | { readonly file: string };
+export type DatabaseLocation =
+  | {
+      readonly url: string;
+      /** How long a query may take, in milliseconds; 10 s when it isn't given. */
+      readonly timeout?: number;
+    }
+  | { readonly file: string };
 
 /**
  * Opens the database and brings its tables up to date.
@@ -41,7 +48,10 @@ export async function openDatabase(location: DatabaseLocation): Promise<Database
 async function connect(location: DatabaseLocation): Promise<Knex> {
   let db: Knex | undefined;
   try {
-    db = knex({ ...("url" in location ? postgres(location.url) : sqlite(location.file)), log: silent });
+    db = knex({
+      ...("url" in location ? postgres(location.url, location.timeout) : sqlite(location.file)),
+      log: silent,
+    });
     await migrate(db);
     return db;
   } catch (error) {
@@ -114,6 +124,43 @@ interface SqliteConnection {
   exec(sql: string, callback: (error: Error | null) => void): void;
 }
 
-function postgres(url: string): Knex.Config {
-  return { client: "pg", connection: { connectionString: url }, pool: { min: 0, max: 10 } };
+/** Without limits, a query whose packets are dropped would be waited for for ever. */
+function postgres(url: string, timeout = 10 * SECOND): Knex.Config {
+  return {
+    client: "pg",
+    connection: {
+      connectionString: url,
+      keepAlive: true,
+      connectionTimeoutMillis: timeout,
+      query_timeout: timeout,
+      statement_timeout: timeout,
+    },
+    acquireConnectionTimeout: timeout,
+    pool: {
+      min: 0,
+      max: 10,
+      afterCreate: (
+        connection: PostgresConnection,
+        done: (error: Error | null, connection: unknown) => void,
+      ) => {
+        dropWhenSilent(connection);
+        done(null, connection);
+      },
+    },
+  };
+}
+
+interface PostgresConnection {
+  query(config: unknown, callback: (error: Error | null, result: unknown) => void): unknown;
+  readonly connection: { readonly stream: { destroy(error: Error): void } };
+}
+
+/** After a time-out the driver keeps a connection on which nothing will come: the pool must not use it again. */
+function dropWhenSilent(connection: PostgresConnection): void {
+  const query = connection.query.bind(connection);
+  connection.query = (config, callback) =>
+    query(config, (error, result) => {
+      if (error?.message === "Query read timeout") connection.connection.stream.destroy(error);
+      callback(error, result);
+    });
 }

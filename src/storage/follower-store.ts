@@ -1,5 +1,6 @@
 import type { Knex } from "knex";
 import type { FollowerStore } from "../domain/ports.ts";
+import { DAY } from "../domain/time.ts";
 import { type Integer, number } from "./rows.ts";
 
 interface FollowerRow {
@@ -15,6 +16,11 @@ export function followerStore(db: Knex): FollowerStore {
   const closings = () => db<{ follower_id: string; sequence: Integer; connections: number }>("closings");
   return {
     async announce(id, pid, host, applied, now) {
+      // What servers left behind that ended without a word.
+      await followers()
+        .where("seen_at", "<", now - DAY)
+        .delete();
+      await closings().whereNotIn("follower_id", followers().select("id")).delete();
       await followers().insert({ id, pid, host, applied, seen_at: now });
     },
     async applied(id, sequence, now) {

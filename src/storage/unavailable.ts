@@ -36,6 +36,6 @@ function isUnavailable(error: unknown): boolean {
     sqliteCodes.test(code) ||
     postgresCodes.test(code) ||
     // Without a code; Knex puts the SQL before the driver's words.
-    /Connection terminated|Client has encountered a connection error/.test(error.message)
+    /Connection terminated|Client has encountered a connection error|timeout|Timeout/.test(error.message)
   );
 }

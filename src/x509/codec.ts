@@ -1,24 +1,29 @@
 import { X509Certificate } from "node:crypto";
 import { type IssuerId, parseIssuerId } from "../domain/identifiers.ts";
 import type { Codec, Issuer, Signer } from "../domain/ports.ts";
-import { keyIdentifier, readCertificate } from "./certificate-reader.ts";
+import { readCertificate } from "./certificate-reader.ts";
 import { signCrl } from "./crl-writer.ts";
+import { DerError, DerReader, tags } from "./der-reader.ts";
+import { extensionIds } from "./extensions.ts";
 import { signLeaf } from "./leaf-writer.ts";
 import { readRequest } from "./request-reader.ts";
 
 export const codec: Codec = { readRequest, signLeaf, signCrl };
 
-/** How an issuer with this certificate (DER) is named: its subject key identifier. */
+/** How an issuer with this certificate (DER) is named: its subject key identifier, as the certificate has it. */
 export function issuerIdOf(der: Uint8Array): IssuerId {
-  return parseIssuerId(keyIdentifier(readCertificate(der).spki).toString("hex"));
+  const { extensions } = readCertificate(der);
+  const extension = extensions.find(({ id }) => id === extensionIds.subjectKeyIdentifier);
+  if (!extension) throw new DerError("a CA certificate without subject key identifier");
+  const keyId = new DerReader(extension.value).read(tags.octetString).contents;
+  return parseIssuerId(Buffer.from(keyId).toString("hex"));
 }
 
 /** Puts a CA certificate (DER) and its signer together. Throws when the key is not the certificate's. */
 export function issuerFrom(der: Uint8Array, signer: Signer): Issuer {
   const certificate = new X509Certificate(der);
   if (!certificate.ca) throw new Error("not a CA certificate");
-  if (!Buffer.from(readCertificate(der).spki).equals(signer.spki)) {
-    throw new Error("the key does not belong to the certificate");
-  }
-  return { id: issuerIdOf(der), der, notAfter: certificate.validToDate.getTime(), signer };
+  const { spki, subject } = readCertificate(der);
+  if (!Buffer.from(spki).equals(signer.spki)) throw new Error("the key does not belong to the certificate");
+  return { id: issuerIdOf(der), der, subject, notAfter: certificate.validToDate.getTime(), signer };
 }

@@ -2,7 +2,6 @@ import type { Issuer } from "../domain/ports.ts";
 import type { CrlEntry } from "../domain/records.ts";
 import type { Instant } from "../domain/time.ts";
 import { algorithmFor } from "./algorithms.ts";
-import { keyIdentifier, readCertificate } from "./certificate-reader.ts";
 import { bitString, context, enumerated, integer, sequence, time } from "./der-writer.ts";
 import { authorityKeyIdentifier, extension, extensionIds } from "./extensions.ts";
 
@@ -20,16 +19,16 @@ export async function signCrl(
   const tbs = sequence(
     integer(1),
     identifier,
-    readCertificate(issuer.der).subject,
+    issuer.subject,
     time(crl.thisUpdate),
     time(crl.nextUpdate),
     // An empty list is left out (§5.1.2.6).
-    ...(entries.length > 0 ? [sequence(...entries)] : []),
+    ...(entries.length > 0 ? [sequence(Buffer.concat(entries))] : []),
     context(
       0,
       true,
       sequence(
-        authorityKeyIdentifier(keyIdentifier(issuer.signer.spki)),
+        authorityKeyIdentifier(issuer.id),
         extension(extensionIds.crlNumber, false, integer(crl.number)),
       ),
     ),

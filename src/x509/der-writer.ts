@@ -85,10 +85,5 @@ export function time(instant: Instant): Buffer {
   const digits = new Date(instant).toISOString().replace(/[-:T]|\.\d+/g, "");
   return Number(digits.slice(0, 4)) < 2050
     ? element(tags.utcTime, Buffer.from(digits.slice(2)))
-    : generalizedTime(instant);
-}
-
-export function generalizedTime(instant: Instant): Buffer {
-  const digits = new Date(instant).toISOString().replace(/[-:T]|\.\d+/g, "");
-  return element(tags.generalizedTime, Buffer.from(digits));
+    : element(tags.generalizedTime, Buffer.from(digits));
 }

@@ -1,5 +1,6 @@
 import { isIPv4 } from "node:net";
-import type { ExtendedKeyUsage } from "../domain/profile.ts";
+import type { IssuerId } from "../domain/identifiers.ts";
+import { type ExtendedKeyUsage, purposeIds } from "../domain/profile.ts";
 import { bitString, boolean, context, oid, octetString, sequence } from "./der-writer.ts";
 
 export const extensionIds = {
@@ -14,11 +15,6 @@ export const extensionIds = {
   extendedKeyUsage: "2.5.29.37",
   authorityInfoAccess: "1.3.6.1.5.5.7.1.1",
 } as const;
-
-export const purposeIds: Readonly<Record<ExtendedKeyUsage, string>> = {
-  serverAuth: "1.3.6.1.5.5.7.3.1",
-  clientAuth: "1.3.6.1.5.5.7.3.2",
-};
 
 /** Extension ::= SEQUENCE { extnID, critical DEFAULT FALSE, extnValue }: DER leaves the default out. */
 export function extension(id: string, critical: boolean, value: Uint8Array): Buffer {
@@ -59,9 +55,10 @@ export function subjectKeyIdentifier(id: Uint8Array): Buffer {
   return extension(extensionIds.subjectKeyIdentifier, false, octetString(id));
 }
 
-/** @param id the issuer's subject key identifier */
-export function authorityKeyIdentifier(id: Uint8Array): Buffer {
-  return extension(extensionIds.authorityKeyIdentifier, false, sequence(context(0, false, id)));
+/** @param id the issuer, which is named by its subject key identifier */
+export function authorityKeyIdentifier(id: IssuerId): Buffer {
+  const keyId = context(0, false, Buffer.from(id, "hex"));
+  return extension(extensionIds.authorityKeyIdentifier, false, sequence(keyId));
 }
 
 export function crlDistributionPoint(url: string): Buffer {

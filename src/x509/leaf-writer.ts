@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import type { IssuerId } from "../domain/identifiers.ts";
 import type { Issuer, LeafTemplate } from "../domain/ports.ts";
+import { purposeIds } from "../domain/profile.ts";
 import { algorithmFor } from "./algorithms.ts";
 import { keyIdentifier, readCertificate } from "./certificate-reader.ts";
 import {
@@ -10,7 +11,6 @@ import {
   digitalSignatureUsage,
   endEntityConstraints,
   extendedKeyUsage,
-  purposeIds,
   subjectAltName,
   subjectKeyIdentifier,
 } from "./extensions.ts";
@@ -41,7 +41,7 @@ export async function signLeaf(issuer: Issuer, template: LeafTemplate): Promise<
     context(0, true, integer(2)),
     integer(template.serial),
     identifier,
-    readCertificate(issuer.der).subject,
+    issuer.subject,
     validity(template),
     commonName(template.commonName),
     template.spki,
@@ -54,14 +54,13 @@ export async function signLeaf(issuer: Issuer, template: LeafTemplate): Promise<
 }
 
 function leafExtensions(issuer: Issuer, template: LeafTemplate): Buffer[] {
-  const issuerKeyId = keyIdentifier(issuer.signer.spki);
   const extensions = [
     endEntityConstraints(),
     digitalSignatureUsage(),
     extendedKeyUsage(template.extendedKeyUsage),
     subjectAltName(template),
     subjectKeyIdentifier(keyIdentifier(template.spki)),
-    authorityKeyIdentifier(issuerKeyId),
+    authorityKeyIdentifier(issuer.id),
   ];
   if (template.publicUrl !== undefined) {
     const urls = issuerUrls(template.publicUrl, issuer.id);
@@ -87,11 +86,11 @@ function requireAsMeant(
 ): void {
   const parsed = readCertificate(der);
   const node = new X509Certificate(der);
-  const issuerNode = new X509Certificate(issuer.der);
+  const issuerNode = nodeCertificate(issuer);
   const purposes = template.extendedKeyUsage.map((purpose) => purposeIds[purpose]);
   const checks: Readonly<Record<string, boolean>> = {
     serial: parsed.serial === template.serial,
-    issuer: Buffer.from(parsed.issuer).equals(readCertificate(issuer.der).subject),
+    issuer: Buffer.from(parsed.issuer).equals(issuer.subject),
     subject: node.subject === `CN=${template.commonName}`,
     key: Buffer.from(parsed.spki).equals(template.spki),
     notBefore: node.validFromDate.getTime() === template.notBefore,
@@ -105,4 +104,13 @@ function requireAsMeant(
   };
   const wrong = Object.keys(checks).filter((name) => checks[name] !== true);
   if (wrong.length > 0) throw new Error(`a signed certificate is not what was meant: ${wrong.join(", ")}`);
+}
+
+const nodeCertificates = new WeakMap<Issuer, X509Certificate>();
+
+/** An issuer's certificate, opened once. */
+function nodeCertificate(issuer: Issuer): X509Certificate {
+  const known = nodeCertificates.get(issuer) ?? new X509Certificate(issuer.der);
+  nodeCertificates.set(issuer, known);
+  return known;
 }

@@ -42,8 +42,12 @@ function isCanonical(spki: Uint8Array, key: KeyObject, keyType: KeyType): boolea
   const curve = curves[keyType];
   // OpenSSL writes an EC key in the form in which it came, so that comparing with its export shows nothing.
   if (!curve) return key.export({ format: "der", type: "spki" }).equals(spki);
-  const fields = new DerReader(spki).enter(tags.sequence);
-  const isNamed = curve.algorithm.equals(fields.read(tags.sequence).encoded);
-  const point = fields.bits();
-  return isNamed && fields.atEnd && point.length === curve.pointLength && point[0] === UNCOMPRESSED;
+  try {
+    const fields = new DerReader(spki).enter(tags.sequence);
+    const isNamed = curve.algorithm.equals(fields.read(tags.sequence).encoded);
+    const point = fields.bits();
+    return isNamed && fields.atEnd && point.length === curve.pointLength && point[0] === UNCOMPRESSED;
+  } catch {
+    return false;
+  }
 }

@@ -1,10 +1,23 @@
 import { X509Certificate, createPrivateKey } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, inject, test } from "vitest";
 import pg from "pg";
 import { keyTypes } from "../../src/domain/key-policy.ts";
-import { countersign, run, runOk } from "../support/run.ts";
+import { initHome } from "../../src/home/init.ts";
+import { systemClock } from "../../src/home/open.ts";
+import { countersign, projectRoot, runOk } from "../support/run.ts";
 import { snapshot } from "../support/snapshot.ts";
 import { testWorkspace } from "../support/workspace.ts";
 
@@ -83,46 +96,69 @@ test("refuses a home that is initialised, and changes nothing", async () => {
   expect([snapshot(home), readFileSync(join(home, "secrets/issuer.key"), "latin1")]).toEqual(before);
 });
 
-test("refuses to write over keys whose config.json is lost", async () => {
+test("refuses to write over keys whose config.json is lost, with and without the database", async () => {
   const home = (await testWorkspace()).file("home");
   await init(home);
   rmSync(join(home, "config.json"));
   const key = readFileSync(join(home, "secrets/root.key"), "latin1");
-  expect((await init(home)).stderr).toContain("but no config.json");
+  expect((await init(home)).stderr).toContain("put its config.json back");
+  for (const file of databaseFiles) rmSync(join(home, file), { force: true });
+  expect((await init(home)).stderr).toContain("has keys, but no config.json");
   expect(readFileSync(join(home, "secrets/root.key"), "latin1")).toBe(key);
 });
 
-test("takes up an attempt that a crash cut short, before or after the CA was on record", async () => {
-  const home = (await testWorkspace()).file("home");
-  await init(home);
-  const fingerprint = certificate(home, "root.crt").fingerprint256;
-  // As it is when the process dies before config.json: the marker holds the id of a process that is gone.
-  const gone = (await run("true", [])).code === 0 ? "4194303" : "";
-  writeFileSync(join(home, "secrets/initialising"), gone);
-  rmSync(join(home, "config.json"));
-  expect(await init(home)).toMatchObject({ code: 0 });
-  expect(certificate(home, "root.crt").fingerprint256).toBe(fingerprint);
-  expect(existsSync(join(home, "secrets/initialising"))).toBe(false);
+const databaseFiles = ["countersign.sqlite", "countersign.sqlite-wal", "countersign.sqlite-shm"];
 
-  writeFileSync(join(home, "secrets/initialising"), gone);
-  for (const name of [
-    "config.json",
-    "countersign.sqlite",
-    "countersign.sqlite-wal",
-    "countersign.sqlite-shm",
-  ]) {
-    rmSync(join(home, name), { force: true });
-  }
-  expect(await init(home)).toMatchObject({ code: 0 });
-  expect(certificate(home, "root.crt").fingerprint256).not.toBe(fingerprint);
+describe("an attempt that is killed is taken up by the next", () => {
+  test.each([150, 300, 400, 500, 600, 700, 800])("after %i ms", async (delay) => {
+    const home = (await testWorkspace()).file("home");
+    const main = join(projectRoot, "src/cli/main.ts");
+    const child = spawn(process.execPath, [main, "init", "--home", home], { stdio: "ignore" });
+    const ended = once(child, "exit");
+    setTimeout(() => child.kill("SIGKILL"), delay);
+    await ended;
+    const again = await init(home);
+    expect(again.stderr === "" || again.stderr.includes("HOME_INITIALISED")).toBe(true);
+    const [root, issuer] = [certificate(home, "root.crt"), certificate(home, "issuer.crt")];
+    expect(issuer.verify(root.publicKey)).toBe(true);
+    for (const [name, password] of [
+      ["root", "root.password"],
+      ["issuer", "password"],
+    ] as const) {
+      const passphrase = readFileSync(join(home, "secrets", password), "utf8").trim();
+      const key = createPrivateKey({ key: readFileSync(join(home, `secrets/${name}.key`)), passphrase });
+      expect(certificate(home, `${name}.crt`).checkPrivateKey(key)).toBe(true);
+    }
+    expect(snapshot(home)["issuers"]).toHaveLength(2);
+    expect(readdirSync(join(home, "secrets")).filter((name) => /^init-|\.tmp$/.test(name))).toEqual([]);
+    expect(await countersign(["list", "--home", home])).toMatchObject({ code: 0 });
+  });
 });
 
-test("of two at once, one makes the home", async () => {
+test("of several at once, in this process and in others, one makes the home", async () => {
   const home = (await testWorkspace()).file("home");
-  const codes = (await Promise.all([init(home), init(home)])).map(({ code }) => code);
-  expect(codes.sort()).toEqual([0, 1]);
+  const mutation = { clock: systemClock, actor: "test" };
+  const here = () => initHome({ home, flags: {}, env: {}, keyType: "ec-p256", mutation });
+  const there = () =>
+    init(home).then(({ code, stderr }) => (code === 0 ? code : Promise.reject(new Error(stderr))));
+  const settled = await Promise.allSettled([here(), here(), there(), there()]);
+  expect(settled.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  for (const each of settled) {
+    if (each.status === "rejected")
+      expect(String(each.reason)).toMatch(/initialised already|belongs to a home already/);
+  }
+  expect(snapshot(home)["issuers"]).toHaveLength(2);
   const [root, issuer] = [certificate(home, "root.crt"), certificate(home, "issuer.crt")];
   expect(issuer.verify(root.publicKey)).toBe(true);
+  expect(await countersign(["list", "--home", home])).toMatchObject({ code: 0 });
+});
+
+test("closes a secrets folder that was open", async () => {
+  const home = (await testWorkspace()).file("home");
+  mkdirSync(join(home, "secrets"), { recursive: true });
+  chmodSync(join(home, "secrets"), 0o777);
+  await init(home);
+  expect(statSync(join(home, "secrets")).mode & 0o777).toBe(0o700);
 });
 
 test("takes passwords from files and standard input, and stores neither then", async () => {
@@ -182,5 +218,5 @@ test("keeps its state in PostgreSQL when told to, and refuses another home's dat
   expect(existsSync(workspace.file("a/countersign.sqlite"))).toBe(false);
   const second = await countersign(["init", "--home", workspace.file("b"), "--json"], { env });
   expect(second.code).toBe(1);
-  expect(second.stderr).toContain("belongs to another home");
+  expect(second.stderr).toContain("belongs to a home already");
 });

@@ -215,8 +215,19 @@ describe("the decision", () => {
 
   it("says whose the refused certificate was, where that is known", () => {
     const refused = question({ credential: { status: "revoked" } });
-    expect(decide(refused)).toEqual({ allowed: false, code: "CERT_REVOKED", credential: refused.credential });
-    expect(decide(unknown())).toEqual({ allowed: false, code: "CERT_UNKNOWN", credential: undefined });
+    const fingerprint = refused.presented?.fingerprint;
+    expect(decide(refused)).toEqual({
+      allowed: false,
+      code: "CERT_REVOKED",
+      fingerprint,
+      account: "billing",
+    });
+    expect(decide(unknown())).toEqual({
+      allowed: false,
+      code: "CERT_UNKNOWN",
+      fingerprint,
+      account: undefined,
+    });
   });
 
   it("asks for the address as it was given", () => {

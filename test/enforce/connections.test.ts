@@ -20,6 +20,7 @@ beforeAll(async () => {
   enforcer = await createEnforcer({ home: ca.home });
   service = enforcer.createServer((incoming, response, caller) => {
     if (incoming.url === "/events") response.setHeader("Content-Type", "text/event-stream");
+    if (incoming.url === "/events-at-once") response.writeHead(200, { "content-type": "Text/Event-Stream" });
     if (incoming.url === "/hello") {
       response.end(caller.account);
       return;
@@ -101,20 +102,23 @@ describe("a revocation", () => {
     expect(await ended).toEqual({ whole: true, rest: "done\n" });
   });
 
-  test("cuts an event stream at once, before an idle connection", async () => {
-    const credential = await fresh("acme");
-    const quiet = await idle(credential);
-    quiet.on("error", () => undefined);
-    const order: string[] = [];
-    const both = Promise.all([
-      ending(await begin(credential, "/events")).then(() => order.push("events")),
-      once(quiet, "close").then(() => order.push("idle")),
-    ]);
-    const said = await ca.admin("revoke", credential.fingerprint);
-    await both;
-    expect(order).toEqual(["events", "idle"]);
-    expect(said).toMatchObject({ servers: 2, late: 0, connectionsClosed: 2 });
-  });
+  test.each(["/events", "/events-at-once"])(
+    "cuts an event stream at once, before an idle connection: %s",
+    async (path) => {
+      const credential = await fresh("acme");
+      const quiet = await idle(credential);
+      quiet.on("error", () => undefined);
+      const order: string[] = [];
+      const both = Promise.all([
+        ending(await begin(credential, path)).then(() => order.push("events")),
+        once(quiet, "close").then(() => order.push("idle")),
+      ]);
+      const said = await ca.admin("revoke", credential.fingerprint);
+      await both;
+      expect(order).toEqual(["events", "idle"]);
+      expect(said).toMatchObject({ servers: 2, late: 0, connectionsClosed: 2 });
+    },
+  );
 
   test("leaves a connection that is refused its next call with `Connection: close`", async () => {
     const credential = await fresh("acme");

@@ -96,3 +96,26 @@ describe("absolute-form", () => {
     expect(answer).toBe("421 MISDIRECTED");
   });
 });
+
+describe("Expect", () => {
+  const post = (...headers: string[]): string =>
+    [
+      "POST /whoami HTTP/1.1",
+      "Host: localhost",
+      ...headers,
+      "Content-Length: 2",
+      "Connection: close",
+      "",
+      "hi",
+    ].join("\r\n");
+
+  test("100-continue is said only to who is let through", async () => {
+    expect(await raw("localhost", post("Expect: 100-continue"))).toMatch(/^100 NO_ROUTE$/);
+    expect(await raw("elsewhere.example", post("Expect: 100-continue"))).toBe("421 MISDIRECTED");
+  });
+
+  test("anything else is refused, after the decision", async () => {
+    expect(await raw("localhost", post("Expect: miracles"))).toBe("417");
+    expect(await raw("elsewhere.example", post("Expect: miracles"))).toBe("421 MISDIRECTED");
+  });
+});

@@ -198,6 +198,20 @@ describe("the CSR", () => {
   });
 });
 
+test("a key that was compromised is not signed again, for anybody", async () => {
+  const pair = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const first = await send(await server.token("acme"), { csr: (await freshRequest(pair)).csr });
+  await server.admin("revoke", String(first.json["fingerprint"]), "--reason", "keyCompromise");
+  const { csr } = await freshRequest(pair);
+  await expectRefusal("KEY_BLOCKED", /Make a new one/, () => send(open, { csr }));
+
+  const replaced = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const second = await send(await server.token("acme"), { csr: (await freshRequest(replaced)).csr });
+  await server.admin("revoke", String(second.json["fingerprint"]), "--reason", "superseded");
+  const again = await send(await server.token("acme"), { csr: (await freshRequest(replaced)).csr });
+  expect(again.status).toBe(201);
+});
+
 describe("what is asked for", () => {
   const soon = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString();
   test.each<[string, () => Record<string, unknown>, IssuingCode, RegExp]>([

@@ -1,13 +1,14 @@
 import { X509Certificate, randomBytes } from "node:crypto";
 import { beforeAll, expect, test } from "vitest";
 import { parseCidr } from "../../src/domain/address.ts";
+import type { PresentedCertificate } from "../../src/domain/decision.ts";
 import { type DenialCode, errorTable } from "../../src/domain/errors.ts";
 import { parseFingerprint } from "../../src/domain/identifiers.ts";
 import { parseScope } from "../../src/domain/names.ts";
 import type { CertificateRecord } from "../../src/domain/records.ts";
 import { DAY, HOUR } from "../../src/domain/time.ts";
 import { createAccount, setAccountStatus } from "../../src/services/accounts.ts";
-import { type CertificateInQuestion, explain } from "../../src/services/explain.ts";
+import { explain } from "../../src/services/explain.ts";
 import { signRequest } from "../../src/services/issue/sign-request.ts";
 import { revoke, suspend } from "../../src/services/revocation.ts";
 import { onEachDatabase } from "../support/databases.ts";
@@ -19,7 +20,7 @@ interface Case {
   readonly code: DenialCode;
   readonly name: string;
   readonly before?: (certificate: CertificateRecord) => Promise<unknown>;
-  readonly question?: Partial<CertificateInQuestion>;
+  readonly question?: Partial<PresentedCertificate>;
   readonly call?: Partial<Call>;
 }
 
@@ -40,11 +41,13 @@ onEachDatabase("why a certificate", (db) => {
   };
   const ask = (
     certificate: CertificateRecord,
-    question: Partial<CertificateInQuestion> = {},
+    question: Partial<PresentedCertificate> = {},
     call: Partial<Call> = {},
   ) => {
     const { fingerprint } = certificate;
-    const asFound = { fingerprint, isSignedByUs: true, isCa: false, clientAuth: true };
+    const asFound: PresentedCertificate = {
+      ...{ fingerprint, authorized: true, fault: undefined, signedByUs: true, isCa: false, clientAuth: true },
+    };
     const now = { now: START, address: undefined, scopes: [] };
     return explain(db.database, { ...asFound, ...question }, { ...now, ...call });
   };
@@ -67,7 +70,11 @@ onEachDatabase("why a certificate", (db) => {
   });
 
   const cases: Case[] = [
-    { code: "CERT_UNTRUSTED", name: "somebody else signed it", question: { isSignedByUs: false } },
+    {
+      code: "CERT_UNTRUSTED",
+      name: "somebody else signed it",
+      question: { authorized: false, fault: "other" },
+    },
     { code: "CERT_PURPOSE", name: "it is not for clients", question: { clientAuth: false } },
     { code: "CERT_PURPOSE", name: "it is a CA's", question: { isCa: true } },
     {

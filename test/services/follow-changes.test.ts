@@ -133,6 +133,23 @@ onEachDatabase("a server that follows the changes", (db) => {
     expect(faults.map(String)).toEqual(["Error: no answer", "Error: no answer"]);
   });
 
+  test("is current when it can read, though nothing can be written", async () => {
+    const refused = () => Promise.reject(new Error("read-only"));
+    const database: Database = {
+      ...db.database,
+      followers: { ...db.database.followers, applied: refused, closing: refused },
+    };
+    const { follower } = await follow({ database });
+    clock.advance(HOUR);
+    await eventually(() => {
+      expect(follower.currentAt).toBe(clock.now());
+    });
+    await change();
+    await eventually(() => {
+      expect(sequences()).toHaveLength(1);
+    });
+  });
+
   test("is as stale as its last answered question, and no longer once it is answered again", async () => {
     let down = true;
     const database: Database = {

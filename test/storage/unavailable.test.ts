@@ -1,5 +1,5 @@
 import { type AddressInfo, createServer } from "node:net";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Database } from "../../src/domain/ports.ts";
 import { openDatabase } from "../../src/storage/database.ts";
 import { TestDatabase } from "../support/databases.ts";
@@ -72,6 +72,27 @@ describe("a PostgreSQL that goes away and comes back", () => {
       await expectRefusal(database.changes.after(0, 10), "UNAVAILABLE", unavailable);
     });
     expect(await database.changes.last()).toBeGreaterThan(0);
+  });
+
+  test("a network that drops everything is not waited for for ever, and is got over", async () => {
+    const impatient = await openDatabase({ url: way.url, timeout: 400 });
+    try {
+      await impatient.changes.last();
+      await way.whileSilent(async () => {
+        await expectRefusal(impatient.changes.last(), "UNAVAILABLE", unavailable);
+        await expectRefusal(
+          impatient.transaction((stores) => stores.changes.last()),
+          "UNAVAILABLE",
+          unavailable,
+        );
+      });
+      // An attempt to connect that began meanwhile may still have to give up.
+      await vi.waitFor(async () => {
+        expect(await impatient.changes.last()).toBeGreaterThan(0);
+      });
+    } finally {
+      await impatient.close();
+    }
   });
 
   test("a bug is not taken for an outage", async () => {

@@ -6,6 +6,8 @@ export interface CuttableWay {
   /** Ends every connection, and refuses new ones. */
   cut(): void;
   mend(): Promise<void>;
+  /** Drops what is sent, without a word, for as long as `work` takes; connections of that time never recover. */
+  whileSilent(work: () => Promise<void>): Promise<void>;
   /** Cuts it for as long as `work` takes. */
   whileCut(work: () => Promise<void>): Promise<void>;
   close(): Promise<void>;
@@ -18,9 +20,18 @@ export async function cuttableWay(target: string): Promise<CuttableWay> {
     sockets.add(socket);
     return socket.on("error", () => undefined).once("close", () => sockets.delete(socket));
   };
+  const lost = new WeakSet<Socket>();
+  let isSilent = false;
   const server = createServer((inward) => {
     const outward = connect(Number(port), hostname);
-    track(inward).pipe(track(outward)).pipe(inward);
+    const pass = (from: Socket, to: Socket): void => {
+      track(from).on("data", (chunk) => {
+        if (isSilent) lost.add(from).add(to);
+        if (!lost.has(from)) to.write(chunk);
+      });
+    };
+    pass(inward, outward);
+    pass(outward, inward);
     inward.once("close", () => outward.destroy());
     outward.once("close", () => inward.destroy());
   });
@@ -48,6 +59,14 @@ export async function cuttableWay(target: string): Promise<CuttableWay> {
         await work();
       } finally {
         await listen(own);
+      }
+    },
+    async whileSilent(work) {
+      isSilent = true;
+      try {
+        await work();
+      } finally {
+        isSilent = false;
       }
     },
     async close() {

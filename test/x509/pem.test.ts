@@ -56,6 +56,17 @@ describe("PEM", () => {
     expect(fromPem(text, labels)).toBeUndefined();
   });
 
+  it("takes time in proportion to the text: what a stranger sends must not hold everybody up", () => {
+    const spaces = " ".repeat(4_000_000); // a backtracking expression would need days
+    for (const text of [
+      `-----BEGIN ${labels[0] ?? ""}-----${spaces}`,
+      `-----BEGIN A-----${spaces}`,
+      spaces,
+    ]) {
+      expect(fromPem(text, labels)).toBeUndefined();
+    }
+  });
+
   function toPemOnOneLine(): string {
     return `${first}\n${der.toString("base64")}\n-----END CERTIFICATE REQUEST-----`;
   }

@@ -32,7 +32,7 @@ export function enrollCommand(program: Command): void {
 async function runEnroll(options: EnrollFlags): Promise<void> {
   const { enrollToFiles } = await import("../../client/enroll-files.ts");
   const { parseFingerprint } = await import("../../domain/identifiers.ts");
-  const { readSecret } = await import("../../home/files.ts");
+  const { readSecret } = await import("../../files/files.ts");
   const { caUrl, key, cert, ca, keyType, passphraseFile } = options;
   const enrolled = await enrollToFiles({
     caUrl,

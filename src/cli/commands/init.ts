@@ -37,8 +37,8 @@ export function initCommand(program: Command): void {
 async function runInit(options: InitFlags): Promise<void> {
   const { homeDirectory } = await import("../../config.ts");
   const { initHome } = await import("../../home/init.ts");
-  const { readSecret } = await import("../../home/files.ts");
-  const { localActor } = await import("../state.ts");
+  const { readSecret } = await import("../../files/files.ts");
+  const { localMutation } = await import("../state.ts");
   const { name, trustDomain, dns, keyType } = options;
   const passwordFile = options.passwordFile ?? process.env["COUNTERSIGN_PASSWORD_FILE"];
   const made = await initHome({
@@ -48,7 +48,7 @@ async function runInit(options: InitFlags): Promise<void> {
     keyType,
     password: passwordFile === undefined ? undefined : readSecret(passwordFile),
     rootPassword: options.rootPasswordFile === undefined ? undefined : readSecret(options.rootPasswordFile),
-    actor: localActor(),
+    mutation: localMutation(),
   });
   print(options, made, () => describeInit(made));
 }

@@ -40,7 +40,8 @@ async function runList(options: ListFlags): Promise<void> {
   const wanted = await Promise.all(found.map((certificate) => shown(certificate, now)));
   const all = wanted.filter(
     (item) =>
-      (status === undefined || item.status === status) && (end === undefined || item.status !== "expired"),
+      (status === undefined || item.status === status) &&
+      (end === undefined || item.status === "active" || item.status === "suspended"),
   );
   print(options, all, () =>
     table(
@@ -65,7 +66,9 @@ async function runShow(id: string, options: CommonOptions): Promise<void> {
       Issuer: value.issuer,
       Account: value.account ?? "none: it is one of our listeners'",
       Profile: value.profile,
-      Scopes: value.scopes === undefined ? "all of the account's" : value.scopes.join(", ") || "none",
+      Scopes:
+        value.account &&
+        (value.scopes === undefined ? "all of the account's" : value.scopes.join(", ") || "none"),
       "Not before": value.notBefore,
       "Not after": value.notAfter,
       Issued: value.issuedAt,

@@ -23,7 +23,7 @@ export function signCommand(program: Command): void {
 async function runSign(csr: string, options: SignFlags): Promise<void> {
   const { parseSlug } = await import("../../domain/names.ts");
   const { formatTime, parseTime } = await import("../../domain/time.ts");
-  const { PUBLIC, readInput, writeFileAtomically } = await import("../../home/files.ts");
+  const { PUBLIC, readInput, writeFileAtomically } = await import("../../files/files.ts");
   const home = await import("../../home/open.ts");
   const { signRequest } = await import("../../services/issue/sign-request.ts");
   const { localActor, withState } = await import("../state.ts");

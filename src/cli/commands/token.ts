@@ -25,7 +25,7 @@ export function tokenCommands(program: Command): void {
 async function runCreate(account: string, options: CreateFlags): Promise<void> {
   const { parseScope, parseSlug } = await import("../../domain/names.ts");
   const { formatTime, parseDuration } = await import("../../domain/time.ts");
-  const { homePaths } = await import("../../home/files.ts");
+  const { homePaths } = await import("../../home/paths.ts");
   const { systemRandom } = await import("../../home/open.ts");
   const { loadProfiles } = await import("../../home/profiles.ts");
   const { requireProfile } = await import("../../services/issue/order.ts");

@@ -24,7 +24,7 @@ export function whoamiCommand(program: Command): void {
 
 async function runWhoami(url: string, options: WhoamiFlags): Promise<void> {
   const { whoami } = await import("../../client/whoami.ts");
-  const { readInput, readSecret } = await import("../../home/files.ts");
+  const { readInput, readSecret } = await import("../../files/files.ts");
   const { passphraseFile } = options;
   const answer = await whoami(url, {
     key: readInput(options.key).toString("latin1"),

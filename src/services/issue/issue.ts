@@ -105,6 +105,7 @@ export async function issue(
 async function requireStillAllowed(stores: Stores, account: Account, spkiHash: SpkiHash): Promise<void> {
   const current = await stores.accounts.byId(account.id);
   if (current?.status !== "active") throw new Refusal("ACCOUNT_SUSPENDED");
+  if (await stores.certificates.keyCompromised(spkiHash)) throw new Refusal("KEY_BLOCKED");
   const issuers = await stores.issuers.list();
   const isTaken =
     issuers.some((issuer) => issuer.spkiHash === spkiHash) ||

@@ -17,7 +17,7 @@ import { StoreLookup } from "./store-lookup.ts";
 /** For how long calls go on when the database can't be asked for changes. */
 export const MAX_STALENESS = MINUTE;
 
-export interface EnforcerParts {
+export interface AuthenticatorParts {
   readonly database: Database;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -28,7 +28,7 @@ export interface EnforcerParts {
 }
 
 /** Who is calling, and may they? Answers from memory, which follows the database. */
-export class Enforcer {
+export class Authenticator {
   readonly connections: ConnectionRegistry;
   readonly #clock: Clock;
   readonly #index: CredentialIndex;
@@ -38,7 +38,11 @@ export class Enforcer {
   readonly #presented = new WeakMap<TLSSocket, { readonly certificate: PresentedCertificate | undefined }>();
   readonly #pruning: NodeJS.Timeout;
 
-  private constructor(parts: EnforcerParts, index: CredentialIndex, issuers: readonly X509Certificate[]) {
+  private constructor(
+    parts: AuthenticatorParts,
+    index: CredentialIndex,
+    issuers: readonly X509Certificate[],
+  ) {
     this.#clock = parts.clock;
     this.#index = index;
     this.#issuers = issuers;
@@ -53,7 +57,7 @@ export class Enforcer {
         return ended;
       },
       onFault: (error) => {
-        parts.logger.error({ err: error }, "the database does not answer; deciding from memory for a while");
+        parts.logger.error({ err: error }, "changes cannot be followed; deciding from memory for a while");
       },
     });
     this.#pruning = setInterval(() => {
@@ -62,19 +66,19 @@ export class Enforcer {
   }
 
   /** Loads every live credential, then follows the changes. */
-  static async start(parts: EnforcerParts): Promise<Enforcer> {
+  static async start(parts: AuthenticatorParts): Promise<Authenticator> {
     const { database, clock } = parts;
     const sequence = await database.changes.last();
     const index = new CredentialIndex(database);
     await index.load(clock.now());
     const issuers = await database.issuers.list();
-    const enforcer = new Enforcer(
+    const authenticator = new Authenticator(
       parts,
       index,
       issuers.map(({ der }) => new X509Certificate(der)),
     );
-    await enforcer.#follower.start(sequence);
-    return enforcer;
+    await authenticator.#follower.start(sequence);
+    return authenticator;
   }
 
   /** Credentials in memory. */
@@ -84,7 +88,8 @@ export class Enforcer {
 
   /** Milliseconds since memory was last known to agree with the database. */
   get staleness(): number {
-    return Math.max(0, this.#clock.now() - this.#follower.currentAt);
+    // A clock that was set back says nothing of how much time has passed: too far back is too old.
+    return Math.abs(this.#clock.now() - this.#follower.currentAt);
   }
 
   get isCurrent(): boolean {
@@ -116,6 +121,7 @@ export class Enforcer {
     if (!(socket instanceof TLSSocket)) throw new TypeError("authorize() is for requests that came over TLS");
     const presented = this.#presentedOn(socket);
     const known = presented && this.#index.get(presented.fingerprint);
+    if (known) this.#remember(socket, known); // it may have become known since the handshake
     if (!presented || known || !mayBeLookedUp(presented)) {
       return this.#decide(request, socket, presented, known, requiredScopes);
     }
@@ -179,7 +185,8 @@ export class Enforcer {
   }
 }
 
-/** What TLS refuses for good is not worth asking the store about; a fault of time is: the record says which. */
+/** What TLS refuses for good is not worth asking the store about; a fault of time in our own is: the record says which. */
 function mayBeLookedUp(presented: PresentedCertificate): boolean {
-  return (presented.authorized && presented.clientAuth && !presented.isCa) || presented.fault === "time";
+  if (presented.fault === "time") return presented.signedByUs;
+  return presented.authorized && presented.clientAuth && !presented.isCa;
 }

@@ -1,29 +1,18 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
-import { dirname, join } from "node:path";
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
 import { Refusal } from "../domain/errors.ts";
 
-/** Where things are in a home (DESIGN §5). */
-export function homePaths(home: string) {
-  return {
-    config: join(home, "config.json"),
-    profiles: join(home, "profiles"),
-    certs: join(home, "certs"),
-    secrets: join(home, "secrets"),
-    database: join(home, "countersign.sqlite"),
-    /** Holds the id of the process that is initialising this home. */
-    marker: join(home, "secrets", "initialising"),
-    rootCert: join(home, "certs", "root.crt"),
-    issuerCert: join(home, "certs", "issuer.crt"),
-    serverCert: join(home, "certs", "server.crt"),
-    rootKey: join(home, "secrets", "root.key"),
-    rootPassword: join(home, "secrets", "root.password"),
-    issuerKey: join(home, "secrets", "issuer.key"),
-    serverKey: join(home, "secrets", "server.key"),
-    password: join(home, "secrets", "password"),
-  } as const;
-}
-
+/** Modes of files that everybody may read, and of those that only their owner may. */
 export const PUBLIC = 0o644;
 export const SECRET = 0o600;
 
@@ -33,6 +22,32 @@ export const SECRET = 0o600;
  * @throws Refusal FILE_UNREADABLE
  */
 export function writeFileAtomically(path: string, contents: string | Uint8Array, mode: number): void {
+  place(path, contents, mode, (temporary) => {
+    renameSync(temporary, path);
+  });
+}
+
+/** The same for a file that must not be there yet: of several who try, one creates it. Returns whether this one did. */
+export function createFileAtomically(path: string, contents: string | Uint8Array, mode: number): boolean {
+  let created = true;
+  place(path, contents, mode, (temporary) => {
+    try {
+      linkSync(temporary, path); // which fails, as renaming does not, when it is there
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      created = false;
+    }
+    rmSync(temporary);
+  });
+  return created;
+}
+
+function place(
+  path: string,
+  contents: string | Uint8Array,
+  mode: number,
+  put: (temporary: string) => void,
+): void {
   const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
   try {
     const file = openSync(temporary, "wx", mode);
@@ -42,7 +57,7 @@ export function writeFileAtomically(path: string, contents: string | Uint8Array,
     } finally {
       closeSync(file);
     }
-    renameSync(temporary, path);
+    put(temporary);
     syncDirectory(dirname(path));
   } catch (error) {
     rmSync(temporary, { force: true });

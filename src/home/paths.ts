@@ -1,0 +1,20 @@
+import { join } from "node:path";
+
+/** Where things are in a home (DESIGN §5). */
+export function homePaths(home: string) {
+  return {
+    config: join(home, "config.json"),
+    profiles: join(home, "profiles"),
+    certs: join(home, "certs"),
+    secrets: join(home, "secrets"),
+    database: join(home, "countersign.sqlite"),
+    rootCert: join(home, "certs", "root.crt"),
+    issuerCert: join(home, "certs", "issuer.crt"),
+    serverCert: join(home, "certs", "server.crt"),
+    rootKey: join(home, "secrets", "root.key"),
+    rootPassword: join(home, "secrets", "root.password"),
+    issuerKey: join(home, "secrets", "issuer.key"),
+    serverKey: join(home, "secrets", "server.key"),
+    password: join(home, "secrets", "password"),
+  } as const;
+}

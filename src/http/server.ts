@@ -1,0 +1,68 @@
+import type { Server as HttpServer } from "node:http";
+import type { Server as HttpsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { Refusal } from "../domain/errors.ts";
+import { SECOND } from "../domain/time.ts";
+
+export type Server = HttpServer | HttpsServer;
+
+/** For how long answers under way may go on once a server is told to stop. */
+const SHUTDOWN_LIMIT = 8 * SECOND;
+
+/** For the listeners that take short requests; milliseconds. */
+export const timeLimits = {
+  headersTimeout: 15 * SECOND,
+  requestTimeout: 30 * SECOND,
+  keepAliveTimeout: 15 * SECOND,
+};
+
+/**
+ * Starts listening; returns the port.
+ *
+ * @param flag what sets the address, for the error's sake
+ * @param onFault told of what goes wrong later
+ * @throws Refusal UNAVAILABLE when the address can't be had.
+ */
+export async function listen(
+  server: Server,
+  { host, port }: { readonly host: string; readonly port: number },
+  flag: string,
+  onFault: (error: Error) => void,
+): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    const fail = ({ code = "error" }: NodeJS.ErrnoException): void => {
+      const place = `${host}:${String(port)}`;
+      reject(new Refusal("UNAVAILABLE", `Cannot listen on ${place} (${code}). Choose another with ${flag}.`));
+    };
+    server.once("error", fail);
+    server.listen(port, host, () => {
+      server.off("error", fail);
+      server.on("error", onFault); // a connection that could not be accepted must not end the process
+      resolve();
+    });
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+/**
+ * Stops accepting. Idle connections are closed at once, the others when their answer is out; when the limit has passed,
+ * whatever is left is cut, and a handshake that never ends isn't waited for.
+ */
+export async function stopListening(server: Server): Promise<void> {
+  // A kept-alive connection becomes idle when its answer is out: Node looks for those only once.
+  const sweep = setInterval(() => {
+    server.closeIdleConnections();
+  }, 50);
+  let timer: NodeJS.Timeout | undefined;
+  await new Promise<void>((resolve) => {
+    server.close(() => {
+      resolve();
+    });
+    timer = setTimeout(() => {
+      server.closeAllConnections();
+      resolve();
+    }, SHUTDOWN_LIMIT);
+  });
+  clearTimeout(timer);
+  clearInterval(sweep);
+}
