@@ -52,7 +52,7 @@ try {
 
 function transcript({ ca, enforce, rootFingerprint }: Listening): readonly Step[] {
   const whoami = `curl -sS --cacert ca/certs/root.crt --cert demo.crt --key demo.key ${enforce}/whoami`;
-  const countersign = 'node "$CHECKOUT/bin/countersign.js"';
+  const countersign = '"$CHECKOUT/bin/countersign"';
   const revoke = 'node "$CHECKOUT/scripts/revoke.ts"';
   return [
     {

@@ -76,7 +76,7 @@ function readersEnvironment(): NodeJS.ProcessEnv {
   };
 }
 
-const direct = `'${process.execPath}' bin/countersign.js`;
+const direct = "bin/countersign";
 
 /** What is shown, with `…` for whatever varies. */
 function pattern(shown: string): RegExp {

@@ -122,7 +122,7 @@ describe("nothing secret is tracked", () => {
     }[];
     const paths = (packed[0]?.files ?? []).map(({ path }) => path);
     expect(paths).toEqual(
-      expect.arrayContaining(["bin/countersign.js", "ca/profiles/client.json", "README.md"]),
+      expect.arrayContaining(["bin/countersign", "ca/profiles/client.json", "README.md"]),
     );
     const shipped =
       /^(bin\/|dist\/|docs\/|ca\/(README\.md|profiles\/[a-z]+\.json)$|[A-Z]+\.md$|LICENSE$|package\.json$)/;

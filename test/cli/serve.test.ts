@@ -155,7 +155,7 @@ test("the metrics listener counts decisions and enrolments by code", async () =>
 });
 
 describe("the bin", () => {
-  const bin = join(projectRoot, "bin/countersign.js");
+  const bin = join(projectRoot, "bin/countersign");
 
   test("answers --help and --version", async () => {
     const help = await run(bin, ["--help"]);
