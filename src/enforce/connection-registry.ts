@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Fingerprint } from "../domain/identifiers.ts";
-import { type Clock } from "../domain/ports.ts";
+import type { Clock } from "../domain/ports.ts";
 import { type Instant, MINUTE, SECOND } from "../domain/time.ts";
 import { ExpiryQueue } from "./expiry-queue.ts";
 
@@ -39,13 +39,7 @@ export class ConnectionRegistry {
   /** Remembers a connection until it closes; at `notAfter` it is ended. */
   add(socket: Duplex, fingerprint: Fingerprint, notAfter: Instant): void {
     if (this.#bySocket.has(socket) || socket.destroyed) return;
-    const connection = {
-      socket,
-      answers: new Set<ServerResponse>(),
-
-      ending: false,
-      graceOver: false,
-    };
+    const connection = { socket, answers: new Set<ServerResponse>(), ending: false, graceOver: false };
     this.#bySocket.set(socket, connection);
     const connections = this.#byFingerprint.get(fingerprint) ?? new Set();
     this.#byFingerprint.set(fingerprint, connections.add(connection));

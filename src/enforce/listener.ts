@@ -141,6 +141,7 @@ export function deny(response: ServerResponse, code: DenialCode, requestId: stri
   response.statusCode = status;
   // RFC 9110 §15.5.2 wants a challenge; no scheme is registered for client certificates.
   if (status === 401) response.setHeader("WWW-Authenticate", 'Certificate realm="countersign"');
+  if (status === 503) response.setHeader("Retry-After", "5");
   if (hopeless.includes(code)) response.setHeader("Connection", "close");
   response.setHeader("Content-Type", "application/problem+json");
   response.setHeader("Cache-Control", "no-store");
