@@ -149,7 +149,8 @@ export interface ChangeStore {
 /** The servers that follow the changes, and what each has made of them. */
 export interface FollowerStore {
   announce(id: string, pid: number, host: string, applied: number, now: Instant): Promise<void>;
-  applied(id: string, sequence: number, now: Instant): Promise<void>;
+  /** False when the server is not listed. */
+  applied(id: string, sequence: number, now: Instant): Promise<boolean>;
   closing(id: string, sequence: number, connections: number): Promise<void>;
   leave(id: string): Promise<void>;
   list(seenSince: Instant): Promise<{ id: string; pid: number; host: string; applied: number }[]>;

@@ -77,8 +77,12 @@ export function createEnforceListener(parts: EnforceListenerParts): Server {
     authenticator.connected(socket);
   });
   // Every entrance that Node offers leads through the decision: a caller is not even told to go on before it.
+  const continuing: Handler = (request, response, caller) => {
+    response.writeContinue();
+    parts.handler(request, response, caller);
+  };
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
-    serve(parts, request, response);
+    serve({ ...parts, handler: continuing }, request, response);
   });
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
     serve({ ...parts, handler: refuseExpectation }, request, response);
@@ -116,7 +120,6 @@ function answer(
   parts.authenticator.connections.answering(request.socket, response);
   parts.onDecision?.(decision.allowed ? "ALLOWED" : decision.code);
   if (decision.allowed) {
-    if (/^100-continue$/i.test(request.headers.expect ?? "")) response.writeContinue();
     parts.handler(request, response, decision.caller);
     return;
   }

@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import type { Config } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
 import { type IssuerId, serialFrom, spkiHashOf } from "../domain/identifiers.ts";
@@ -14,7 +16,7 @@ import { type CaTemplate, makeCaCertificate } from "../x509/ca-certificate.ts";
 import { codec, issuerFrom, issuerIdOf } from "../x509/codec.ts";
 import { issuerUrls } from "../x509/leaf-writer.ts";
 import { toPem } from "../x509/pem.ts";
-import { encryptPrivateKey } from "../x509/private-key.ts";
+import { decryptPrivateKey, encryptPrivateKey } from "../x509/private-key.ts";
 import { publicUrlOf } from "./open.ts";
 import { clearStaging, stage, stagingArea } from "./staging.ts";
 
@@ -67,14 +69,48 @@ export async function makeAuthorities(
     "issuer.key": await encryptPrivateKey(issuing.privateKey, password),
     ...(options.password === undefined ? { password: `${password}\n` } : {}),
     ...(options.rootPassword === undefined ? { "root.password": `${rootPassword}\n` } : {}),
+    "options.json": JSON.stringify(settledOptions(config, options)),
   });
   try {
     await recordAuthorities(database, mutation, rootIssuer, issuer);
   } catch (error) {
-    clearStaging(staging);
+    // Only when it is certain that they came to nothing: a commit whose answer was lost may have been made.
+    if (error instanceof Refusal && error.code === "HOME_INITIALISED") clearStaging(staging);
     throw error;
   }
   return issuer.id;
+}
+
+/** What must be the same when an attempt that was cut short is taken up again. */
+function settledOptions(config: Config, options: AuthorityOptions) {
+  const { keyType, password, rootPassword } = options;
+  const given = { password: password !== undefined, rootPassword: rootPassword !== undefined };
+  return { name: config.name, keyType, given };
+}
+
+/** Throws HOME_INITIALISED when the attempt that left these files had other options, or other passwords. */
+export function requireSameOptions(area: string, config: Config, options: AuthorityOptions): void {
+  const stored = readFileSync(join(area, "options.json"), "utf8");
+  const { password, rootPassword } = options;
+  const opens = (name: string, secret: string | undefined): boolean => {
+    try {
+      return (
+        secret === undefined ||
+        decryptPrivateKey(readFileSync(join(area, name), "latin1"), secret).type === "private"
+      );
+    } catch {
+      return false;
+    }
+  };
+  const isSame =
+    stored === JSON.stringify(settledOptions(config, options)) &&
+    opens("issuer.key", password) &&
+    opens("root.key", rootPassword);
+  if (isSame) return;
+  throw new Refusal(
+    "HOME_INITIALISED",
+    `An init of ${config.home} was cut short: run it with the same options and passwords, or choose another home.`,
+  );
 }
 
 /** Certificates are valid from an hour before: clocks differ, and leaves are backdated too. */

@@ -1,12 +1,13 @@
 import { X509Certificate } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Config, type RawConfig, resolveConfig } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
 import { type Fingerprint, type IssuerId, fingerprintOf } from "../domain/identifiers.ts";
 import type { Database } from "../domain/ports.ts";
 import { SECRET, createFileAtomically, readSecret } from "../files/files.ts";
 import type { Mutation } from "../services/record-change.ts";
-import { type AuthorityOptions, makeAuthorities } from "./authorities.ts";
+import { type AuthorityOptions, makeAuthorities, requireSameOptions } from "./authorities.ts";
 import { ListenerCertificate } from "./listener-certificate.ts";
 import { issuingParts, openDatabaseOf, openIssuer, publicUrlOf } from "./open.ts";
 import { homePaths } from "./paths.ts";
@@ -47,10 +48,17 @@ export async function initHome(options: InitOptions): Promise<Initialised> {
   mkdirSync(paths.certs, { recursive: true });
   mkdirSync(paths.secrets, { recursive: true });
   chmodSync(paths.secrets, 0o700); // it may have been there
+  let made: Pick<Initialised, "madePassword" | "madeRootPassword">;
   const database = await openDatabaseOf(config);
   try {
-    const issuer = (await stagedIssuer(home, database)) ?? (await makeFirst(options, config, database));
-    install(home, stagingArea(home, issuer));
+    const issuer =
+      (await stagedIssuer(options, config, database)) ?? (await makeFirst(options, config, database));
+    const area = stagingArea(home, issuer);
+    made = {
+      madePassword: existsSync(join(area, "password")),
+      madeRootPassword: existsSync(join(area, "root.password")),
+    };
+    install(home, area);
     await finish(options, config, database);
   } catch (error) {
     // Another attempt may have finished meanwhile, and taken the staged files away.
@@ -63,8 +71,7 @@ export async function initHome(options: InitOptions): Promise<Initialised> {
     home,
     rootFingerprint: fingerprintOf(new X509Certificate(readFileSync(paths.rootCert)).raw),
     issuerFingerprint: fingerprintOf(new X509Certificate(readFileSync(paths.issuerCert)).raw),
-    madePassword: options.password === undefined,
-    madeRootPassword: options.rootPassword === undefined,
+    ...made,
   };
 }
 
@@ -73,7 +80,12 @@ function alreadyInitialised(home: string): Refusal {
 }
 
 /** The issuing CA of an attempt that has come as far as the database, and is to be gone on with. */
-async function stagedIssuer(home: string, database: Database): Promise<IssuerId | undefined> {
+async function stagedIssuer(
+  options: InitOptions,
+  config: Config,
+  database: Database,
+): Promise<IssuerId | undefined> {
+  const { home } = options;
   const issuing = (await database.issuers.list()).filter(({ role }) => role === "issuing");
   const staged = issuing.find(({ id }) => existsSync(stagingArea(home, id)));
   if (issuing.length > 0 && !staged) {
@@ -82,6 +94,7 @@ async function stagedIssuer(home: string, database: Database): Promise<IssuerId 
       "The database belongs to a home already. If it is this one, put its config.json back from a backup.",
     );
   }
+  if (staged) requireSameOptions(stagingArea(home, staged.id), config, options);
   return staged?.id;
 }
 

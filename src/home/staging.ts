@@ -5,7 +5,8 @@ import { PUBLIC, SECRET, writeFileAtomically } from "../files/files.ts";
 import { homePaths } from "./paths.ts";
 
 /** What a new CA consists of, before the home is initialised. */
-type StagedFile = "root.crt" | "issuer.crt" | "root.key" | "issuer.key" | "password" | "root.password";
+type InstalledFile = "root.crt" | "issuer.crt" | "root.key" | "issuer.key" | "password" | "root.password";
+type StagedFile = InstalledFile | "options.json";
 
 /** Where an attempt keeps its files until the home is whole: each has its own, named after its issuing CA. */
 export function stagingArea(home: string, issuer: IssuerId): string {
@@ -21,7 +22,7 @@ export function stage(area: string, files: Readonly<Partial<Record<StagedFile, s
 /** Copies the staged files to their places. After a crash it is done once more, with the same outcome. */
 export function install(home: string, area: string): void {
   const paths = homePaths(home);
-  const places: Readonly<Record<StagedFile, string>> = {
+  const places: Readonly<Record<InstalledFile, string>> = {
     "root.crt": paths.rootCert,
     "issuer.crt": paths.issuerCert,
     "root.key": paths.rootKey,
@@ -40,9 +41,13 @@ export function clearStaging(area: string): void {
   rmSync(area, { recursive: true, force: true });
 }
 
-/** Throws away what attempts left behind that can come to nothing any more. */
+/** Throws away what attempts left behind that can come to nothing any more: copies of the root key may be among it. */
 export function clearAllStaging(home: string): void {
-  const { secrets } = homePaths(home);
-  for (const name of readdirSync(secrets))
-    if (/^init-[0-9a-f]{40}$/.test(name)) clearStaging(join(secrets, name));
+  const { certs, secrets } = homePaths(home);
+  for (const directory of [home, certs, secrets]) {
+    if (!existsSync(directory)) continue;
+    for (const name of readdirSync(directory)) {
+      if (/^init-[0-9a-f]{40}$|\.[0-9a-f]{12}\.tmp$/.test(name)) clearStaging(join(directory, name));
+    }
+  }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock, Database } from "../domain/ports.ts";
 import type { Change } from "../domain/records.ts";
 import { type Instant, SECOND } from "../domain/time.ts";
@@ -6,6 +7,8 @@ import { type Instant, SECOND } from "../domain/time.ts";
 const POLL_INTERVAL = 40;
 const HEARTBEAT = 5 * SECOND;
 const BATCH = 1000;
+/** How long a server that stops waits to say so. */
+const LEAVING = 2 * SECOND;
 
 /** Applies changes to what is kept in memory; returns how many connections each one (by sequence) ends. */
 export type ApplyChanges = (changes: readonly Change[]) => Promise<ReadonlyMap<number, number>>;
@@ -59,9 +62,11 @@ export class ChangeFollower {
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    await this.#round;
-    // A database that has gone away takes the row for gone by itself, after a while.
-    await this.#database.followers.leave(this.#identity.id).catch(this.#onFault);
+    // A database that does not answer is not waited for: it takes the row for gone by itself, after a while.
+    const leaving = this.#round.then(() => this.#database.followers.leave(this.#identity.id));
+    const patience = new AbortController();
+    await Promise.race([leaving, sleep(LEAVING, undefined, patience)]).catch(this.#onFault);
+    patience.abort();
   }
 
   #schedule(): void {
@@ -108,7 +113,10 @@ export class ChangeFollower {
     const { followers } = this.#database;
     for (let next; (next = this.#unsaid[0]); this.#unsaid.shift())
       await followers.closing(this.#identity.id, ...next);
-    await followers.applied(this.#identity.id, this.#applied, now);
+    const { id, pid, host } = this.#identity;
+    const isListed = await followers.applied(id, this.#applied, now);
+    // Asleep for so long that others took it for gone.
+    if (!isListed) await followers.announce(id, pid, host, this.#applied, now);
     this.#acknowledged = this.#applied;
     this.#heardAt = now;
   }

@@ -24,7 +24,7 @@ export function followerStore(db: Knex): FollowerStore {
       await followers().insert({ id, pid, host, applied, seen_at: now });
     },
     async applied(id, sequence, now) {
-      await followers().where({ id }).update({ applied: sequence, seen_at: now });
+      return (await followers().where({ id }).update({ applied: sequence, seen_at: now })) === 1;
     },
     async closing(id, sequence, connections) {
       await closings().insert({ follower_id: id, sequence, connections });

@@ -28,14 +28,17 @@ export function guarded<Store extends object>(store: Store): Store {
   return Object.fromEntries(methods.map(([name, method]) => [name, guard(method)])) as Store;
 }
 
+/** Without a code; Knex puts the SQL before the driver's words. */
+const driversWords =
+  /(^| - )(Query read timeout|timeout expired|timeout exceeded when trying to connect|Connection terminated.*|Client has encountered a connection error.*)$/;
+
 function isUnavailable(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
+  if (!(error instanceof Error) || error instanceof Refusal) return false;
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   return (
     error.name === "KnexTimeoutError" ||
     sqliteCodes.test(code) ||
     postgresCodes.test(code) ||
-    // Without a code; Knex puts the SQL before the driver's words.
-    /Connection terminated|Client has encountered a connection error|timeout|Timeout/.test(error.message)
+    driversWords.test(error.message)
   );
 }

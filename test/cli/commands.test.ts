@@ -36,6 +36,7 @@ describe("refused, with nothing changed", () => {
     ["an account that doesn't", 1, "NOT_FOUND", ["account", "show", "nobody"]],
     ["resuming what is active", 1, "STATE_UNCHANGED", ["account", "resume", "acme"]],
     ["a token for nobody", 1, "NOT_FOUND", ["token", "create", "nobody"]],
+    ["an account named like a fault", 1, "NOT_FOUND", ["token", "create", "timeoutless"]],
     ["a token of no profile", 1, "PROFILE_UNKNOWN", ["token", "create", "acme", "--profile", "root"]],
     ["a token for a while", 2, "DURATION_INVALID", ["token", "create", "acme", "--ttl", "a while"]],
     ["a token for years", 2, "DURATION_INVALID", ["token", "create", "acme", "--ttl", "999d"]],

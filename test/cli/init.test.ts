@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -11,7 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { describe, expect, inject, test } from "vitest";
 import pg from "pg";
 import { keyTypes } from "../../src/domain/key-policy.ts";
@@ -133,6 +134,72 @@ describe("an attempt that is killed is taken up by the next", () => {
     expect(readdirSync(join(home, "secrets")).filter((name) => /^init-|\.tmp$/.test(name))).toEqual([]);
     expect(await countersign(["list", "--home", home])).toMatchObject({ code: 0 });
   });
+});
+
+/** Takes a home back to just before `config.json`, as a crash there leaves it. */
+async function cutShort(home: string, staged: object, ...files: string[]): Promise<void> {
+  const issuer = await runOk("openssl", [
+    "x509",
+    "-in",
+    join(home, "certs/issuer.crt"),
+    "-noout",
+    "-ext",
+    "subjectKeyIdentifier",
+  ]);
+  const id = (/([0-9A-F]{2}:){19}[0-9A-F]{2}/.exec(issuer)?.[0] ?? "").replaceAll(":", "").toLowerCase();
+  const area = join(home, "secrets", `init-${id}`);
+  mkdirSync(area);
+  for (const name of [
+    "certs/root.crt",
+    "certs/issuer.crt",
+    "secrets/root.key",
+    "secrets/issuer.key",
+    ...files,
+  ]) {
+    copyFileSync(join(home, name), join(area, basename(name)));
+  }
+  writeFileSync(join(area, "options.json"), JSON.stringify(staged));
+  rmSync(join(home, "config.json"));
+}
+
+test("an attempt that was cut short is gone on with only with the same options and passwords", async () => {
+  const workspace = await testWorkspace();
+  const home = workspace.file("home");
+  writeFileSync(workspace.file("root.pw"), "correct horse\n");
+  writeFileSync(workspace.file("other.pw"), "wrong horse\n");
+  const rootPassword = ["--root-password-file", workspace.file("root.pw")];
+  await init(home, ...rootPassword);
+  const { fingerprint256 } = certificate(home, "root.crt");
+  const given = { password: false, rootPassword: true };
+  await cutShort(home, { name: "Countersign", keyType: "ec-p256", given }, "secrets/password");
+  for (const args of [
+    [],
+    ["--root-password-file", workspace.file("other.pw")],
+    [...rootPassword, "--name", "Other"],
+    [...rootPassword, "--key-type", "ed25519"],
+    [...rootPassword, "--password-file", workspace.file("root.pw")],
+  ]) {
+    const refused = await init(home, ...args);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toContain("was cut short");
+  }
+  writeFileSync(join(home, "secrets/root.key.0123456789ab.tmp"), "a copy that a crash left");
+  const resumed = await init(home, ...rootPassword);
+  expect(JSON.parse(resumed.stdout)).toMatchObject({ madePassword: true, madeRootPassword: false });
+  expect(certificate(home, "root.crt").fingerprint256).toBe(fingerprint256);
+  expect(readdirSync(join(home, "secrets")).sort()).toEqual([
+    "issuer.key",
+    "password",
+    "root.key",
+    "server.key",
+  ]);
+});
+
+test("an initialised home whose secrets are elsewhere is refused as such", async () => {
+  const home = (await testWorkspace()).file("home");
+  await init(home);
+  rmSync(join(home, "secrets"), { recursive: true });
+  expect((await init(home)).stderr).toContain("HOME_INITIALISED");
 });
 
 test("of several at once, in this process and in others, one makes the home", async () => {

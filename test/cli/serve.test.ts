@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, statSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { request } from "node:https";
 import { join } from "node:path";
 import { connect } from "node:tls";
@@ -116,6 +117,17 @@ describe("a server that cannot start says why, and exits 1", () => {
     const ran = await countersign(["serve", "--home", server.home, ...ports, ...used]);
     expect(ran).toMatchObject({ code: 1, stdout: "" });
     expect(ran.stderr).toContain(code);
+  });
+
+  test("a demo that can't be offered stops it", async () => {
+    await mkdir(`${server.home}/secrets/demo.token/in-the-way`, { recursive: true });
+    const ports = ["enforce", "public", "metrics", "ca"].flatMap((name) => [
+      `--${name}-listen`,
+      "127.0.0.1:0",
+    ]);
+    const ran = await countersign(["serve", "--quickstart", "--json", "--home", server.home, ...ports]);
+    expect(ran.code).toBe(1);
+    expect(ran.stderr).toContain("demo.token cannot be written");
   });
 
   test("no home", async () => {

@@ -114,6 +114,11 @@ describe("Expect", () => {
     expect(await raw("elsewhere.example", post("Expect: 100-continue"))).toBe("421 MISDIRECTED");
   });
 
+  test("HTTP/1.0 knows no 100-continue (RFC 9110 §10.1.1)", async () => {
+    const old = "GET /whoami HTTP/1.0\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\n";
+    expect(await raw("localhost", old)).toBe("200");
+  });
+
   test("anything else is refused, after the decision", async () => {
     expect(await raw("localhost", post("Expect: miracles"))).toBe("417");
     expect(await raw("elsewhere.example", post("Expect: miracles"))).toBe("421 MISDIRECTED");

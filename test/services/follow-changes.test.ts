@@ -92,6 +92,16 @@ onEachDatabase("a server that follows the changes", (db) => {
     });
   });
 
+  test("lists itself again when others took it for gone", async () => {
+    const { id } = await follow();
+    await db.database.followers.leave(id);
+    await change();
+    const last = await db.database.changes.last();
+    await eventually(async () => {
+      expect(await row(id)).toEqual({ id, pid: process.pid, host: "test", applied: last });
+    });
+  });
+
   test("leaves when it stops, and applies no more", async () => {
     const { follower, id } = await follow();
     await follower.stop();

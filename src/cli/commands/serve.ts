@@ -39,15 +39,17 @@ async function runServe(options: ServeFlags): Promise<void> {
   const password = readPassword(config.home, options.passwordFile, process.env);
   const logger = pino({ name: "countersign" }, pino.destination({ fd: 2, sync: true }));
   const server = await startServer(config, password, logger);
-  const { listening } = server;
-  process.stdout.write(
-    options.json ? `${JSON.stringify({ event: "listening", ...listening })}\n` : `${describe(listening)}\n`,
-  );
-  if (options.quickstart) await (await import("../quickstart.ts")).offerDemo(config, listening, options);
-
-  logger.info({ signal: await stopped }, "stopping");
-  await server.stop();
-  logger.info({}, "stopped");
+  try {
+    const { listening } = server;
+    process.stdout.write(
+      options.json ? `${JSON.stringify({ event: "listening", ...listening })}\n` : `${describe(listening)}\n`,
+    );
+    if (options.quickstart) await (await import("../quickstart.ts")).offerDemo(config, listening, options);
+    logger.info({ signal: await stopped }, "stopping");
+  } finally {
+    await server.stop();
+    logger.info({}, "stopped");
+  }
 }
 
 function describe(listening: Listening): string {

@@ -94,6 +94,7 @@ export async function issue(
     der,
   };
   return parts.database.transaction(async (stores) => {
+    if (await stores.certificates.keyCompromised(order.spkiHash)) throw new Refusal("KEY_BLOCKED");
     if (hooks.fulfil && !(await hooks.fulfil(stores, certificate.fingerprint))) return undefined;
     await stores.certificates.insert(certificate);
     const { fingerprint, account, profile } = certificate;
