@@ -2,6 +2,7 @@ import { beforeAll, expect, test, vi } from "vitest";
 import { type IssuingParts } from "../../src/services/issue/issue.ts";
 import { setAccountStatus } from "../../src/services/accounts.ts";
 import { enrol } from "../../src/services/issue/enrol.ts";
+import { revoke } from "../../src/services/revocation.ts";
 import { revokeToken } from "../../src/services/tokens.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import { expectRefusal, freshAccount, freshToken, makeCsr, makeIssuing } from "../support/issuing.ts";
@@ -103,5 +104,23 @@ onEachDatabase("enrolment at the same instant, on two nodes,", (db) => {
     expect(sign).not.toHaveBeenCalled();
     sign.mockRestore();
     expect(await db.dump()).toEqual(meanwhile);
+  });
+
+  test("releases nothing for a key that was found compromised while it was being signed", async () => {
+    const parts = nodes[0];
+    const account = await freshAccount(parts);
+    const csr = await makeCsr();
+    const first = await enrol(parts, { token: (await freshToken(parts, account)).token, csr });
+    const { token } = await freshToken(parts, account);
+    const codec: Parts["codec"] = {
+      ...parts.codec,
+      async signLeaf(...args) {
+        const der = await parts.codec.signLeaf(...args);
+        await revoke(parts.database, parts, first, "keyCompromise");
+        return der;
+      },
+    };
+    await expectRefusal(enrol({ ...parts, codec }, { token, csr }), "KEY_BLOCKED");
+    expect(await parts.database.certificates.list({ account: account.slug })).toHaveLength(1);
   });
 });
