@@ -7,13 +7,11 @@ import { readConfigFile, resolveConfig } from "../../src/config.ts";
 import { type Fingerprint, parseFingerprint } from "../../src/domain/identifiers.ts";
 import type { Database } from "../../src/domain/ports.ts";
 import type { Change } from "../../src/domain/records.ts";
-import { HOUR } from "../../src/domain/time.ts";
 import { Authenticator } from "../../src/enforce/authenticator.ts";
 import { createEnforceListener } from "../../src/enforce/listener.ts";
 import { openState, systemClock } from "../../src/home/open.ts";
 import { revoke } from "../../src/services/revocation.ts";
-import { x509 } from "../../src/x509/library.ts";
-import { toPem } from "../../src/x509/pem.ts";
+import { expiredSelfSigned } from "../support/library-certificates.ts";
 import { issuedAt, listenerCertificate, makeTokens } from "../support/own-issuer.ts";
 import { countersign } from "../support/run.ts";
 import { type Workspace, makeWorkspace } from "../support/workspace.ts";
@@ -100,18 +98,7 @@ test("a connection that could not be placed at its handshake is ended by a revoc
 
 test("strangers with expired certificates of their own cost no look-up", async () => {
   const before = lookedUp.length;
-  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-  const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: "01",
-    name: "CN=acme",
-    notBefore: new Date(Date.now() - 2 * HOUR),
-    notAfter: new Date(Date.now() - HOUR),
-    keys,
-    signingAlgorithm: algorithm,
-  });
-  const key = toPem("PRIVATE KEY", Buffer.from(await crypto.subtle.exportKey("pkcs8", keys.privateKey)));
-  const socket = await connected({ key, cert: certificate.toString("pem") });
+  const socket = await connected(await expiredSelfSigned());
   expect(await ask(socket)).toBe("401");
   expect(lookedUp).toHaveLength(before);
 });

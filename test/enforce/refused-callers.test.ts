@@ -1,11 +1,11 @@
-import { createPrivateKey, randomBytes, type webcrypto } from "node:crypto";
+import { createPrivateKey, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type DenialCode, errorTable } from "../../src/domain/errors.ts";
 import { HOUR } from "../../src/domain/time.ts";
 import { x509 } from "../../src/x509/library.ts";
-import { toPem } from "../../src/x509/pem.ts";
 import { type TestCredential, call, enrolled, keepAlive } from "../support/client.ts";
+import { expiredSelfSigned, freshKeys, inPem, p256 } from "../support/library-certificates.ts";
 import { issuedAt, signedOffRecord } from "../support/own-issuer.ts";
 import { runOk } from "../support/run.ts";
 import { type TestServer, startTestServer } from "../support/server.ts";
@@ -42,13 +42,6 @@ function opened(name: string): string {
   return createPrivateKey({ key: fileOf(name), passphrase }).export({ format: "pem", type: "pkcs8" });
 }
 
-const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-
-async function inPem(keys: webcrypto.CryptoKeyPair, certificate: x509.X509Certificate): Promise<Tls> {
-  const key = Buffer.from(await crypto.subtle.exportKey("pkcs8", keys.privateKey));
-  return { key: toPem("PRIVATE KEY", key), cert: certificate.toString("pem") };
-}
-
 test("without a certificate", () => expectDenial("CERT_REQUIRED", {}));
 
 test("with a certificate of another CA that calls itself the same", async () => {
@@ -83,16 +76,7 @@ describe("self-signed", () => {
 });
 
 test("self-signed and expired", async () => {
-  const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: "01",
-    name: "CN=acme",
-    notBefore: new Date(Date.now() - 2 * HOUR),
-    notAfter: new Date(Date.now() - HOUR),
-    keys,
-    signingAlgorithm: algorithm,
-  });
-  await expectDenial("CERT_UNTRUSTED", await inPem(keys, certificate));
+  await expectDenial("CERT_UNTRUSTED", await expiredSelfSigned());
 });
 
 test("signed by our CA, but not on record", async () => {
@@ -152,8 +136,8 @@ describe("not a client's certificate", () => {
 
   test("one without any extended key usage, which OpenSSL takes for every purpose", async () => {
     const issuer = new x509.X509Certificate(fileOf("certs/issuer.crt"));
-    const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-    const signingKey = createPrivateKey(opened("secrets/issuer.key")).toCryptoKey(algorithm, false, ["sign"]);
+    const keys = await freshKeys();
+    const signingKey = createPrivateKey(opened("secrets/issuer.key")).toCryptoKey(p256, false, ["sign"]);
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: randomBytes(8).toString("hex"),
       subject: "CN=acme",
@@ -162,7 +146,7 @@ describe("not a client's certificate", () => {
       notAfter: new Date(Date.now() + HOUR),
       publicKey: keys.publicKey,
       signingKey,
-      signingAlgorithm: algorithm,
+      signingAlgorithm: p256,
       extensions: [new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true)],
     });
     await expectDenial("CERT_PURPOSE", await inPem(keys, certificate));
