@@ -32,7 +32,6 @@ const schema = z.strictObject({
 
 /** The configuration, validated and frozen. */
 export type Config = Readonly<z.output<typeof schema>> & { readonly home: string };
-export type HostPort = Config["listen"]["ca"];
 export const listenerNames = ["ca", "enforce", "public", "metrics"] as const;
 export type ListenerName = (typeof listenerNames)[number];
 

@@ -1,14 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server, ServerOptions } from "node:https";
-import { hostname } from "node:os";
 import { homeDirectory, readConfigFile, resolveConfig } from "./config.ts";
 import type { Decision, Denial } from "./domain/decision.ts";
 import { parseScope } from "./domain/names.ts";
 import type { Logger } from "./domain/ports.ts";
 import { Authenticator } from "./enforce/authenticator.ts";
 import { type Handler, createEnforceListener, deny, enforceTlsOptions } from "./enforce/listener.ts";
-import { openState, systemClock } from "./home/open.ts";
+import { openState, processIdentity, systemClock } from "./home/open.ts";
 
 export type { Caller, Decision, Denial } from "./domain/decision.ts";
 export type { DenialCode } from "./domain/errors.ts";
@@ -62,7 +61,7 @@ export async function createEnforcer(options: {
   const home = homeDirectory(options.home, process.env);
   const database = await openState(resolveConfig(home, {}, process.env, readConfigFile(home)));
   try {
-    const identity = { id: randomUUID(), pid: process.pid, host: hostname() };
+    const identity = processIdentity();
     const authenticator = await Authenticator.start({ database, clock: systemClock, logger, identity });
     return {
       createServer: (handler, certificate) =>

@@ -1,8 +1,7 @@
-import { randomUUID, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { existsSync } from "node:fs";
 import { type RequestListener, createServer as createHttpServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { hostname } from "node:os";
 import type { Config, ListenerName } from "./config.ts";
 import { Refusal } from "./domain/errors.ts";
 import { type Fingerprint, type IssuerId, fingerprintOf } from "./domain/identifiers.ts";
@@ -21,6 +20,7 @@ import {
   issuingParts,
   openIssuer,
   openState,
+  processIdentity,
   publicUrlOf,
   systemClock,
   urlHost,
@@ -111,7 +111,7 @@ async function start(config: Config, password: string, logger: Logger, opened: O
     database,
     clock,
     logger,
-    identity: { id: randomUUID(), pid: process.pid, host: hostname() },
+    identity: processIdentity(),
     onChanges: (changes) => {
       publisher.onChanges(changes);
     },

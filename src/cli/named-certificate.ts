@@ -2,11 +2,11 @@ import { X509Certificate } from "node:crypto";
 import { existsSync } from "node:fs";
 import type { PresentedCertificate } from "../domain/decision.ts";
 import { Refusal } from "../domain/errors.ts";
-import { fingerprintOf, parseCertificateId } from "../domain/identifiers.ts";
+import { type CertificateId, fingerprintOf, parseCertificateId } from "../domain/identifiers.ts";
 import type { Stores } from "../domain/ports.ts";
 import { describeLeaf, isSignedBy } from "../enforce/presented-certificate.ts";
 import { readInput } from "../files/files.ts";
-import { type CertificateId, findCertificate } from "../services/find-certificate.ts";
+import { findCertificate } from "../services/find-certificate.ts";
 
 /** Reads a SERIAL|FINGERPRINT|FILE argument. Throws FILE_UNREADABLE, ID_MALFORMED. */
 export function namedCertificate(text: string): CertificateId {

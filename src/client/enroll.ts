@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { z } from "zod";
 import { Refusal } from "../domain/errors.ts";
 import { type Fingerprint, fingerprintOf } from "../domain/identifiers.ts";
-import { httpsRequest, parseAnswer } from "./https.ts";
+import { httpsRequest, httpsUrl, parseAnswer } from "./https.ts";
 
 const answerSchema = z.object({
   fingerprint: z.string(),
@@ -61,9 +61,7 @@ export async function enroll(caUrl: string, root: string, token: string, csr: st
 }
 
 function endpoint(caUrl: string, path: string): URL {
-  const base = URL.canParse(caUrl) ? new URL(caUrl) : undefined;
-  if (base?.protocol !== "https:")
-    throw new Refusal("SERVER_UNREACHABLE", `'${caUrl}' is not an https:// URL.`);
+  const base = httpsUrl(caUrl);
   return new URL(path, base.href.endsWith("/") ? base : `${base.href}/`);
 }
 

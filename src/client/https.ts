@@ -11,6 +11,13 @@ export interface Answer {
   readonly body: string;
 }
 
+/** Reads an https:// URL. Throws SERVER_UNREACHABLE for anything else. */
+export function httpsUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol === "https:") return url;
+  throw new Refusal("SERVER_UNREACHABLE", `'${text}' is not an https:// URL.`);
+}
+
 /**
  * Makes one https request.
  *

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Refusal } from "../domain/errors.ts";
-import { httpsRequest, parseAnswer } from "./https.ts";
+import { httpsRequest, httpsUrl, parseAnswer } from "./https.ts";
 
 const answerSchema = z.object({
   account: z.string(),
@@ -26,9 +26,7 @@ export async function whoami(
     readonly passphrase: string | undefined;
   },
 ): Promise<z.output<typeof answerSchema>> {
-  const target = URL.canParse(url) ? new URL(url) : undefined;
-  if (target?.protocol !== "https:")
-    throw new Refusal("SERVER_UNREACHABLE", `'${url}' is not an https:// URL.`);
+  const target = httpsUrl(url);
   if (target.pathname === "/") target.pathname = "/whoami";
   const { passphrase, ...tls } = files;
   const result = answerSchema.safeParse(

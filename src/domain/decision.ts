@@ -92,13 +92,11 @@ export interface Denial {
 /** The decision on every request (DESIGN §6): the first question that fails gives the reason. */
 export function decide(question: Question): Decision {
   const { presented, credential, now } = question;
-  if (!presented)
-    return { allowed: false, code: "CERT_REQUIRED", fingerprint: undefined, account: undefined };
-
   const known = typeof credential === "object" ? credential : undefined;
   const deny = (code: DenialCode): Denial => {
-    return { allowed: false, code, fingerprint: presented.fingerprint, account: known?.account.slug };
+    return { allowed: false, code, fingerprint: presented?.fingerprint, account: known?.account.slug };
   };
+  if (!presented) return deny("CERT_REQUIRED");
   const untrusted = distrust(presented, known, now);
   if (untrusted) return deny(untrusted);
   if (presented.isCa || !presented.clientAuth) return deny("CERT_PURPOSE");
@@ -141,9 +139,13 @@ function distrust(
   return "CERT_UNTRUSTED";
 }
 
-function outsideValidity(credential: Credential, now: Instant): DenialCode | undefined {
-  if (now < credential.notBefore) return "CERT_NOT_YET_VALID";
+/** Which end of its validity a certificate is beyond, if it is. */
+export function outsideValidity(
+  validity: Pick<Credential, "notBefore" | "notAfter">,
+  now: Instant,
+): "CERT_NOT_YET_VALID" | "CERT_EXPIRED" | undefined {
+  if (now < validity.notBefore) return "CERT_NOT_YET_VALID";
   // RFC 5280 §4.1.2.5 counts notAfter itself in, OpenSSL out: the two must not disagree on one connection.
-  if (now >= credential.notAfter) return "CERT_EXPIRED";
+  if (now >= validity.notAfter) return "CERT_EXPIRED";
   return undefined;
 }

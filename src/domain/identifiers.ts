@@ -65,10 +65,11 @@ export function parseIssuerId(text: string): IssuerId {
   return text as IssuerId;
 }
 
+/** How a certificate is named: a serial may be shared by issuers. */
+export type CertificateId = { readonly fingerprint: Fingerprint } | { readonly serial: Serial };
+
 /** What a command's SERIAL|FINGERPRINT argument names; `undefined` when it is neither (so perhaps a file). */
-export function parseCertificateId(
-  text: string,
-): { fingerprint: Fingerprint } | { serial: Serial } | undefined {
+export function parseCertificateId(text: string): CertificateId | undefined {
   if (/^[0-9a-f]{64}$/i.test(stripColons(text))) return { fingerprint: parseFingerprint(text) };
   if (/^(0x)?[0-9a-f]{1,48}$/i.test(stripColons(text)) || text.startsWith("dec:"))
     return { serial: parseSerial(text) };

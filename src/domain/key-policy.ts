@@ -15,6 +15,12 @@ export const keyTypes = [
 ] as const;
 export type KeyType = (typeof keyTypes)[number];
 
+export interface KeyPair {
+  readonly keyType: KeyType;
+  readonly privateKey: KeyObject;
+  readonly publicKey: KeyObject;
+}
+
 const curves: Readonly<Record<string, KeyType>> = { prime256v1: "ec-p256", secp384r1: "ec-p384" };
 const rsaSizes: Readonly<Record<number, KeyType>> = { 2048: "rsa-2048", 3072: "rsa-3072", 4096: "rsa-4096" };
 

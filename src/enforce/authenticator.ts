@@ -15,7 +15,7 @@ import { isDirected } from "./request-target.ts";
 import { StoreLookup } from "./store-lookup.ts";
 
 /** For how long calls go on when the database can't be asked for changes. */
-export const MAX_STALENESS = MINUTE;
+const MAX_STALENESS = MINUTE;
 
 export interface AuthenticatorParts {
   readonly database: Database;

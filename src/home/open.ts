@@ -1,5 +1,6 @@
-import { randomBytes, X509Certificate } from "node:crypto";
+import { randomBytes, randomUUID, X509Certificate } from "node:crypto";
 import { existsSync } from "node:fs";
+import { hostname } from "node:os";
 import type { Config } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
 import type { Clock, Database, Issuer, RandomBytes } from "../domain/ports.ts";
@@ -15,6 +16,11 @@ import { loadProfiles } from "./profiles.ts";
 
 export const systemClock: Clock = { now: () => Date.now() };
 export const systemRandom: RandomBytes = (count) => randomBytes(count);
+
+/** How this process is known to the commands that wait for it. */
+export function processIdentity(): { id: string; pid: number; host: string } {
+  return { id: randomUUID(), pid: process.pid, host: hostname() };
+}
 
 /** `--password-file`, else COUNTERSIGN_PASSWORD_FILE, else `secrets/password`. Throws FILE_UNREADABLE. */
 export function readPassword(home: string, flag: string | undefined, env: NodeJS.ProcessEnv): string {

@@ -2,7 +2,7 @@ import express, { type Request, type RequestHandler } from "express";
 import { type z } from "zod";
 import { Refusal } from "../domain/errors.ts";
 
-export const LARGEST_BODY = 64 * 1024;
+const LARGEST_BODY = 64 * 1024;
 
 /** Reads a body of any type into memory, up to the limit; compressed ones are refused. */
 export const rawBody: RequestHandler = express.raw({ type: () => true, limit: LARGEST_BODY, inflate: false });

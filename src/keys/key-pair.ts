@@ -1,12 +1,6 @@
 import { type KeyObject, generateKeyPair } from "node:crypto";
 import { promisify } from "node:util";
-import type { KeyType } from "../domain/key-policy.ts";
-
-export interface KeyPair {
-  readonly keyType: KeyType;
-  readonly privateKey: KeyObject;
-  readonly publicKey: KeyObject;
-}
+import type { KeyPair, KeyType } from "../domain/key-policy.ts";
 
 /** Makes a key pair of any of the types of DESIGN §5. */
 export async function makeKeyPair(keyType: KeyType): Promise<KeyPair> {

@@ -4,6 +4,7 @@ import {
   credentialAccount,
   credentialOf,
   decide,
+  outsideValidity,
 } from "../domain/decision.ts";
 import { type DenialCode, errorTable } from "../domain/errors.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
@@ -34,7 +35,7 @@ export async function explain(
 ): Promise<Explanation> {
   const { fingerprint } = presented;
   const record = await stores.certificates.byFingerprint(fingerprint);
-  const isOutOfTime = record && (call.now < record.notBefore || call.now >= record.notAfter);
+  const isOutOfTime = record && outsideValidity(record, call.now) !== undefined;
   const decision = decide({
     presented:
       presented.authorized && isOutOfTime ? { ...presented, authorized: false, fault: "time" } : presented,

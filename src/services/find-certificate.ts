@@ -1,9 +1,7 @@
 import { Refusal } from "../domain/errors.ts";
-import type { Fingerprint, Serial } from "../domain/identifiers.ts";
+import type { CertificateId } from "../domain/identifiers.ts";
 import type { Stores } from "../domain/ports.ts";
 import type { CertificateRecord } from "../domain/records.ts";
-
-export type CertificateId = { readonly fingerprint: Fingerprint } | { readonly serial: Serial };
 
 /** Throws NOT_FOUND, and ID_AMBIGUOUS when issuers share the serial. */
 export async function findCertificate(stores: Stores, id: CertificateId): Promise<CertificateRecord> {

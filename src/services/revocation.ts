@@ -1,8 +1,9 @@
 import { Refusal } from "../domain/errors.ts";
+import type { CertificateId } from "../domain/identifiers.ts";
 import type { Database } from "../domain/ports.ts";
 import type { CertificateRecord } from "../domain/records.ts";
 import type { RevocationReason } from "../domain/revocation.ts";
-import { type CertificateId, findCertificate } from "./find-certificate.ts";
+import { findCertificate } from "./find-certificate.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
 export interface StatusChange {

@@ -72,7 +72,7 @@ export async function revokeToken(database: Database, mutation: Mutation, id: st
   });
 }
 
-export type TokenStatus = "open" | "used" | "expired" | "revoked";
+type TokenStatus = "open" | "used" | "expired" | "revoked";
 
 export function tokenStatus(token: TokenRecord, now: Instant): TokenStatus {
   if (token.usedAt !== undefined) return "used";

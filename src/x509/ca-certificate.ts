@@ -1,15 +1,8 @@
-import type { KeyObject } from "node:crypto";
 import type { Serial } from "../domain/identifiers.ts";
-import type { KeyType } from "../domain/key-policy.ts";
+import type { KeyPair } from "../domain/key-policy.ts";
 import type { Instant } from "../domain/time.ts";
 import { keyIdentifier } from "./certificate-reader.ts";
 import { signingAlgorithm, toCryptoKeys, x509 } from "./library.ts";
-
-export interface CaKeys {
-  readonly keyType: KeyType;
-  readonly privateKey: KeyObject;
-  readonly publicKey: KeyObject;
-}
 
 export interface CaTemplate {
   readonly commonName: string;
@@ -28,9 +21,9 @@ export interface CaTemplate {
  * @returns the certificate, DER.
  */
 export async function makeCaCertificate(
-  keys: CaKeys,
+  keys: KeyPair,
   template: CaTemplate,
-  parent?: { readonly commonName: string; readonly keys: CaKeys },
+  parent?: { readonly commonName: string; readonly keys: KeyPair },
 ): Promise<Buffer> {
   const signer = parent ?? { commonName: template.commonName, keys };
   const certificate = await x509.X509CertificateGenerator.create({
@@ -58,6 +51,6 @@ function nameOf(commonName: string): x509.Name {
   return new x509.Name([{ CN: [{ utf8String: commonName }] }]);
 }
 
-function keyIdHex(keys: CaKeys): string {
+function keyIdHex(keys: KeyPair): string {
   return keyIdentifier(keys.publicKey.export({ format: "der", type: "spki" })).toString("hex");
 }

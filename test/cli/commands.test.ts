@@ -1,20 +1,15 @@
 import { writeFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { type TestCredential, enrolled } from "../support/client.ts";
 import { countersign, script } from "../support/run.ts";
 import { signedOffRecord } from "../support/own-issuer.ts";
-import { type TestServer, startTestServer } from "../support/server.ts";
+import { sharedServer } from "../support/server.ts";
 import { snapshot } from "../support/snapshot.ts";
 
-let server: TestServer;
+const server = sharedServer();
 let credential: TestCredential;
 beforeAll(async () => {
-  server = await startTestServer();
   credential = await enrolled(server, await server.token("acme"));
-});
-afterAll(async () => {
-  await server.stop();
-  await server.workspace.remove();
 });
 
 function here(...args: string[]) {

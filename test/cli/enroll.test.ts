@@ -2,20 +2,13 @@ import { createPrivateKey } from "node:crypto";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { countersign } from "../support/run.ts";
 import { listenerCertificate } from "../support/own-issuer.ts";
-import { type TestServer, startTestServer } from "../support/server.ts";
+import { sharedServer, startTestServer } from "../support/server.ts";
 import { type Workspace, testWorkspace } from "../support/workspace.ts";
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await startTestServer();
-});
-afterAll(async () => {
-  await server.stop();
-  await server.workspace.remove();
-});
+const server = sharedServer();
 
 async function enroll(workspace: Workspace, changes: Record<string, string> = {}, ...more: string[]) {
   const tokenFile = workspace.file("enrol.token");

@@ -5,10 +5,10 @@ import { mkdir } from "node:fs/promises";
 import { request } from "node:https";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { call, enrolled, keepAlive } from "../support/client.ts";
 import { countersign, projectRoot, run } from "../support/run.ts";
-import { type TestServer, serveHome, startTestServer } from "../support/server.ts";
+import { serveHome, sharedServer, startTestServer } from "../support/server.ts";
 import { testWorkspace } from "../support/workspace.ts";
 
 const freePorts = Object.fromEntries(
@@ -94,14 +94,7 @@ describe("a server that is told to stop", () => {
 });
 
 describe("a server that cannot start says why, and exits 1", () => {
-  let server: TestServer;
-  beforeAll(async () => {
-    server = await startTestServer();
-  });
-  afterAll(async () => {
-    await server.stop();
-    await server.workspace.remove();
-  });
+  const server = sharedServer();
 
   test.each<[string, string[], string]>([
     ["a port that is taken", ["--ca-listen", "taken"], "UNAVAILABLE"],

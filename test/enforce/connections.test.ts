@@ -7,16 +7,15 @@ import { type TLSSocket, connect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Enforcer, createEnforcer } from "../../src/index.ts";
 import { type TestCredential, call, enrolled, keepAlive } from "../support/client.ts";
-import { type TestServer, startTestServer } from "../support/server.ts";
+import { sharedServer } from "../support/server.ts";
 import { listenerCertificate } from "../support/own-issuer.ts";
 
 // A service of its own that uses the library, next to the CA's process: revocations come from a third one.
-let ca: TestServer;
+const ca = sharedServer();
 let enforcer: Enforcer;
 let service: Server;
 let url: string;
 beforeAll(async () => {
-  ca = await startTestServer();
   enforcer = await createEnforcer({ home: ca.home });
   service = enforcer.createServer((incoming, response, caller) => {
     if (incoming.url === "/events") response.setHeader("Content-Type", "text/event-stream");
@@ -36,8 +35,6 @@ afterAll(async () => {
   service.close();
   service.closeAllConnections();
   await enforcer.close();
-  await ca.stop();
-  await ca.workspace.remove();
 });
 
 async function fresh(account: string): Promise<TestCredential> {

@@ -1,6 +1,6 @@
 import { createPrivateKey, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { type DenialCode, errorTable } from "../../src/domain/errors.ts";
 import { HOUR } from "../../src/domain/time.ts";
 import { x509 } from "../../src/x509/library.ts";
@@ -8,17 +8,12 @@ import { type TestCredential, call, enrolled, keepAlive } from "../support/clien
 import { expiredSelfSigned, freshKeys, inPem, p256 } from "../support/library-certificates.ts";
 import { issuedAt, signedOffRecord } from "../support/own-issuer.ts";
 import { runOk } from "../support/run.ts";
-import { type TestServer, startTestServer } from "../support/server.ts";
+import { sharedServer, startTestServer } from "../support/server.ts";
 
-let server: TestServer;
+const server = sharedServer();
 let good: TestCredential;
 beforeAll(async () => {
-  server = await startTestServer();
   good = await enrolled(server, await server.token("acme"));
-});
-afterAll(async () => {
-  await server.stop();
-  await server.workspace.remove();
 });
 
 type Tls = Partial<Pick<TestCredential, "key" | "cert">>;

@@ -1,19 +1,14 @@
 import { type TLSSocket, connect } from "node:tls";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { type TestCredential, enrolled } from "../support/client.ts";
-import { type TestServer, startTestServer } from "../support/server.ts";
+import { sharedServer } from "../support/server.ts";
 
-let server: TestServer;
+const server = sharedServer();
 let good: TestCredential;
 let port: string;
 beforeAll(async () => {
-  server = await startTestServer();
   good = await enrolled(server, await server.token("acme"));
   port = new URL(server.enforce).port;
-});
-afterAll(async () => {
-  await server.stop();
-  await server.workspace.remove();
 });
 
 /** Sends a request as it is written, with the SNI given (`""`: none), and returns the answer's status and code. */

@@ -1,24 +1,19 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { type IssuingCode, errorTable } from "../../src/domain/errors.ts";
 import { makeToken } from "../../src/domain/token.ts";
 import { call, enrolled, freshRequest, requestCertificate } from "../support/client.ts";
 import { runOk } from "../support/run.ts";
-import { type TestServer, startTestServer } from "../support/server.ts";
+import { sharedServer } from "../support/server.ts";
 import { snapshot } from "../support/snapshot.ts";
 
-let server: TestServer;
+const server = sharedServer();
 let open: string;
 let good: string;
 beforeAll(async () => {
-  server = await startTestServer();
   open = await server.token("acme");
   good = (await freshRequest()).csr;
-});
-afterAll(async () => {
-  await server.stop();
-  await server.workspace.remove();
 });
 
 /** Asks, expects the refusal, and that the database is as it was. */

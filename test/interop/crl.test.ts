@@ -1,20 +1,15 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { type TestCredential, enrolled } from "../support/client.ts";
 import { type Ran, run, runOk, script } from "../support/run.ts";
-import { type TestServer, startTestServer } from "../support/server.ts";
+import { sharedServer } from "../support/server.ts";
 
-let server: TestServer;
+const server = sharedServer();
 let issuerId: string;
 let rootId: string;
 beforeAll(async () => {
-  server = await startTestServer();
   [issuerId, rootId] = await Promise.all([keyIdOf("issuer.crt"), keyIdOf("root.crt")]);
-});
-afterAll(async () => {
-  await server.stop();
-  await server.workspace.remove();
 });
 
 async function keyIdOf(file: string): Promise<string> {

@@ -1,19 +1,12 @@
 import { generateKeyPairSync } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import forge from "node-forge";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { call, freshRequest, requestCertificate } from "../support/client.ts";
 import { countersign, run, runOk } from "../support/run.ts";
-import { type TestServer, startTestServer } from "../support/server.ts";
+import { sharedServer } from "../support/server.ts";
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await startTestServer({ init: ["--trust-domain", "example.org"] });
-});
-afterAll(async () => {
-  await server.stop();
-  await server.workspace.remove();
-});
+const server = sharedServer({ init: ["--trust-domain", "example.org"] });
 
 interface Made {
   readonly key: string;

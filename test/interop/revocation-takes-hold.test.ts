@@ -4,19 +4,12 @@ import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { Agent } from "node:https";
 import { createInterface } from "node:readline";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { call, enrolled, keepAlive } from "../support/client.ts";
 import { runOk, script } from "../support/run.ts";
-import { type TestServer, startTestServer } from "../support/server.ts";
+import { type TestServer, sharedServer } from "../support/server.ts";
 
-let server: TestServer;
-beforeAll(async () => {
-  server = await startTestServer();
-});
-afterAll(async () => {
-  await server.stop();
-  await server.workspace.remove();
-});
+const server = sharedServer();
 
 test("openssl and curl: enrol, call, be revoked by script, be refused on the same connection", async () => {
   const { workspace, root } = server;

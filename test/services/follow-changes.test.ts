@@ -42,6 +42,13 @@ onEachDatabase("a server that follows the changes", (db) => {
     await follower.start(await db.database.changes.last());
     return { follower, id };
   };
+  /** A database that gives no answer to who follows it, while it is down. */
+  const silentWhile = (isDown: () => boolean): Database => {
+    const { changes } = db.database;
+    const after: typeof changes.after = (...args) =>
+      isDown() ? Promise.reject(new Error("no answer")) : changes.after(...args);
+    return { ...db.database, changes: { ...changes, after } };
+  };
   const change = () => freshAccount({ database: db.database, clock, actor: "cli:tester" });
   const sequences = () => applied.flat().map(({ sequence }) => sequence);
   const row = async (id: string) => (await db.database.followers.list(0)).find((one) => one.id === id);
@@ -113,14 +120,7 @@ onEachDatabase("a server that follows the changes", (db) => {
 
   test("tells once of a database that does not answer, and goes on where it was", async () => {
     let down = false;
-    const database: Database = {
-      ...db.database,
-      changes: {
-        ...db.database.changes,
-        after: (...args) =>
-          down ? Promise.reject(new Error("no answer")) : db.database.changes.after(...args),
-      },
-    };
+    const database = silentWhile(() => down);
     const after = vi.spyOn(database.changes, "after");
     const { follower } = await follow({ database });
     for (const outage of [1, 2]) {
@@ -162,14 +162,7 @@ onEachDatabase("a server that follows the changes", (db) => {
 
   test("is as stale as its last answered question, and no longer once it is answered again", async () => {
     let down = true;
-    const database: Database = {
-      ...db.database,
-      changes: {
-        ...db.database.changes,
-        after: (...args) =>
-          down ? Promise.reject(new Error("no answer")) : db.database.changes.after(...args),
-      },
-    };
+    const database = silentWhile(() => down);
     const { follower } = await follow({ database });
     clock.advance(HOUR);
     await eventually(() => {

@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from "vitest";
 import { parseFingerprint, parseSerial } from "../../src/domain/identifiers.ts";
 import type { CertificateRecord } from "../../src/domain/records.ts";
 import { HOUR } from "../../src/domain/time.ts";
-import type { CertificateId } from "../../src/services/find-certificate.ts";
+import type { CertificateId } from "../../src/domain/identifiers.ts";
 import { signRequest } from "../../src/services/issue/sign-request.ts";
 import { resume, revoke, suspend } from "../../src/services/revocation.ts";
 import { onEachDatabase } from "../support/databases.ts";

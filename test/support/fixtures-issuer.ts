@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { serialFrom } from "../../src/domain/identifiers.ts";
-import type { KeyType } from "../../src/domain/key-policy.ts";
+import type { KeyPair, KeyType } from "../../src/domain/key-policy.ts";
 import type { Issuer, LeafTemplate } from "../../src/domain/ports.ts";
 import { DAY, HOUR, MINUTE, wholeSeconds } from "../../src/domain/time.ts";
-import { type KeyPair, makeKeyPair } from "../../src/keys/key-pair.ts";
+import { makeKeyPair } from "../../src/keys/key-pair.ts";
 import { memorySigner } from "../../src/keys/memory-signer.ts";
 import { makeCaCertificate } from "../../src/x509/ca-certificate.ts";
 import { issuerFrom } from "../../src/x509/codec.ts";

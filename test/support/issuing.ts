@@ -1,3 +1,4 @@
+import type { KeyPair } from "../../src/domain/key-policy.ts";
 import { randomBytes } from "node:crypto";
 import { expect, vi } from "vitest";
 import { type ErrorCode, Refusal } from "../../src/domain/errors.ts";
@@ -9,7 +10,7 @@ import type { Profile } from "../../src/domain/profile.ts";
 import type { Account, IssuerRecord } from "../../src/domain/records.ts";
 import { DAY, HOUR, type Instant, MINUTE } from "../../src/domain/time.ts";
 import type { Token } from "../../src/domain/token.ts";
-import { type KeyPair, makeKeyPair } from "../../src/keys/key-pair.ts";
+import { makeKeyPair } from "../../src/keys/key-pair.ts";
 import { memorySigner } from "../../src/keys/memory-signer.ts";
 import { createAccount } from "../../src/services/accounts.ts";
 import type { IssuingParts } from "../../src/services/issue/issue.ts";

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { afterAll, beforeAll } from "vitest";
 import type { Listening } from "../../src/main.ts";
 import { countersign, projectRoot } from "./run.ts";
 import { type Workspace, makeWorkspace } from "./workspace.ts";
@@ -38,6 +39,19 @@ export async function startTestServer(
   const made = await countersign(["init", "--home", home, ...(options.init ?? [])], { env });
   if (made.code !== 0) throw new Error(`init failed: ${made.stderr}`);
   return serveHome(workspace, options);
+}
+
+/** One server for all tests of a file (or of a `describe`): what is returned is filled in before the first of them. */
+export function sharedServer(options: Parameters<typeof startTestServer>[0] = {}): TestServer {
+  const shared = {} as TestServer;
+  beforeAll(async () => {
+    Object.assign(shared, await startTestServer(options));
+  });
+  afterAll(async () => {
+    await shared.stop();
+    await shared.workspace.remove();
+  });
+  return shared;
 }
 
 /** Serves the initialised home `home` of a workspace. */
