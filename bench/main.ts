@@ -1,16 +1,39 @@
-// npm run bench -- NAME [--json]
+// npm run bench -- NAME [--json] [the bench's own flags]
+import { benchIssue } from "./issue.ts";
 import { benchRevoke } from "./revoke.ts";
 
-const benches: Readonly<Record<string, () => Promise<{ text: string; figures: object }>>> = {
-  revoke: benchRevoke,
-};
+type Bench = (flags: readonly string[]) => Promise<{ text: string; figures: object }>;
+
+const benches: Readonly<Record<string, Bench>> = { issue: benchIssue, revoke: benchRevoke };
 
 const [name = "", ...flags] = process.argv.slice(2);
 const bench = benches[name];
 if (bench) {
-  const { text, figures } = await bench();
-  process.stdout.write(`${flags.includes("--json") ? JSON.stringify(figures) : text}\n`);
+  try {
+    const { text, figures } = await bench(flags.filter((flag) => flag !== "--json"));
+    process.stdout.write(`${flags.includes("--json") ? JSON.stringify(figures) : text}\n`);
+  } catch (error) {
+    fail(error as Error & { code?: unknown });
+  }
 } else {
-  process.stderr.write(`usage: npm run bench -- ${Object.keys(benches).join("|")} [--json]\n`);
+  sayUsage();
+}
+
+function fail(error: Error & { code?: unknown }): void {
+  if (process.exitCode !== undefined) return; // interrupted: nothing to explain
+  if (String(error.code).startsWith("ERR_PARSE_ARGS")) {
+    process.stderr.write(`${error.message}\n`);
+    sayUsage();
+    return;
+  }
+  process.stderr.write(`bench ${name}: ${error.stack ?? error.message}\n`);
+  process.exitCode = 1;
+}
+
+function sayUsage(): void {
+  process.stderr.write(
+    `usage: npm run bench -- ${Object.keys(benches).join("|")} [--json]\n` +
+      "       npm run bench -- issue [--json] [--quick | --count N]\n",
+  );
   process.exitCode = 2;
 }
