@@ -4,34 +4,30 @@ import { type RequestListener, createServer as createHttpServer } from "node:htt
 import { createServer as createTlsServer } from "node:https";
 import type { Config, ListenerName } from "./config.ts";
 import { Refusal } from "./domain/errors.ts";
-import { type Fingerprint, type IssuerId, fingerprintOf } from "./domain/identifiers.ts";
-import type { Database, Logger } from "./domain/ports.ts";
+import { type Fingerprint, fingerprintOf } from "./domain/identifiers.ts";
+import type { Clock, Logger } from "./domain/ports.ts";
 import type { IssuerRecord } from "./domain/records.ts";
-import { SECOND } from "./domain/time.ts";
+import { DAY, SECOND, formatTime } from "./domain/time.ts";
 import { Authenticator } from "./enforce/authenticator.ts";
 import { createEnforceListener, enforceTlsOptions } from "./enforce/listener.ts";
 import { ownRoutes } from "./enforce/own-routes.ts";
 import { readInput } from "./files/files.ts";
 import { homePaths } from "./home/paths.ts";
 import { certificateNames } from "./home/init.ts";
+import { HomeIssuers } from "./home/issuers.ts";
 import { ListenerCertificate, type TlsCertificate } from "./home/listener-certificate.ts";
-import {
-  certificatePem,
-  issuingParts,
-  openIssuer,
-  openState,
-  processIdentity,
-  publicUrlOf,
-  systemClock,
-  urlHost,
-} from "./home/open.ts";
+import { issuingParts, openState, processIdentity, publicUrlOf, systemClock, urlHost } from "./home/open.ts";
+import { loadProfiles } from "./home/profiles.ts";
 import { clearAllStaging } from "./home/staging.ts";
 import { caApp } from "./http/ca-app.ts";
 import { countOutcome, createMetrics, metricsApp } from "./http/metrics-app.ts";
 import { publicApp } from "./http/public-app.ts";
 import { type Server, listen, stopListening, timeLimits } from "./http/server.ts";
 import { CrlPublisher } from "./services/crl-publisher.ts";
+import { TokenDesk } from "./services/issue/authenticate.ts";
 import { enrol } from "./services/issue/enrol.ts";
+import type { Step } from "./services/issue/parts.ts";
+import { isNearEnd } from "./services/issuers.ts";
 import { codec, issuerIdOf } from "./x509/codec.ts";
 import { toPem } from "./x509/pem.ts";
 
@@ -47,6 +43,8 @@ export interface Listening {
 
 export interface RunningServer {
   readonly listening: Listening;
+  /** Reads the profiles again; bad ones change nothing, and the log says why. */
+  reload(): void;
   /** Stops accepting, lets what is under way finish within a limit, and closes everything. */
   stop(): Promise<void>;
 }
@@ -54,17 +52,23 @@ export interface RunningServer {
 /**
  * The composition root of `serve`: opens the home and starts the four listeners.
  *
- * @param password opens the issuing CA's key
+ * @param password opens the issuing CAs' keys
+ * @param onStep told of each step of issuing before it is taken
  * @throws Refusal when anything is missing or wrong; nothing is left running then.
  */
-export async function startServer(config: Config, password: string, logger: Logger): Promise<RunningServer> {
+export async function startServer(
+  config: Config,
+  password: string,
+  logger: Logger,
+  onStep?: (step: Step) => void,
+): Promise<RunningServer> {
   const opened: Opened = { servers: [], closers: [] };
   const stop = async (): Promise<void> => {
     await Promise.all(opened.servers.splice(0).map(stopListening));
     for (const close of opened.closers.splice(0).reverse()) await close();
   };
   try {
-    return { listening: await start(config, password, logger, opened), stop };
+    return { ...(await start(config, password, logger, opened, onStep)), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -77,14 +81,20 @@ interface Opened {
   readonly closers: (() => Promise<unknown> | undefined)[];
 }
 
-async function start(config: Config, password: string, logger: Logger, opened: Opened): Promise<Listening> {
+async function start(
+  config: Config,
+  password: string,
+  logger: Logger,
+  opened: Opened,
+  onStep: ((step: Step) => void) | undefined,
+): Promise<Pick<RunningServer, "listening" | "reload">> {
   const { closers } = opened;
   const { home } = config;
   const clock = systemClock;
-  const issuer = openIssuer(home, password);
   const database = await openState(config);
   closers.push(() => database.close());
-  const { issuers, root } = await readIssuers(database, home);
+  const issuers = await HomeIssuers.open(database, home, password);
+  const root = requireRoot(issuers.records, home);
   clearAllStaging(home); // an init that was cut short at its very end left a copy of the root key there
   warnOfRootKey(home, logger);
 
@@ -103,16 +113,20 @@ async function start(config: Config, password: string, logger: Logger, opened: O
   });
   const publicPort = await open("public", publicServer);
   const publicUrl = publicUrlOf(config, publicPort);
-  const issuing = issuingParts(config, database, issuer, publicUrl, clock);
+  const parts = issuingParts(config, database, issuers, publicUrl, clock);
+  let profiles = parts.profiles();
+  const desk = new TokenDesk(database, clock);
+  const issuing = { ...parts, desk, onStep, profiles: () => profiles };
 
-  const publisher = new CrlPublisher({ database, codec, issuer, clock, logger });
+  const publisher = new CrlPublisher({ database, codec, issuers: () => issuers.opened, clock, logger });
   closers.push(() => publisher.stop());
   const authenticator = await Authenticator.start({
     database,
     clock,
     logger,
     identity: processIdentity(),
-    onChanges: (changes) => {
+    onChanges: async (changes) => {
+      if (changes.some(({ action }) => action.startsWith("issuer."))) await issuers.refresh(database, logger);
       publisher.onChanges(changes);
     },
   });
@@ -123,11 +137,14 @@ async function start(config: Config, password: string, logger: Logger, opened: O
     credentials: () => authenticator.size,
     connections: () => authenticator.connections.openConnections,
     stalenessSeconds: () => authenticator.staleness / SECOND,
+    issuerSeconds: () =>
+      issuers.records.map(({ name, notAfter }) => ({ name, left: (notAfter - clock.now()) / SECOND })),
   });
   const certificate = await ListenerCertificate.open({
     home,
     password,
     issuing,
+    issuer: () => issuers.forListeners(),
     names: certificateNames(config),
   });
   const enforceServer = createEnforceListener({
@@ -141,20 +158,16 @@ async function start(config: Config, password: string, logger: Logger, opened: O
   });
   const app = caApp({
     enrol: (enrolment) => countOutcome(metrics.enrolments, () => enrol(issuing, enrolment)),
-    toPem: ({ der }) => certificatePem(der, issuer),
     roots: toPem("CERTIFICATE", root.der),
     logger,
   });
-  const caServer = createTlsServer(
-    { ...caTlsOptions(certificate.current), ...timeLimits },
-    app as RequestListener,
-  );
+  const caServer = createTlsServer({ ...caTlsOptions(certificate.current), ...timeLimits }, app);
   const metricsServer = createHttpServer(timeLimits, metricsApp(metrics, logger) as RequestListener);
   servePublic = publicApp({
     clock,
     logger,
     crl: (id) => publisher.latest(id),
-    issuer: (id) => issuers.get(id)?.der,
+    issuer: (id) => issuers.certificate(id),
     crlToPem: (der) => toPem("X509 CRL", der),
     unreadiness: () => (authenticator.isCurrent ? undefined : "the database does not answer"),
   }) as RequestListener;
@@ -162,8 +175,13 @@ async function start(config: Config, password: string, logger: Logger, opened: O
     caServer.setSecureContext(caTlsOptions(renewed));
     enforceServer.setSecureContext(enforceTlsOptions(authenticator, renewed));
   });
+  const daily = setInterval(() => {
+    warnOfEnds(issuers.records, clock, logger);
+  }, DAY).unref();
+  warnOfEnds(issuers.records, clock, logger);
   closers.push(() => {
     certificate.close();
+    clearInterval(daily);
     return undefined;
   });
 
@@ -172,7 +190,7 @@ async function start(config: Config, password: string, logger: Logger, opened: O
     enforce: await open("enforce", enforceServer),
     metrics: await open("metrics", metricsServer),
   };
-  return {
+  const listening = {
     pid: process.pid,
     ca: `https://${urlHost(config.listen.ca.host)}:${String(ports.ca)}`,
     enforce: `https://${urlHost(config.listen.enforce.host)}:${String(ports.enforce)}`,
@@ -181,6 +199,15 @@ async function start(config: Config, password: string, logger: Logger, opened: O
     rootFingerprint: fingerprintOf(root.der),
     home,
   };
+  const reload = (): void => {
+    try {
+      profiles = loadProfiles(homePaths(home).profiles, issuers.records);
+      logger.info({ profiles: [...profiles.keys()] }, "the profiles were read again");
+    } catch (error) {
+      logger.error({ err: error }, "the profiles were not read again: the old ones stay");
+    }
+  };
+  return { listening, reload };
 }
 
 /** The CA listener asks nobody for a certificate: its callers have tokens. */
@@ -193,14 +220,20 @@ function caTlsOptions(certificate: TlsCertificate) {
   } as const;
 }
 
-async function readIssuers(
-  database: Database,
-  home: string,
-): Promise<{ issuers: ReadonlyMap<IssuerId, IssuerRecord>; root: IssuerRecord }> {
-  const issuers = new Map((await database.issuers.list()).map((issuer) => [issuer.id, issuer]));
-  const root = issuers.get(issuerIdOf(new X509Certificate(readInput(homePaths(home).rootCert)).raw));
-  if (root?.role !== "root") throw new Refusal("CONFIG_INVALID", "The database lacks the home's root.");
-  return { issuers, root };
+function requireRoot(issuers: readonly IssuerRecord[], home: string): IssuerRecord {
+  const id = issuerIdOf(new X509Certificate(readInput(homePaths(home).rootCert)).raw);
+  const root = issuers.find((issuer) => issuer.id === id && issuer.role === "root");
+  if (!root) throw new Refusal("CONFIG_INVALID", "The database lacks the home's root.");
+  return root;
+}
+
+/** What is issued never outlives its issuer: long before that end, lives get shorter. */
+function warnOfEnds(issuers: readonly IssuerRecord[], clock: Clock, logger: Logger): void {
+  for (const issuer of issuers) {
+    if (issuer.status === "retired" || !isNearEnd(issuer, clock.now())) continue;
+    const fields = { issuer: issuer.name, notAfter: formatTime(issuer.notAfter) };
+    logger.warn(fields, "less than a third of this CA's life is left: make the next one");
+  }
 }
 
 function warnOfRootKey(home: string, logger: Logger): void {

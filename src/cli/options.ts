@@ -47,8 +47,9 @@ export function listenFlags(options: ListenOptions): RawConfig {
   };
 }
 
-/** Reads `a,b,c`. */
+/** Reads `a,b,c`; nothing is the empty list. */
 export function commaList(text: string): string[] {
+  if (text === "") return [];
   const items = text.split(",").map((item) => item.trim());
   if (items.includes("")) throw new InvalidArgumentError("It is a list like a,b,c.");
   return items;

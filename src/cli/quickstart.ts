@@ -9,7 +9,7 @@ import { initHome } from "../home/init.ts";
 import { openState, systemRandom } from "../home/open.ts";
 import { loadProfiles } from "../home/profiles.ts";
 import type { Listening } from "../main.ts";
-import { createAccount } from "../services/accounts.ts";
+import { createAccount, noRights } from "../services/accounts.ts";
 import { createToken } from "../services/tokens.ts";
 import { describeInit } from "./commands/init.ts";
 import type { CommonOptions } from "./options.ts";
@@ -43,7 +43,7 @@ export async function offerDemo(config: Config, listening: Listening, options: C
     const slug = parseSlug("demo");
     const profile = loadProfiles(homePaths(config.home).profiles).get("client");
     if (!profile) return;
-    await createAccount(database, localMutation(), { slug, scopes: [], allowIps: [] });
+    await createAccount(database, localMutation(), { slug, ...noRights });
     const wanted = { account: slug, profile, ttl: DEMO_TTL };
     const { token } = await createToken(database, localMutation(), systemRandom, wanted);
     const tokenFile = join(homePaths(config.home).secrets, "demo.token");

@@ -5,8 +5,12 @@ import { accountCommands } from "./commands/account.ts";
 import { crlCommands } from "./commands/crl.ts";
 import { enrollCommand } from "./commands/enroll.ts";
 import { initCommand } from "./commands/init.ts";
+import { issuerCommands } from "./commands/issuer.ts";
+import { keyCommands } from "./commands/key.ts";
 import { listCommand, showCommand } from "./commands/list.ts";
+import { profileCommands } from "./commands/profile.ts";
 import { resumeCommand, revokeCommand, suspendCommand } from "./commands/revoke.ts";
+import { rootCommands } from "./commands/root.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { signCommand } from "./commands/sign.ts";
 import { tokenCommands } from "./commands/token.ts";
@@ -55,6 +59,10 @@ function countersign(): Command {
   showCommand(program);
   whyCommand(program);
   crlCommands(program);
+  profileCommands(program);
+  keyCommands(program);
+  issuerCommands(program);
+  rootCommands(program);
 
   return program;
 }

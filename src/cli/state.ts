@@ -39,12 +39,12 @@ export async function withState<Result>(
   }
 }
 
-/** Waits up to a second for the running servers to apply a change. */
-export function awaitServers(database: Database, sequence: number): Promise<Application> {
+/** Waits up to a second for the running servers to apply a change, or several from `first` on. */
+export function awaitServers(database: Database, last: number, first = last): Promise<Application> {
   return awaitFollowers(
     database,
     systemClock,
-    sequence,
+    { first, last },
     ({ pid, host }) => host !== hostname() || isRunning(pid),
   );
 }

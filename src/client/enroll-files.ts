@@ -6,7 +6,7 @@ import { type KeyType, keyTypeOf } from "../domain/key-policy.ts";
 import { PUBLIC, SECRET, readInput, writeFileAtomically } from "../files/files.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
 import { encryptPrivateKey } from "../x509/private-key.ts";
-import { readRequest } from "../x509/request-reader.ts";
+import { parseRequest } from "../x509/request-reader.ts";
 import { makeRequest } from "../x509/request-writer.ts";
 import { type Enrolled, enroll, fetchRoot } from "./enroll.ts";
 
@@ -74,7 +74,7 @@ function storedRequest(path: string, privateKey: KeyObject): string | undefined 
   const csr = readInput(path);
   try {
     const spki = createPublicKey(privateKey).export({ format: "der", type: "spki" });
-    return spki.equals(readRequest(csr).spki) ? csr.toString("latin1") : undefined;
+    return spki.equals(parseRequest(csr).spki) ? csr.toString("latin1") : undefined;
   } catch {
     return undefined;
   }

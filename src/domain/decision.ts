@@ -2,7 +2,7 @@ import { addressMatcher } from "./address.ts";
 import type { DenialCode } from "./errors.ts";
 import type { Fingerprint, IssuerId, Serial } from "./identifiers.ts";
 import { type Scope, type Slug, effectiveScopes } from "./names.ts";
-import type { Account, CertificateRecord, CertificateStatus } from "./records.ts";
+import type { Account, CertificateStatus, CredentialRecord } from "./records.ts";
 import type { Instant } from "./time.ts";
 
 /** What the TLS layer says of the certificate that a caller presented and proved to hold. */
@@ -44,15 +44,43 @@ export function credentialAccount(account: Account): CredentialAccount {
   return { slug, status, scopes, allowsAddress: allowIps.length > 0 ? addressMatcher(allowIps) : undefined };
 }
 
-/** A certificate on record as the decision asks about it; its account is asked for each time. */
-export function credentialOf(record: CertificateRecord, account: () => CredentialAccount): Credential {
-  const { fingerprint, issuerId, serial, notBefore, notAfter, scopes, status } = record;
-  return {
-    ...{ fingerprint, issuer: issuerId, serial, notBefore, notAfter, scopes, status },
-    get account() {
-      return account();
-    },
-  };
+/**
+ * A certificate on record as the decision asks about it.
+ *
+ * @param cell its account, asked for each time: it is replaced as a whole when the account changes
+ */
+export function credentialOf(
+  record: CredentialRecord,
+  cell: { readonly current: CredentialAccount },
+): Credential {
+  return new HeldCredential(record, cell);
+}
+
+/** A class, because there may be a million: its fields and nothing else, with one getter for all. */
+class HeldCredential implements Credential {
+  readonly fingerprint: Fingerprint;
+  readonly issuer: IssuerId;
+  readonly serial: Serial;
+  readonly notBefore: Instant;
+  readonly notAfter: Instant;
+  readonly scopes: readonly Scope[] | undefined;
+  readonly status: CertificateStatus;
+  readonly #cell: { readonly current: CredentialAccount };
+
+  constructor(record: CredentialRecord, cell: { readonly current: CredentialAccount }) {
+    this.fingerprint = record.fingerprint;
+    this.issuer = record.issuerId;
+    this.serial = record.serial;
+    this.notBefore = record.notBefore;
+    this.notAfter = record.notAfter;
+    this.scopes = record.scopes;
+    this.status = record.status;
+    this.#cell = cell;
+  }
+
+  get account(): CredentialAccount {
+    return this.#cell.current;
+  }
 }
 
 export interface Question {

@@ -1,5 +1,6 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { Refusal } from "./errors.ts";
+import type { Instant } from "./time.ts";
 
 declare const brand: unique symbol;
 
@@ -16,7 +17,7 @@ export type IssuerId = string & { readonly [brand]: "IssuerId" };
 export type SpkiHash = string & { readonly [brand]: "SpkiHash" };
 
 export function sha256Hex(bytes: Uint8Array | string): string {
-  return createHash("sha256").update(bytes).digest("hex");
+  return hash("sha256", bytes, "hex");
 }
 
 export function fingerprintOf(der: Uint8Array): Fingerprint {
@@ -46,18 +47,25 @@ export function parseSerial(text: string): Serial {
       : BigInt(decimal).toString(16);
   const serial = hex.toLowerCase().replace(/^0+/, "");
   // 20 octets hold 160 bits, the highest of which is the sign.
-  if (!/^[0-9a-f]{1,40}$/.test(serial) || BigInt(`0x${serial}`) >> 159n !== 0n) {
+  if (!/^[0-9a-f]{1,40}$/.test(serial) || (serial.length === 40 && serial >= "8")) {
     throw new Refusal("ID_MALFORMED", `'${text}' is not a serial number.`);
   }
   return serial as Serial;
 }
 
-/** A positive serial of 127 random bits (CA/B BR §7.1 asks for 64), from 16 random octets. */
-export function serialFrom(random: Uint8Array): Serial {
-  if (random.length !== 16) throw new RangeError("a serial is made from 16 random octets");
-  const octets = Buffer.from(random);
-  octets[0] = (octets[0] ?? 0) & 0x7f;
-  return parseSerial(octets.toString("hex"));
+/** How many random octets a serial is made with: 80 bits, where CA/B BR §7.1 asks for 64. */
+export const SERIAL_RANDOM_OCTETS = 10;
+
+/**
+ * A serial from the time of issue in milliseconds and random octets. The time comes first so that the newest is always
+ * last in an index: were they all random, each certificate would rewrite an index page of its own.
+ */
+export function serialFrom(now: Instant, random: Uint8Array): Serial {
+  if (random.length !== SERIAL_RANDOM_OCTETS) {
+    throw new RangeError(`a serial is made with ${String(SERIAL_RANDOM_OCTETS)} random octets`);
+  }
+  const octets = Buffer.from(random.buffer, random.byteOffset, random.length);
+  return parseSerial(now.toString(16) + octets.toString("hex"));
 }
 
 export function parseIssuerId(text: string): IssuerId {

@@ -1,16 +1,19 @@
 import type { Fingerprint, IssuerId, Serial, SpkiHash } from "./identifiers.ts";
-import type { KeyType } from "./key-policy.ts";
+import type { RequestedNames } from "./host-names.ts";
+import type { KeyType, PublicKeyOctets } from "./key-policy.ts";
 import type { Slug } from "./names.ts";
-import type { ExtendedKeyUsage } from "./profile.ts";
+import type { ExtendedKeyUsage, KeyUsage, SubjectNames, Validity } from "./profile.ts";
 import type {
   Account,
   CertificateRecord,
   CertificateStatus,
   Change,
+  CredentialRecord,
   CrlEntry,
   CrlRecord,
   Intent,
   IssuerRecord,
+  KeyRecord,
   TokenRecord,
 } from "./records.ts";
 import type { RevocationReason } from "./revocation.ts";
@@ -38,41 +41,54 @@ export interface Issuer {
   readonly der: Uint8Array;
   /** Its subject, a Name in DER: the issuer field of what it signs. */
   readonly subject: Uint8Array;
+  readonly notBefore: Instant;
   readonly notAfter: Instant;
   readonly signer: Signer;
 }
 
-/** What a CSR supplies: a key, proven to be held, and nothing else. */
+/** A CSR that is well formed. Of its contents, only the key counts, and where a profile allows it, names asked for. */
 export interface CertificationRequest {
   /** SHA-256 of the CSR's DER, lower-case hex. */
   readonly hash: string;
   /** SubjectPublicKeyInfo, DER. */
   readonly spki: Uint8Array;
   readonly spkiHash: SpkiHash;
+  readonly key: PublicKeyOctets;
   readonly keyType: KeyType;
+  /** What was signed with the key, and how; all DER but the signature's octets. */
+  readonly proof: {
+    readonly info: Uint8Array;
+    readonly algorithm: Uint8Array;
+    readonly signature: Uint8Array;
+  };
+  /** The attributes, DER; empty when there are none. */
+  readonly attributes: Uint8Array;
 }
 
 /** What a leaf certificate is to say. */
-export interface LeafTemplate {
+export interface LeafTemplate extends SubjectNames, Validity {
   readonly serial: Serial;
-  readonly commonName: string;
-  readonly notBefore: Instant;
-  readonly notAfter: Instant;
   readonly spki: Uint8Array;
+  readonly keyUsage: readonly KeyUsage[];
   readonly extendedKeyUsage: readonly ExtendedKeyUsage[];
-  readonly uris: readonly string[];
-  readonly dnsNames: readonly string[];
-  readonly addresses: readonly string[];
   /** Base of the CRL, OCSP and CA certificate URLs; `undefined` leaves these extensions out. */
   readonly publicUrl: string | undefined;
 }
 
 /** Certificates and CRLs as bytes. All bytes are DER. */
 export interface Codec {
-  /** Reads PEM or DER and verifies possession and key policy. Throws CSR_*, KEY_* refusals. */
-  readRequest(bytes: Uint8Array): CertificationRequest;
-  /** Signs, reads the result again, compares it with the template, and throws unless they agree. */
+  /** Reads PEM or DER. Throws CSR_MALFORMED, and KEY_* for what is no key of a type signed here. */
+  parseRequest(bytes: Uint8Array): CertificationRequest;
+  /** Whether whoever made the CSR holds its key. Throws CSR_SIGNATURE_INVALID. */
+  verifyPossession(request: CertificationRequest): void;
+  /** The names that a CSR asks for. Throws CSR_MALFORMED. */
+  requestedNames(request: CertificationRequest): RequestedNames;
+  /** Signs a leaf; it is not to be released before `compareLeaf` has seen it. */
   signLeaf(issuer: Issuer, template: LeafTemplate): Promise<Uint8Array>;
+  /** Reads what was signed again, and names the ways in which it is not what was meant; none is the good answer. */
+  compareLeaf(der: Uint8Array, issuer: Issuer, template: LeafTemplate): string[];
+  /** A certificate as PEM (RFC 7468). */
+  toPem(der: Uint8Array): string;
   signCrl(
     issuer: Issuer,
     crl: { number: number; thisUpdate: Instant; nextUpdate: Instant; entries: readonly CrlEntry[] },
@@ -83,40 +99,52 @@ export interface AccountStore {
   insert(account: Omit<Account, "id">): Promise<Account>;
   bySlug(slug: Slug): Promise<Account | undefined>;
   byId(id: number): Promise<Account | undefined>;
+  byIds(ids: readonly number[]): Promise<Account[]>;
   list(): Promise<Account[]>;
+  update(account: Account): Promise<void>;
   setStatus(id: number, status: Account["status"], suspendedAt: Instant | undefined): Promise<void>;
 }
 
 export interface TokenStore {
   insert(token: Omit<TokenRecord, "account">): Promise<void>;
-  byHash(hash: string): Promise<TokenRecord | undefined>;
+  /** With their accounts. */
+  byHashes(hashes: readonly string[]): Promise<{ readonly token: TokenRecord; readonly account: Account }[]>;
   byId(id: string): Promise<TokenRecord | undefined>;
+  byIds(ids: readonly string[]): Promise<TokenRecord[]>;
   list(account?: Slug): Promise<TokenRecord[]>;
-  /** Binds an unused token to a CSR; false when it was used before. */
-  use(id: string, csrHash: string, at: Instant): Promise<boolean>;
-  /** Records what a token enrolled; false when it has enrolled something before. */
-  fulfil(id: string, fingerprint: Fingerprint): Promise<boolean>;
+  /** Binds tokens to their CSRs. Fails when one is bound already. */
+  use(uses: readonly { readonly id: string; readonly csrHash: string }[], at: Instant): Promise<void>;
+  /** Records what tokens enrolled. Fails when one has enrolled something already. */
+  fulfil(fulfilled: readonly { readonly id: string; readonly fingerprint: Fingerprint }[]): Promise<void>;
   revoke(id: string, at: Instant): Promise<void>;
+}
+
+export interface KeyStore {
+  byHashes(hashes: readonly SpkiHash[]): Promise<KeyRecord[]>;
+  /** Records whose keys these are; one that is known already stays whose it is. */
+  bind(keys: readonly Omit<KeyRecord, "blockedAt" | "blockedBecause">[]): Promise<void>;
+  block(key: Pick<KeyRecord, "spkiHash" | "keyType">, at: Instant, because: string): Promise<void>;
+  blocked(): Promise<KeyRecord[]>;
 }
 
 export interface CertificateFilter {
   readonly account?: Slug;
   readonly status?: CertificateStatus;
   readonly expiringBefore?: Instant;
+  readonly keyType?: KeyType;
+  readonly issuer?: IssuerId;
+  readonly spkiHash?: SpkiHash;
 }
 
 export interface CertificateStore {
-  /** Fails when the issuer has used the serial before. */
-  intend(intent: Intent): Promise<void>;
-  insert(certificate: Omit<CertificateRecord, "account">): Promise<void>;
+  /** Fails when an issuer has used a serial before. Their keys are on record already. */
+  intend(intents: readonly Intent[]): Promise<void>;
+  /** Each has been intended before. */
+  insert(certificates: readonly Omit<CertificateRecord, "account" | "keyType">[]): Promise<void>;
   byFingerprint(fingerprint: Fingerprint): Promise<CertificateRecord | undefined>;
   byFingerprints(fingerprints: readonly Fingerprint[]): Promise<CertificateRecord[]>;
   bySerial(serial: Serial): Promise<CertificateRecord[]>;
   list(filter: CertificateFilter): Promise<CertificateRecord[]>;
-  /** Whether anyone else has asked for a certificate with this key. */
-  keyUsedByAnother(spkiHash: SpkiHash, accountId: number): Promise<boolean>;
-  /** Whether a certificate with this key was revoked as keyCompromise: then somebody else has it. */
-  keyCompromised(spkiHash: SpkiHash): Promise<boolean>;
   setStatus(
     fingerprint: Fingerprint,
     status: CertificateStatus,
@@ -125,13 +153,17 @@ export interface CertificateStore {
   ): Promise<void>;
   /** What belongs on the issuer's CRL, leaving out what expired before `expiredBefore`. In order of time. */
   crlEntries(issuer: IssuerId, expiredBefore: Instant): Promise<CrlEntry[]>;
+  /** Those of an account, by fingerprint. */
+  credentials(fingerprints: readonly Fingerprint[]): Promise<CredentialRecord[]>;
   /** Every credential that is not past its end, in pages. */
-  live(now: Instant): AsyncIterable<CertificateRecord[]>;
+  live(now: Instant): AsyncIterable<CredentialRecord[]>;
 }
 
 export interface IssuerStore {
   insert(issuer: IssuerRecord): Promise<void>;
+  /** By name; the root too. */
   list(): Promise<IssuerRecord[]>;
+  retire(id: IssuerId): Promise<void>;
 }
 
 export interface CrlStore {
@@ -141,7 +173,8 @@ export interface CrlStore {
 }
 
 export interface ChangeStore {
-  append(change: Omit<Change, "sequence">): Promise<number>;
+  /** Returns the last one's sequence number. */
+  append(changes: readonly Omit<Change, "sequence">[]): Promise<number>;
   after(sequence: number, limit: number): Promise<Change[]>;
   last(): Promise<number>;
 }
@@ -154,12 +187,14 @@ export interface FollowerStore {
   closing(id: string, sequence: number, connections: number): Promise<void>;
   leave(id: string): Promise<void>;
   list(seenSince: Instant): Promise<{ id: string; pid: number; host: string; applied: number }[]>;
-  connectionsClosed(sequence: number): Promise<number>;
+  /** Because of the changes from the first to the last. */
+  connectionsClosed(first: number, last: number): Promise<number>;
 }
 
 export interface Stores {
   readonly accounts: AccountStore;
   readonly tokens: TokenStore;
+  readonly keys: KeyStore;
   readonly certificates: CertificateStore;
   readonly issuers: IssuerStore;
   readonly crls: CrlStore;
@@ -167,9 +202,46 @@ export interface Stores {
   readonly followers: FollowerStore;
 }
 
+/** What a group of entries in the record of issuing is about; each named once. */
+export interface IssuanceQuestion {
+  readonly tokens: readonly string[];
+  readonly accounts: readonly number[];
+  readonly keys: readonly SpkiHash[];
+}
+
+/** How those stand. What is not on record is not among them. */
+export interface IssuanceStanding {
+  readonly tokens: readonly Pick<TokenRecord, "id" | "csrHash" | "fingerprint" | "expiresAt" | "revokedAt">[];
+  readonly accounts: readonly Pick<Account, "id" | "status">[];
+  readonly keys: readonly Pick<KeyRecord, "spkiHash" | "accountId" | "blockedAt">[];
+}
+
+/** What a group of entries writes. */
+export interface IssuanceWrites {
+  readonly at: Instant;
+  /** Tokens to be bound to a CSR, which none of them is. */
+  readonly taken: readonly { readonly id: string; readonly csrHash: string }[];
+  /** Keys that are not on record. */
+  readonly firstSeen: readonly Omit<KeyRecord, "blockedAt" | "blockedBecause">[];
+  readonly intents: readonly Intent[];
+  /** Tokens that have enrolled nothing before. */
+  readonly fulfilled: readonly { readonly id: string; readonly fingerprint: Fingerprint }[];
+  readonly certificates: readonly Omit<CertificateRecord, "account" | "keyType">[];
+  /** One for each intent and each certificate at least; without any, nothing is written. */
+  readonly changes: readonly Omit<Change, "sequence">[];
+}
+
 export interface Database extends Stores {
   /** All or nothing, and one at a time: the order of changes is the order of commits. */
   transaction<Result>(work: (stores: Stores) => Promise<Result>): Promise<Result>;
+  /**
+   * The one transaction that has to be quick: asks how things stand, has `decide` say what is to be written, and writes
+   * it, with nothing changed by others in between. `decide` may be called again, and must not remember.
+   */
+  issue<Outcome>(
+    question: IssuanceQuestion,
+    decide: (standing: IssuanceStanding) => { readonly outcome: Outcome; readonly writes: IssuanceWrites },
+  ): Promise<Outcome>;
   close(): Promise<void>;
 }
 

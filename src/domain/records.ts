@@ -1,5 +1,7 @@
 import type { Cidr } from "./address.ts";
+import type { DnsRule } from "./host-names.ts";
 import type { Fingerprint, IssuerId, Serial, SpkiHash } from "./identifiers.ts";
+import type { KeyType } from "./key-policy.ts";
 import type { Scope, Slug } from "./names.ts";
 import type { RevocationReason } from "./revocation.ts";
 import type { Instant } from "./time.ts";
@@ -12,6 +14,9 @@ export interface Account {
   readonly scopes: readonly Scope[];
   /** Addresses it may be used from; none means any. */
   readonly allowIps: readonly Cidr[];
+  /** DNS names and addresses that certificates for its servers may have. */
+  readonly dnsNames: readonly DnsRule[];
+  readonly serverIps: readonly Cidr[];
   readonly createdAt: Instant;
   readonly suspendedAt: Instant | undefined;
 }
@@ -61,6 +66,7 @@ export interface CertificateRecord {
   /** Narrows the account's scopes; `undefined` leaves all of them. */
   readonly scopes: readonly Scope[] | undefined;
   readonly spkiHash: SpkiHash;
+  readonly keyType: KeyType;
   readonly notBefore: Instant;
   readonly notAfter: Instant;
   readonly issuedAt: Instant;
@@ -71,11 +77,36 @@ export interface CertificateRecord {
   readonly der: Uint8Array;
 }
 
+/** What of a credential decides on calls: all that the enforcement side reads. */
+export type CredentialRecord = Pick<
+  CertificateRecord,
+  "fingerprint" | "issuerId" | "serial" | "accountId" | "notBefore" | "notAfter" | "scopes" | "status"
+>;
+
+/** A public key that has been seen here: whose it is, and whether it may still be signed. */
+export interface KeyRecord {
+  readonly spkiHash: SpkiHash;
+  readonly keyType: KeyType;
+  /** `undefined` for the keys of our own CAs and listeners, and for one that is known only as blocked. */
+  readonly accountId: number | undefined;
+  readonly seenAt: Instant;
+  readonly blockedAt: Instant | undefined;
+  /** Why, in an admin's words. */
+  readonly blockedBecause: string | undefined;
+}
+
 /** A CA certificate that signs here. `root` signs issuers only, and is offline. */
 export interface IssuerRecord {
   readonly id: IssuerId;
+  /** How profiles and commands call it. */
+  readonly name: Slug;
   readonly role: "root" | "issuing";
+  /** A retired one signs no more certificates, and stays trusted until they have ended. */
+  readonly status: "active" | "retired";
+  readonly keyType: KeyType;
   readonly spkiHash: SpkiHash;
+  readonly notBefore: Instant;
+  readonly notAfter: Instant;
   readonly der: Uint8Array;
 }
 
@@ -102,7 +133,7 @@ export interface Change {
   readonly time: Instant;
   readonly actor: string;
   readonly action: ChangeAction;
-  /** A fingerprint, an account's slug, a token's id, or an issuer's id; the action tells which. */
+  /** A fingerprint, a serial, an account's slug, a token's id, a key's hash, or an issuer's id; the action tells which. */
   readonly subject: string;
   readonly detail: Readonly<Record<string, unknown>>;
 }
@@ -110,6 +141,7 @@ export interface Change {
 export type ChangeAction =
   | "home.init"
   | "account.create"
+  | "account.update"
   | "account.suspend"
   | "account.resume"
   | "token.create"
@@ -119,4 +151,7 @@ export type ChangeAction =
   | "certificate.revoke"
   | "certificate.suspend"
   | "certificate.resume"
+  | "key.block"
+  | "issuer.install"
+  | "issuer.retire"
   | "crl.publish";

@@ -4,7 +4,7 @@ import { TLSSocket } from "node:tls";
 import { type Credential, type Decision, type PresentedCertificate, decide } from "../domain/decision.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
 import type { Scope } from "../domain/names.ts";
-import type { Clock, Database, Logger } from "../domain/ports.ts";
+import type { Clock, Database, Logger, Stores } from "../domain/ports.ts";
 import type { Change } from "../domain/records.ts";
 import { HOUR, MINUTE } from "../domain/time.ts";
 import { ChangeFollower } from "../services/follow-changes.ts";
@@ -24,7 +24,7 @@ export interface AuthenticatorParts {
   /** How this process is known to the commands that wait for it. */
   readonly identity: { readonly id: string; readonly pid: number; readonly host: string };
   /** Told of every change after it was applied. */
-  readonly onChanges?: (changes: readonly Change[]) => void;
+  readonly onChanges?: (changes: readonly Change[]) => void | Promise<void>;
 }
 
 /** Who is calling, and may they? Answers from memory, which follows the database. */
@@ -34,7 +34,9 @@ export class Authenticator {
   readonly #index: CredentialIndex;
   readonly #lookup: StoreLookup;
   readonly #follower: ChangeFollower;
-  readonly #issuers: readonly X509Certificate[];
+  readonly #stores: Stores;
+  #issuers: readonly X509Certificate[];
+  readonly #onTrustChanged = new Set<() => void>();
   readonly #presented = new WeakMap<TLSSocket, { readonly certificate: PresentedCertificate | undefined }>();
   readonly #pruning: NodeJS.Timeout;
 
@@ -44,6 +46,7 @@ export class Authenticator {
     issuers: readonly X509Certificate[],
   ) {
     this.#clock = parts.clock;
+    this.#stores = parts.database;
     this.#index = index;
     this.#issuers = issuers;
     this.#lookup = new StoreLookup((fingerprint) => index.fetch(fingerprint), parts.clock);
@@ -53,7 +56,7 @@ export class Authenticator {
       identity: { ...parts.identity },
       apply: async (changes) => {
         const ended = await this.#apply(changes);
-        parts.onChanges?.(changes);
+        await parts.onChanges?.(changes);
         return ended;
       },
       onFault: (error) => {
@@ -71,12 +74,7 @@ export class Authenticator {
     const sequence = await database.changes.last();
     const index = new CredentialIndex(database);
     await index.load(clock.now());
-    const issuers = await database.issuers.list();
-    const authenticator = new Authenticator(
-      parts,
-      index,
-      issuers.map(({ der }) => new X509Certificate(der)),
-    );
+    const authenticator = new Authenticator(parts, index, await readIssuers(database));
     await authenticator.#follower.start(sequence);
     return authenticator;
   }
@@ -99,6 +97,12 @@ export class Authenticator {
   /** The CA certificates that the handshake is to trust, PEM. */
   get trustAnchors(): string[] {
     return this.#issuers.map((issuer) => issuer.toString());
+  }
+
+  /** Tells when other CA certificates are to be trusted, until what is returned is called. */
+  onTrustChanged(listener: () => void): () => void {
+    this.#onTrustChanged.add(listener);
+    return () => this.#onTrustChanged.delete(listener);
   }
 
   /** Notes a new connection, so that it can be ended with its credential. Call it after the handshake. */
@@ -175,6 +179,10 @@ export class Authenticator {
 
   async #apply(changes: readonly Change[]): Promise<ReadonlyMap<number, number>> {
     await this.#index.apply(changes);
+    if (changes.some(({ action }) => action === "issuer.install")) {
+      this.#issuers = await readIssuers(this.#stores);
+      for (const listener of this.#onTrustChanged) listener();
+    }
     const ended = new Map<number, number>();
     for (const { action, subject, sequence } of changes) {
       if (action !== "certificate.revoke") continue;
@@ -183,6 +191,10 @@ export class Authenticator {
     }
     return ended;
   }
+}
+
+async function readIssuers(stores: Stores): Promise<X509Certificate[]> {
+  return (await stores.issuers.list()).map(({ der }) => new X509Certificate(der));
 }
 
 /** What TLS refuses for good is not worth asking the store about; a fault of time in our own is: the record says which. */

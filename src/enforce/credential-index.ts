@@ -4,10 +4,10 @@ import {
   credentialAccount,
   credentialOf,
 } from "../domain/decision.ts";
-import { type Fingerprint, parseFingerprint } from "../domain/identifiers.ts";
+import { type Fingerprint, type IssuerId, parseFingerprint } from "../domain/identifiers.ts";
 import { parseSlug } from "../domain/names.ts";
 import type { Stores } from "../domain/ports.ts";
-import type { Account, CertificateRecord, Change } from "../domain/records.ts";
+import type { Account, Change, CredentialRecord } from "../domain/records.ts";
 import { HOUR, type Instant } from "../domain/time.ts";
 
 /** Replaced as a whole when the account changes; every credential of it shares the cell. */
@@ -20,6 +20,7 @@ export class CredentialIndex {
   readonly #stores: Stores;
   readonly #credentials = new Map<Fingerprint, Credential>();
   readonly #accounts = new Map<number, AccountCell>();
+  readonly #issuers = new Map<IssuerId, IssuerId>();
 
   constructor(stores: Stores) {
     this.#stores = stores;
@@ -42,7 +43,7 @@ export class CredentialIndex {
 
   /** Asks the store for one that is not in memory, and keeps it. What a change has put there meanwhile is newer. */
   async fetch(fingerprint: Fingerprint): Promise<Credential | undefined> {
-    const record = await this.#stores.certificates.byFingerprint(fingerprint);
+    const [record] = await this.#stores.certificates.credentials([fingerprint]);
     if (record?.accountId === undefined) return undefined;
     if (!this.#accounts.has(record.accountId)) {
       const account = await this.#stores.accounts.byId(record.accountId);
@@ -59,7 +60,7 @@ export class CredentialIndex {
     ];
     await this.#reloadAccounts(subjects("account."));
     const fingerprints = subjects("certificate.").filter((subject) => subject.length === 64);
-    const records = await this.#stores.certificates.byFingerprints(fingerprints.map(parseFingerprint));
+    const records = await this.#stores.certificates.credentials(fingerprints.map(parseFingerprint));
     for (const record of records) this.#put(record);
   }
 
@@ -84,12 +85,12 @@ export class CredentialIndex {
     else this.#accounts.set(account.id, { current });
   }
 
-  #put(record: CertificateRecord): void {
+  #put(record: CredentialRecord): void {
     const cell = record.accountId === undefined ? undefined : this.#accounts.get(record.accountId);
     if (!cell) return;
-    this.#credentials.set(
-      record.fingerprint,
-      credentialOf(record, () => cell.current),
-    );
+    // The store gives each its own copy of the issuer's name, of which there are few.
+    const issuerId = this.#issuers.get(record.issuerId) ?? record.issuerId;
+    this.#issuers.set(issuerId, issuerId);
+    this.#credentials.set(record.fingerprint, credentialOf({ ...record, issuerId }, cell));
   }
 }

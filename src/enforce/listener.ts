@@ -1,7 +1,7 @@
 import { constants, randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Server, type ServerOptions, createServer } from "node:https";
-import type { TLSSocket } from "node:tls";
+import type { SecureContextOptions, TLSSocket } from "node:tls";
 import type { Caller, Decision } from "../domain/decision.ts";
 import { type DenialCode, errorTable } from "../domain/errors.ts";
 import type { Logger } from "../domain/ports.ts";
@@ -34,6 +34,12 @@ const hopeless: readonly DenialCode[] = [
 ];
 
 /**
+ * The post-quantum hybrid first (RFC 9794), asked for anew (HelloRetryRequest) from a client that knows it but guessed
+ * otherwise: that is what OpenSSL's `/` means.
+ */
+export const KEY_EXCHANGE = "X25519MLKEM768/X25519:prime256v1:secp384r1";
+
+/**
  * The TLS options of a listener that asks every caller for a certificate. TLS itself refuses nobody, so that a denial
  * can say why. All of them, each time: a context that is set without `ca` would trust the public roots.
  */
@@ -49,6 +55,7 @@ export function enforceTlsOptions(
     requestCert: true,
     rejectUnauthorized: false,
     minVersion: "TLSv1.2",
+    ecdhCurve: KEY_EXCHANGE,
     sessionIdContext: "countersign-enforce",
     // A TLS 1.2 client could present another certificate in a renegotiation.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
@@ -76,6 +83,7 @@ export function createEnforceListener(parts: EnforceListenerParts): Server {
   server.on("secureConnection", (socket: TLSSocket) => {
     authenticator.connected(socket);
   });
+  followTrust(server, authenticator, parts.certificate);
   // Every entrance that Node offers leads through the decision: a caller is not even told to go on before it.
   const continuing: Handler = (request, response, caller) => {
     response.writeContinue();
@@ -88,6 +96,24 @@ export function createEnforceListener(parts: EnforceListenerParts): Server {
     serve({ ...parts, handler: refuseExpectation }, request, response);
   });
   return server;
+}
+
+/** A new issuing CA is trusted from its change on, by connections to come, with whatever certificate the server has then. */
+function followTrust(
+  server: Server,
+  authenticator: Authenticator,
+  certificate: EnforceListenerParts["certificate"],
+): void {
+  const setContext = server.setSecureContext.bind(server);
+  let latest: SecureContextOptions = enforceTlsOptions(authenticator, certificate);
+  server.setSecureContext = (options) => {
+    latest = options;
+    setContext(options);
+  };
+  const stop = authenticator.onTrustChanged(() => {
+    setContext({ ...latest, ca: authenticator.trustAnchors });
+  });
+  server.once("close", stop);
 }
 
 const refuseExpectation: Handler = (_request, response) => {

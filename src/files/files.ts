@@ -42,6 +42,22 @@ export function createFileAtomically(path: string, contents: string | Uint8Array
   return created;
 }
 
+/** Adds to the end of a file of secrets, durably. Throws FILE_UNREADABLE. */
+export function appendDurably(path: string, text: string): void {
+  try {
+    const file = openSync(path, "a", SECRET);
+    try {
+      writeSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    syncDirectory(dirname(path));
+  } catch (error) {
+    throw new Refusal("FILE_UNREADABLE", `${path} cannot be written.`, String(error));
+  }
+}
+
 function place(
   path: string,
   contents: string | Uint8Array,

@@ -4,25 +4,29 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Config } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
-import { type IssuerId, serialFrom, spkiHashOf } from "../domain/identifiers.ts";
+import { type IssuerId, SERIAL_RANDOM_OCTETS, serialFrom } from "../domain/identifiers.ts";
 import type { KeyPair, KeyType } from "../domain/key-policy.ts";
+import { parseSlug } from "../domain/names.ts";
 import type { Clock, Database, Issuer } from "../domain/ports.ts";
 import { DAY, HOUR, wholeSeconds } from "../domain/time.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
 import { memorySigner } from "../keys/memory-signer.ts";
 import { signNextCrl } from "../services/crl.ts";
 import { type Mutation, recordChange } from "../services/record-change.ts";
-import { type CaTemplate, makeCaCertificate } from "../x509/ca-certificate.ts";
+import { type CaTemplate, makeCaCertificate, makeRootCertificate } from "../x509/ca-certificate.ts";
+import { issuerRecord } from "../x509/ca-reader.ts";
 import { codec, issuerFrom, issuerIdOf } from "../x509/codec.ts";
 import { issuerUrls } from "../x509/leaf-writer.ts";
 import { toPem } from "../x509/pem.ts";
 import { decryptPrivateKey, encryptPrivateKey } from "../x509/private-key.ts";
+import { recordIssuer } from "../services/issuers.ts";
 import { publicUrlOf } from "./open.ts";
+import { DEFAULT_ISSUER } from "./paths.ts";
 import { clearStaging, stage, stagingArea } from "./staging.ts";
 
 const ROOT_LIFE = 20 * 365 * DAY;
-const ISSUER_LIFE = 5 * 365 * DAY;
-const ROOT_CRL_LIFE = 365 * DAY;
+export const ISSUER_LIFE = 5 * 365 * DAY;
+export const ROOT_CRL_LIFE = 365 * DAY;
 
 export interface AuthorityOptions {
   readonly keyType: KeyType;
@@ -50,12 +54,12 @@ export async function makeAuthorities(
   const root = await makeKeyPair(keyType);
   const issuing = await makeKeyPair(keyType);
   const rootName = `${config.name} Root CA`;
-  const rootDer = await makeCaCertificate(root, template(clock, rootName, 1, ROOT_LIFE));
+  const rootDer = await makeRootCertificate(root, caTemplate(clock, rootName, 1, ROOT_LIFE));
   const crlUrl = hasUrl(config) ? issuerUrls(publicUrlOf(config), issuerIdOf(rootDer)).crl : undefined;
   const issuerDer = await makeCaCertificate(
     issuing,
-    { ...template(clock, `${config.name} Issuing CA`, 0, ISSUER_LIFE), crlUrl },
-    { commonName: rootName, keys: root },
+    { ...caTemplate(clock, `${config.name} Issuing CA`, 0, ISSUER_LIFE), crlUrl },
+    { certificate: rootDer, keys: root },
   );
   const [rootIssuer, issuer] = [asIssuer(rootDer, root), asIssuer(issuerDer, issuing)];
 
@@ -114,12 +118,12 @@ export function requireSameOptions(area: string, config: Config, options: Author
 }
 
 /** Certificates are valid from an hour before: clocks differ, and leaves are backdated too. */
-function template(clock: Clock, commonName: string, pathLength: number, life: number): CaTemplate {
+export function caTemplate(clock: Clock, commonName: string, pathLength: number, life: number): CaTemplate {
   const now = wholeSeconds(clock.now());
   return {
     commonName,
     pathLength,
-    serial: serialFrom(randomBytes(16)),
+    serial: serialFrom(now, randomBytes(SERIAL_RANDOM_OCTETS)),
     notBefore: now - HOUR,
     notAfter: now + life,
   };
@@ -144,9 +148,8 @@ async function recordAuthorities(
     if ((await stores.issuers.list()).length > 0) {
       throw new Refusal("HOME_INITIALISED", "The database belongs to a home already. Nothing was changed.");
     }
-    for (const [role, { id, der, signer }] of [["root", root] as const, ["issuing", issuing] as const]) {
-      await stores.issuers.insert({ id, role, der, spkiHash: spkiHashOf(signer.spki) });
-    }
+    await recordIssuer(stores, mutation, issuerRecord(root.der, parseSlug("root"), "root"));
+    await recordIssuer(stores, mutation, issuerRecord(issuing.der, parseSlug(DEFAULT_ISSUER), "issuing"));
     await recordChange(stores, mutation, "home.init", issuing.id, { root: root.id, host: hostname() });
     // In the same transaction: a home has both CRLs or none.
     await signNextCrl(stores, mutation, codec, root, ROOT_CRL_LIFE);

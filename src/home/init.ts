@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { type Config, type RawConfig, resolveConfig } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
 import { type Fingerprint, type IssuerId, fingerprintOf } from "../domain/identifiers.ts";
-import type { Database } from "../domain/ports.ts";
+import type { Database, Issuer } from "../domain/ports.ts";
 import { SECRET, createFileAtomically, readSecret } from "../files/files.ts";
 import type { Mutation } from "../services/record-change.ts";
 import { type AuthorityOptions, makeAuthorities, requireSameOptions } from "./authorities.ts";
 import { ListenerCertificate } from "./listener-certificate.ts";
-import { issuingParts, openDatabaseOf, openIssuer, publicUrlOf } from "./open.ts";
+import { HomeIssuers } from "./issuers.ts";
+import { issuingParts, openDatabaseOf, publicUrlOf } from "./open.ts";
 import { homePaths } from "./paths.ts";
 import { layOutProfiles } from "./profiles.ts";
 import { clearAllStaging, install, stagingArea } from "./staging.ts";
@@ -112,14 +113,10 @@ async function finish(options: InitOptions, config: Config, database: Database):
   const paths = homePaths(home);
   layOutProfiles(paths.profiles);
   const password = options.password ?? readSecret(paths.password);
-  const issuing = issuingParts(
-    config,
-    database,
-    openIssuer(home, password),
-    publicUrlOf(config),
-    mutation.clock,
-  );
-  await ListenerCertificate.open({ home, password, issuing, names: certificateNames(config) });
+  const issuers = await HomeIssuers.open(database, home, password);
+  const issuing = issuingParts(config, database, issuers, publicUrlOf(config), mutation.clock);
+  const issuer = (): Issuer => issuers.forListeners();
+  await ListenerCertificate.open({ home, password, issuing, issuer, names: certificateNames(config) });
   const { name, trustDomain, dns } = config;
   const { publicUrl, listen } = flags;
   const settled = { name, trustDomain, dns, publicUrl, listen: definedOnly(listen) };

@@ -4,12 +4,12 @@ import { fingerprintOf } from "../domain/identifiers.ts";
 import type { Logger } from "../domain/ports.ts";
 import { HOUR } from "../domain/time.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
-import type { IssuingParts } from "../services/issue/issue.ts";
+import type { Issuer } from "../domain/ports.ts";
+import type { IssuingParts } from "../services/issue/parts.ts";
 import { issueListenerCertificate } from "../services/issue/listener-certificate.ts";
 import { encryptPrivateKey } from "../x509/private-key.ts";
 import { PUBLIC, SECRET, readInput, writeFileAtomically } from "../files/files.ts";
 import { homePaths } from "./paths.ts";
-import { certificatePem } from "./open.ts";
 
 /** PEM: the chain, and the key, opened. */
 export interface TlsCertificate {
@@ -21,6 +21,8 @@ interface Parts {
   readonly home: string;
   readonly password: string;
   readonly issuing: IssuingParts;
+  /** Who signs it. */
+  readonly issuer: () => Issuer;
   /** DNS names and addresses that clients reach the listeners by. */
   readonly names: readonly string[];
 }
@@ -86,9 +88,9 @@ async function isOnRecord({ cert }: TlsCertificate, { issuing }: Parts): Promise
   return (await issuing.database.certificates.byFingerprint(fingerprint))?.status === "active";
 }
 
-function isDue({ cert }: TlsCertificate, { issuing, names }: Parts): boolean {
+function isDue({ cert }: TlsCertificate, { issuing, issuer: signer, names }: Parts): boolean {
   const leaf = new X509Certificate(cert);
-  const issuer = new X509Certificate(issuing.issuer.der);
+  const issuer = new X509Certificate(signer().der);
   const [from, to] = [leaf.validFromDate.getTime(), leaf.validToDate.getTime()];
   const named = names.every(
     (name) => (isIP(name) === 0 ? leaf.checkHost(name) : leaf.checkIP(name)) !== undefined,
@@ -96,11 +98,10 @@ function isDue({ cert }: TlsCertificate, { issuing, names }: Parts): boolean {
   return !named || !leaf.checkIssued(issuer) || issuing.clock.now() >= from + ((to - from) * 2) / 3;
 }
 
-async function renew({ home, password, issuing, names }: Parts): Promise<TlsCertificate> {
-  const { privateKey, publicKey } = await makeKeyPair("ec-p256"); // every TLS client knows it
+async function renew({ home, password, issuing, issuer, names }: Parts): Promise<TlsCertificate> {
+  const { privateKey, publicKey, keyType } = await makeKeyPair("ec-p256"); // every TLS client knows it
   const spki = publicKey.export({ format: "der", type: "spki" });
-  const { der } = await issueListenerCertificate(issuing, names, spki);
-  const cert = certificatePem(der, issuing.issuer).chain;
+  const { chain: cert } = await issueListenerCertificate(issuing, issuer(), names, { spki, keyType });
   const paths = homePaths(home);
   writeFileAtomically(paths.serverKey, await encryptPrivateKey(privateKey, password), SECRET);
   writeFileAtomically(paths.serverCert, cert, PUBLIC);

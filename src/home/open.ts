@@ -3,19 +3,29 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Config } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
-import type { Clock, Database, Issuer, RandomBytes } from "../domain/ports.ts";
-import { memorySigner } from "../keys/memory-signer.ts";
-import type { IssuingParts } from "../services/issue/issue.ts";
+import type { Clock, Database, RandomBytes } from "../domain/ports.ts";
+import { Ledger } from "../services/issue/ledger.ts";
+import type { IssuingParts } from "../services/issue/parts.ts";
 import { openDatabase } from "../storage/database.ts";
-import { codec, issuerFrom, issuerIdOf } from "../x509/codec.ts";
-import { toPem } from "../x509/pem.ts";
-import { decryptPrivateKey } from "../x509/private-key.ts";
+import { codec, issuerIdOf } from "../x509/codec.ts";
 import { readInput, readSecret } from "../files/files.ts";
+import type { HomeIssuers } from "./issuers.ts";
 import { homePaths } from "./paths.ts";
 import { loadProfiles } from "./profiles.ts";
 
 export const systemClock: Clock = { now: () => Date.now() };
 export const systemRandom: RandomBytes = (count) => randomBytes(count);
+
+const POOL = 4096;
+let pool = Buffer.alloc(0);
+
+/** The same, for what is public anyway, such as serial numbers: asking for a few octets costs as much as for many. */
+export const pooledRandom: RandomBytes = (count) => {
+  if (pool.length < count) pool = randomBytes(POOL);
+  const taken = pool.subarray(0, count);
+  pool = pool.subarray(count);
+  return taken;
+};
 
 /** How this process is known to the commands that wait for it. */
 export function processIdentity(): { id: string; pid: number; host: string } {
@@ -61,38 +71,26 @@ export async function openState(config: Config): Promise<Database> {
   }
 }
 
-/** Opens the issuing CA's key. Throws PASSWORD_WRONG, FILE_UNREADABLE, CONFIG_INVALID. */
-export function openIssuer(home: string, password: string): Issuer {
-  const paths = homePaths(home);
-  const key = decryptPrivateKey(readInput(paths.issuerKey).toString("latin1"), password);
-  try {
-    return issuerFrom(new X509Certificate(readInput(paths.issuerCert)).raw, memorySigner(key));
-  } catch (error) {
-    throw new Refusal(
-      "CONFIG_INVALID",
-      `${paths.issuerCert} does not go with ${paths.issuerKey}.`,
-      String(error),
-    );
-  }
-}
-
-/** Puts together what issuing works with. Throws CONFIG_INVALID when the profiles are not valid. */
+/**
+ * Puts together what issuing works with.
+ *
+ * @param publicUrl what certificates carry
+ * @throws Refusal CONFIG_INVALID when the profiles are not valid, or name an issuer that can't sign.
+ */
 export function issuingParts(
   config: Config,
   database: Database,
-  issuer: Issuer,
+  issuers: HomeIssuers,
   publicUrl: string,
   clock: Clock = systemClock,
 ): IssuingParts {
+  const profiles = loadProfiles(homePaths(config.home).profiles, issuers.records);
   return {
-    database,
-    codec,
-    issuer,
-    profiles: loadProfiles(homePaths(config.home).profiles),
-    clock,
-    randomBytes: systemRandom,
+    ...{ database, codec, issuers, clock, publicUrl },
+    ledger: new Ledger(database, clock),
+    profiles: () => profiles,
+    randomBytes: pooledRandom,
     trustDomain: config.trustDomain,
-    publicUrl,
   };
 }
 
@@ -106,10 +104,4 @@ export function urlHost(host: string): string {
   if (host === "0.0.0.0") return "127.0.0.1";
   if (host === "::") return "[::1]";
   return host.includes(":") ? `[${host}]` : host;
-}
-
-/** A certificate, and the chain that a client or server sends: the leaf, then its issuer. */
-export function certificatePem(der: Uint8Array, issuer: Issuer): { certificate: string; chain: string } {
-  const certificate = toPem("CERTIFICATE", der);
-  return { certificate, chain: certificate + toPem("CERTIFICATE", issuer.der) };
 }

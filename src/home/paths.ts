@@ -1,5 +1,8 @@
 import { join } from "node:path";
 
+/** The issuing CA that `init` makes, and that profiles name unless they say otherwise. */
+export const DEFAULT_ISSUER = "default";
+
 /** Where things are in a home (DESIGN §5). */
 export function homePaths(home: string) {
   return {
@@ -17,4 +20,11 @@ export function homePaths(home: string) {
     serverKey: join(home, "secrets", "server.key"),
     password: join(home, "secrets", "password"),
   } as const;
+}
+
+/** Where an issuing CA's certificate and key are. */
+export function issuerPaths(home: string, name: string): { readonly cert: string; readonly key: string } {
+  const { certs, secrets, issuerCert, issuerKey } = homePaths(home);
+  if (name === DEFAULT_ISSUER) return { cert: issuerCert, key: issuerKey };
+  return { cert: join(certs, "issuers", `${name}.crt`), key: join(secrets, "issuers", `${name}.key`) };
 }

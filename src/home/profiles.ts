@@ -4,29 +4,44 @@ import { z } from "zod";
 import { Refusal } from "../domain/errors.ts";
 import { keyTypes } from "../domain/key-policy.ts";
 import { parseSlug } from "../domain/names.ts";
-import { LONGEST_LIFE, type Profile } from "../domain/profile.ts";
+import { type Profile, keyUsages, profileFaults, purposeIds, templateFault } from "../domain/profile.ts";
+import type { IssuerRecord } from "../domain/records.ts";
 import { parseDuration } from "../domain/time.ts";
 
 const shipped = join(import.meta.dirname, "..", "..", "ca", "profiles");
 
-const duration = z.string().transform((text, context) => {
-  try {
-    return parseDuration(text);
-  } catch (error) {
-    context.addIssue({ code: "custom", message: (error as Error).message });
-    return z.NEVER;
-  }
-});
+/** A value as `parse` reads it; its refusal is the fault. */
+function parsed<Value>(parse: (text: string) => Value) {
+  return z.string().transform((text, context) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: (error as Error).message });
+      return z.NEVER;
+    }
+  });
+}
 
-const schema = z
-  .strictObject({
-    description: z.string().optional(),
-    keyTypes: z.array(z.enum(keyTypes)).min(1),
-    life: z.strictObject({ default: duration, max: duration }),
-    extendedKeyUsage: z.array(z.enum(["clientAuth", "serverAuth"])).min(1),
-  })
-  .refine(({ life }) => life.max <= LONGEST_LIFE, "life.max is more than 90d")
-  .refine(({ life }) => life.default <= life.max, "life.default is more than life.max");
+const duration = parsed(parseDuration);
+const template = z.string().superRefine((text, context) => {
+  const message = templateFault(text);
+  if (message !== undefined) context.addIssue({ code: "custom", message });
+});
+const list = <Item extends z.ZodType>(item: Item) => z.array(item).refine(isUnique, "names something twice");
+
+const schema = z.strictObject({
+  description: z.string().optional(),
+  keyTypes: list(z.enum(keyTypes)).min(1),
+  life: z.strictObject({ default: duration, max: duration }),
+  keyUsage: list(z.enum(keyUsages)).min(1).default(["digitalSignature"]),
+  extendedKeyUsage: list(z.literal(Object.keys(purposeIds) as (keyof typeof purposeIds)[])).min(1),
+  subject: z.strictObject({ commonName: template }).default({ commonName: "{account}" }),
+  subjectAltNames: z
+    .strictObject({ uri: list(template).default([]), dns: list(template).default([]) })
+    .default({ uri: ["spiffe://{trustDomain}/account/{account}"], dns: [] }),
+  requestedNames: list(z.enum(["dns", "ip"])).default([]),
+  issuer: parsed(parseSlug).default(parseSlug("default")),
+});
 
 /** Copies the profiles that this package ships into a home, and leaves those that are there alone. */
 export function layOutProfiles(directory: string): void {
@@ -40,23 +55,62 @@ export function layOutProfiles(directory: string): void {
 /**
  * Reads every `NAME.json` of a directory.
  *
+ * @param issuers those there are; a profile's must be among them, and active. Not asked when left out.
  * @throws Refusal CONFIG_INVALID, naming every fault of every file.
  */
-export function loadProfiles(directory: string): ReadonlyMap<string, Profile> {
+export function loadProfiles(
+  directory: string,
+  issuers?: readonly Pick<IssuerRecord, "name" | "role" | "status">[],
+): ReadonlyMap<string, Profile> {
   const profiles = new Map<string, Profile>();
   const faults: string[] = [];
   for (const file of profileFiles(directory)) {
-    try {
-      const profile = parseProfile(basename(file, ".json"), readFileSync(join(directory, file), "utf8"));
-      profiles.set(profile.name, profile);
-    } catch (error) {
-      faults.push(`${file}: ${(error as Error).message}`);
-    }
+    const read = readProfile(join(directory, file));
+    faults.push(...read.faults.map((fault) => `${file}: ${fault}`));
+    if (!read.profile) continue;
+    profiles.set(read.profile.name, read.profile);
+    const fault = issuers && issuerFault(read.profile, issuers);
+    if (fault !== undefined) faults.push(`${file}: ${fault}`);
   }
   if (profiles.size === 0 && faults.length === 0) faults.push(`${directory} holds no profile`);
-  if (faults.length > 0)
+  if (faults.length > 0) {
     throw new Refusal("CONFIG_INVALID", `The profiles are not valid: ${faults.join("; ")}.`);
+  }
   return profiles;
+}
+
+/** Reads one `NAME.json`, and says everything that is wrong with it. */
+export function readProfile(path: string): { profile?: Profile; faults: readonly string[] } {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    return { faults: [(error as Error).message] };
+  }
+  const name = parsed(parseSlug).safeParse(basename(path, ".json"));
+  const body = schema.safeParse(raw);
+  const issues = [...(name.error?.issues ?? []), ...(body.error?.issues ?? [])];
+  const faults = issues.map(({ path: at, message }) => `${at.join(".")} ${message}`.trim());
+  faults.push(...profileFaults(wellFormedParts(raw)));
+  if (!name.success || !body.success || faults.length > 0) return { faults };
+  return { profile: { ...body.data, name: name.data, description: body.data.description }, faults };
+}
+
+/** The fields that are right by themselves: what is wrong between them is told although another is wrong. */
+function wellFormedParts(raw: unknown): Partial<z.output<typeof schema>> {
+  const fields = Object.entries(schema.shape).map(([name, part]) => {
+    return [name, part.safeParse((raw as Record<string, unknown> | null)?.[name]).data] as const;
+  });
+  return Object.fromEntries(fields);
+}
+
+function issuerFault(
+  profile: Profile,
+  issuers: readonly Pick<IssuerRecord, "name" | "role" | "status">[],
+): string | undefined {
+  const found = issuers.find(({ name, role }) => name === profile.issuer && role === "issuing");
+  if (!found) return `issuer there is none called '${profile.issuer}'`;
+  return found.status === "active" ? undefined : `issuer '${profile.issuer}' is retired`;
 }
 
 function profileFiles(directory: string): string[] {
@@ -67,13 +121,6 @@ function profileFiles(directory: string): string[] {
   }
 }
 
-function parseProfile(name: string, text: string): Profile {
-  const result = schema.safeParse(JSON.parse(text));
-  if (!result.success) {
-    throw new Error(
-      result.error.issues.map(({ path, message }) => `${path.join(".")} ${message}`.trim()).join(", "),
-    );
-  }
-  const { keyTypes: types, life, extendedKeyUsage } = result.data;
-  return { name: parseSlug(name), keyTypes: types, life, extendedKeyUsage };
+function isUnique(items: readonly unknown[]): boolean {
+  return new Set(items).size === items.length;
 }

@@ -1,22 +1,23 @@
-import type { Express } from "express";
+import type { IncomingMessage, RequestListener } from "node:http";
 import type { Logger } from "../domain/ports.ts";
-import type { CertificateRecord } from "../domain/records.ts";
+import type { Answer } from "../services/issue/answer.ts";
 import type { Enrolment } from "../services/issue/enrol.ts";
 import { plainApp } from "./app.ts";
-import { type ToPem, enrolEndpoint } from "./enrol-endpoint.ts";
-import { finish, methodNotAllowed } from "./errors.ts";
-import { rawBody } from "./request-body.ts";
+import { enrolEndpoint } from "./enrol-endpoint.ts";
+import { answerProblem, finish, methodNotAllowed } from "./errors.ts";
 
 export interface CaAppParts {
-  readonly enrol: (enrolment: Enrolment) => Promise<CertificateRecord>;
-  readonly toPem: ToPem;
+  readonly enrol: (enrolment: Enrolment) => Promise<Answer>;
   /** The trusted roots, PEM. */
   readonly roots: string;
   readonly logger: Logger;
 }
 
+const CERTIFICATES = "/v1/certificates";
+
 /** The CA listener. Each route says who may call it; there is no other. */
-export function caApp(parts: CaAppParts): Express {
+export function caApp(parts: CaAppParts): RequestListener {
+  const { enrol, logger } = parts;
   const app = plainApp();
 
   // Anyone: the roots are public; a client compares their fingerprint with the one that it was given.
@@ -37,10 +38,28 @@ export function caApp(parts: CaAppParts): Express {
 
   // Whoever has an enrolment token.
   app
-    .route("/v1/certificates")
-    .post(rawBody, enrolEndpoint(parts.enrol, parts.toPem))
+    .route(CERTIFICATES)
+    .post(async (request, response) => {
+      const accepted = request.accepts("application/json", "application/pem-certificate-chain");
+      await enrolEndpoint(enrol, request, response, accepted !== "application/json");
+    })
     .all(methodNotAllowed("POST"));
 
-  finish(app, parts.logger);
-  return app;
+  finish(app, logger);
+  const rest = app as RequestListener;
+  return (request, response) => {
+    if (!isPlainEnrolment(request)) {
+      rest(request, response);
+      return;
+    }
+    enrolEndpoint(enrol, request, response, false).catch((error: unknown) => {
+      answerProblem(logger, request, response, error);
+    });
+  };
+}
+
+/** The common form of the route above, which is served without Express: that takes as long as a signature. */
+function isPlainEnrolment({ url, method, headers: { accept } }: IncomingMessage): boolean {
+  const takesJson = accept === undefined || accept === "*/*" || accept === "application/json";
+  return url === CERTIFICATES && method === "POST" && takesJson;
 }

@@ -1,11 +1,11 @@
-import type { RequestHandler } from "express";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
 import { Refusal } from "../domain/errors.ts";
-import type { CertificateRecord } from "../domain/records.ts";
 import { type Instant, formatTime, parseTime } from "../domain/time.ts";
+import type { Answer } from "../services/issue/answer.ts";
 import { type Enrolment } from "../services/issue/enrol.ts";
 import { bearerToken } from "./bearer-token.ts";
-import { mediaType, parseJsonBody } from "./request-body.ts";
+import { mediaType, parseJsonBody, readBody } from "./request-body.ts";
 
 const bodySchema = z.strictObject({
   csr: z.string(),
@@ -13,44 +13,39 @@ const bodySchema = z.strictObject({
   notAfter: z.string().optional(),
 });
 
-/** The issued certificate, and the leaf with the issuing CA after it: PEM. */
-export type ToPem = (certificate: CertificateRecord) => {
-  readonly certificate: string;
-  readonly chain: string;
-};
-
 /**
  * `POST /v1/certificates`, for whoever has an enrolment token.
  *
  * Takes `application/json` {csr, profile?, notAfter?}, or the CSR itself as `application/pkcs10` (RFC 5967; PEM or DER).
- * Answers JSON, or the chain alone to `Accept: application/pem-certificate-chain` (RFC 8555 §9.1).
+ *
+ * @param wantsPem answers the chain alone (`application/pem-certificate-chain`, RFC 8555 §9.1) instead of JSON
+ * @throws Refusal what was wrong; nothing has been sent then.
  */
-export function enrolEndpoint(
-  enrol: (enrolment: Enrolment) => Promise<CertificateRecord>,
-  toPem: ToPem,
-): RequestHandler {
-  return async (request, response) => {
-    const token = bearerToken(request);
-    const issued = await enrol({ token, ...parseBody(mediaType(request), request.body) });
-    const pem = toPem(issued);
-    response.status(201).set("Cache-Control", "no-store");
-    if (request.accepts("application/json", "application/pem-certificate-chain") !== "application/json") {
-      response.type("application/pem-certificate-chain").send(pem.chain);
-      return;
-    }
-    response.json({
-      fingerprint: issued.fingerprint,
-      serial: issued.serial,
-      ...pem,
-      notBefore: formatTime(issued.notBefore),
-      notAfter: formatTime(issued.notAfter),
-      account: issued.account,
-    });
-  };
+export async function enrolEndpoint(
+  enrol: (enrolment: Enrolment) => Promise<Answer>,
+  request: IncomingMessage,
+  response: ServerResponse,
+  wantsPem: boolean,
+): Promise<void> {
+  const token = bearerToken(request);
+  const body = await readBody(request);
+  const answer = await enrol({ token, ...parseBody(mediaType(request), body) });
+  const text = wantsPem ? answer.chain : json(answer);
+  response.writeHead(201, {
+    "Content-Type": wantsPem ? "application/pem-certificate-chain" : "application/json; charset=utf-8",
+    "Content-Length": Buffer.byteLength(text),
+    "Cache-Control": "no-store",
+  });
+  response.end(text);
 }
 
-function parseBody(type: string, body: unknown): Omit<Enrolment, "token"> {
-  const bytes = body instanceof Uint8Array ? body : new Uint8Array();
+function json({ record, certificate, chain }: Answer): string {
+  const { fingerprint, serial, account } = record;
+  const [notBefore, notAfter] = [formatTime(record.notBefore), formatTime(record.notAfter)];
+  return JSON.stringify({ fingerprint, serial, certificate, chain, notBefore, notAfter, account });
+}
+
+function parseBody(type: string, bytes: Uint8Array): Omit<Enrolment, "token"> {
   if (type === "application/pkcs10") return { csr: bytes };
   if (type !== "application/json") {
     throw new Refusal("BODY_MALFORMED", "Send application/json, or a CSR as application/pkcs10.");

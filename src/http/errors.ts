@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ErrorRequestHandler, Express, RequestHandler } from "express";
 import { Refusal } from "../domain/errors.ts";
 import type { Logger } from "../domain/ports.ts";
@@ -17,32 +18,39 @@ export function finish(app: Express, logger: Logger): void {
   app.use(() => {
     throw new Refusal("NOT_FOUND");
   });
-  app.use(problemHandler(logger));
+  const handler: ErrorRequestHandler = (thrown: unknown, request, response, next) => {
+    if (response.headersSent) next(thrown);
+    else answerProblem(logger, request, response, thrown);
+  };
+  app.use(handler);
 }
 
-function problemHandler(logger: Logger): ErrorRequestHandler {
-  return (thrown: unknown, request, response, next) => {
-    if (response.headersSent) {
-      next(thrown);
-      return;
-    }
-    const error = translate(thrown);
-    const requestId = randomUUID();
-    const body = problemOf(error, requestId);
-    const fields = {
-      requestId,
-      code: body.code,
-      method: request.method,
-      path: request.path,
-      address: request.ip,
-    };
-    if (error instanceof Refusal) logger.info({ ...fields, detail: error.detail }, "refused");
-    else logger.error({ ...fields, err: error }, "failed");
-    if (body.status === 401) response.set("WWW-Authenticate", challenge(body.code));
-    if (body.status === 503) response.set("Retry-After", "5");
-    response.status(body.status).set("Cache-Control", "no-store");
-    response.type("application/problem+json").send(`${JSON.stringify(body)}\n`);
+/** Answers with what went wrong, as a problem document, and logs it. Nothing has been sent yet. */
+export function answerProblem(
+  logger: Logger,
+  request: IncomingMessage,
+  response: ServerResponse,
+  thrown: unknown,
+): void {
+  const error = translate(thrown);
+  const requestId = randomUUID();
+  const body = problemOf(error, requestId);
+  const fields = {
+    requestId,
+    code: body.code,
+    method: request.method,
+    path: request.url?.split("?", 1)[0],
+    address: request.socket.remoteAddress,
   };
+  if (error instanceof Refusal) logger.info({ ...fields, detail: error.detail }, "refused");
+  else logger.error({ ...fields, err: error }, "failed");
+  if (body.status === 401) response.setHeader("WWW-Authenticate", challenge(body.code));
+  if (body.status === 413) response.setHeader("Connection", "close");
+  if (body.status === 503) response.setHeader("Retry-After", "5");
+  response.statusCode = body.status;
+  response.setHeader("Cache-Control", "no-store");
+  response.setHeader("Content-Type", "application/problem+json; charset=utf-8");
+  response.end(`${JSON.stringify(body)}\n`);
 }
 
 /** RFC 6750 §3.1: no error code when no token was sent. */
@@ -50,14 +58,7 @@ function challenge(code: string): string {
   return `Bearer realm="countersign"${code === "TOKEN_REQUIRED" ? "" : ', error="invalid_token"'}`;
 }
 
-/** Express and its body parser throw their own errors, with a status and a type. */
+/** Express throws its own error for a path that is no URI. */
 function translate(error: unknown): unknown {
-  if (!(error instanceof Error) || error instanceof Refusal) return error;
-  const { type, status } = error as { type?: unknown; status?: unknown };
-  if (type === "entity.too.large") return new Refusal("BODY_TOO_LARGE");
-  if (error instanceof URIError) return new Refusal("NOT_FOUND");
-  if (typeof type === "string" && typeof status === "number" && status < 500) {
-    return new Refusal("BODY_MALFORMED", undefined, error.message);
-  }
-  return error;
+  return error instanceof URIError ? new Refusal("NOT_FOUND") : error;
 }

@@ -18,6 +18,7 @@ export function createMetrics(read: {
   readonly credentials: () => number;
   readonly connections: () => number;
   readonly stalenessSeconds: () => number;
+  readonly issuerSeconds: () => readonly { readonly name: string; readonly left: number }[];
 }): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -33,6 +34,15 @@ export function createMetrics(read: {
   gauge("countersign_credentials", "Credentials in memory.", read.credentials);
   gauge("countersign_connections", "Open connections of known credentials.", read.connections);
   gauge("countersign_staleness_seconds", "Age of what decisions are made from.", read.stalenessSeconds);
+  new Gauge({
+    name: "countersign_issuer_seconds_left",
+    help: "Time until a CA's certificate ends.",
+    labelNames: ["issuer"],
+    registers: [registry],
+    collect() {
+      for (const { name, left } of read.issuerSeconds()) this.set({ issuer: name }, left);
+    },
+  });
   const counter = (name: string, help: string): Counter<"code"> =>
     new Counter({ name, help, labelNames: ["code"], registers: [registry] });
   return {

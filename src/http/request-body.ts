@@ -1,14 +1,36 @@
-import express, { type Request, type RequestHandler } from "express";
+import type { IncomingMessage } from "node:http";
 import { type z } from "zod";
 import { Refusal } from "../domain/errors.ts";
 
 const LARGEST_BODY = 64 * 1024;
+/** What is too large is read to its end, so that the answer is; but not for ever. */
+const LARGEST_DRAINED = 1024 * 1024;
 
-/** Reads a body of any type into memory, up to the limit; compressed ones are refused. */
-export const rawBody: RequestHandler = express.raw({ type: () => true, limit: LARGEST_BODY, inflate: false });
+/** Reads a body of any type into memory. Throws BODY_TOO_LARGE; BODY_MALFORMED for a compressed or broken-off one. */
+export function readBody(request: IncomingMessage): Promise<Buffer> {
+  const encoding = request.headers["content-encoding"] ?? "identity";
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= LARGEST_BODY) chunks.push(chunk);
+      else if (size > LARGEST_DRAINED) reject(new Refusal("BODY_TOO_LARGE"));
+    });
+    request.once("end", () => {
+      if (size > LARGEST_BODY) reject(new Refusal("BODY_TOO_LARGE"));
+      else if (encoding !== "identity") reject(new Refusal("BODY_MALFORMED"));
+      else resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
+    });
+    const breakOff = (): void => {
+      reject(new Refusal("BODY_MALFORMED", "The request body broke off."));
+    };
+    request.once("error", breakOff).once("aborted", breakOff);
+  });
+}
 
 /** The media type without its parameters, lower-case. */
-export function mediaType(request: Request): string {
+export function mediaType(request: IncomingMessage): string {
   return (request.headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
 }
 
@@ -22,9 +44,11 @@ export function parseJsonBody<Schema extends z.ZodType>(bytes: Uint8Array, schem
   throw new Refusal("BODY_MALFORMED", `The request body is not what this route takes. ${faults.join("; ")}.`);
 }
 
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
 function parseJson(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return JSON.parse(utf8.decode(bytes));
   } catch {
     throw new Refusal("BODY_MALFORMED", "The request body is not JSON.");
   }

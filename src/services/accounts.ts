@@ -1,15 +1,20 @@
-import type { Cidr } from "../domain/address.ts";
 import { Refusal } from "../domain/errors.ts";
-import type { Scope, Slug } from "../domain/names.ts";
+import type { Slug } from "../domain/names.ts";
 import type { Database, Stores } from "../domain/ports.ts";
 import type { Account } from "../domain/records.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
+
+/** What an admin gives an account, and may change. */
+export type AccountRights = Pick<Account, "scopes" | "allowIps" | "dnsNames" | "serverIps">;
+
+/** It may call from anywhere, whatever needs no scope, and its certificates may name no servers. */
+export const noRights: AccountRights = { scopes: [], allowIps: [], dnsNames: [], serverIps: [] };
 
 /** Throws ACCOUNT_EXISTS. */
 export async function createAccount(
   database: Database,
   mutation: Mutation,
-  wanted: { readonly slug: Slug; readonly scopes: readonly Scope[]; readonly allowIps: readonly Cidr[] },
+  wanted: { readonly slug: Slug } & AccountRights,
 ): Promise<Account> {
   return database.transaction(async (stores) => {
     if (await stores.accounts.bySlug(wanted.slug)) throw new Refusal("ACCOUNT_EXISTS");
@@ -19,9 +24,29 @@ export async function createAccount(
       createdAt: mutation.clock.now(),
       suspendedAt: undefined,
     });
-    const { scopes, allowIps } = wanted;
-    await recordChange(stores, mutation, "account.create", wanted.slug, { scopes, allowIps });
+    const { slug, ...rights } = wanted;
+    await recordChange(stores, mutation, "account.create", slug, rights);
     return account;
+  });
+}
+
+/**
+ * Changes what an account may do, for its live credentials too, from the next request on; or be called, in certificates
+ * from now on.
+ *
+ * @returns the account as it is now, and the change's sequence number.
+ * @throws Refusal NOT_FOUND.
+ */
+export async function updateAccount(
+  database: Database,
+  mutation: Mutation,
+  slug: Slug,
+  changes: Partial<AccountRights>,
+): Promise<{ readonly account: Account; readonly sequence: number }> {
+  return database.transaction(async (stores) => {
+    const account = { ...(await requireAccount(stores, slug)), ...changes };
+    await stores.accounts.update(account);
+    return { account, sequence: await recordChange(stores, mutation, "account.update", slug, changes) };
   });
 }
 

@@ -17,21 +17,23 @@ export interface Application {
 /**
  * Waits until every running server has applied a change, for `patience` milliseconds at most.
  *
+ * @param changes the last one's sequence number, and the first's, when there are several
  * @param isAlive whether a follower on this host still runs, so that one that crashed is not waited for
  */
 export async function awaitFollowers(
   database: Database,
   clock: Clock,
-  sequence: number,
+  changes: { readonly first?: number; readonly last: number },
   isAlive: (follower: { pid: number; host: string }) => boolean,
   patience = SECOND,
 ): Promise<Application> {
+  const { last, first = last } = changes;
   const end = clock.now() + patience;
   for (;;) {
     const followers = (await database.followers.list(clock.now() - FOLLOWER_SILENCE)).filter(isAlive);
-    const late = followers.filter(({ applied }) => applied < sequence).length;
+    const late = followers.filter(({ applied }) => applied < last).length;
     if (late === 0 || clock.now() >= end) {
-      const connectionsClosed = await database.followers.connectionsClosed(sequence);
+      const connectionsClosed = await database.followers.connectionsClosed(first, last);
       return { servers: followers.length - late, late, connectionsClosed };
     }
     await sleep(10);

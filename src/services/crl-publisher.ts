@@ -8,15 +8,18 @@ import { altersCrl, crlRenewalTime, publishCrl } from "./crl.ts";
 const COALESCING = 0.2 * SECOND;
 const RETRY = 5 * SECOND;
 
-/** Keeps the issuing CA's CRL fresh while the server runs, and every issuer's at hand. */
+interface Parts {
+  readonly database: Database;
+  readonly codec: Codec;
+  /** Those that sign here; the root is not among them. */
+  readonly issuers: () => readonly Issuer[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Keeps the issuing CAs' CRLs fresh while the server runs, and every issuer's at hand. */
 export class CrlPublisher {
-  readonly #parts: {
-    readonly database: Database;
-    readonly codec: Codec;
-    readonly issuer: Issuer;
-    readonly clock: Clock;
-    readonly logger: Logger;
-  };
+  readonly #parts: Parts;
   readonly #latest = new Map<IssuerId, CrlRecord>();
   #wanted = 0;
   #soon: NodeJS.Timeout | undefined;
@@ -24,7 +27,7 @@ export class CrlPublisher {
   #work: Promise<void> = Promise.resolve();
   #stopped = false;
 
-  constructor(parts: { database: Database; codec: Codec; issuer: Issuer; clock: Clock; logger: Logger }) {
+  constructor(parts: Parts) {
     this.#parts = parts;
   }
 
@@ -77,7 +80,14 @@ export class CrlPublisher {
   }
 
   async #publishIfDue(): Promise<void> {
-    const { database, codec, issuer, clock, logger } = this.#parts;
+    const { issuers, clock } = this.#parts;
+    for (const issuer of issuers()) {
+      if (issuer.notAfter > clock.now()) await this.#publishIfDueFor(issuer); // an ended one's word counts no more
+    }
+  }
+
+  async #publishIfDueFor(issuer: Issuer): Promise<void> {
+    const { database, codec, clock, logger } = this.#parts;
     const latest = await database.crls.latest(issuer.id); // another server may have been here first
     const isDue = !latest || latest.basis < this.#wanted || clock.now() >= crlRenewalTime(latest);
     const crl = isDue ? await publishCrl(database, { clock, actor: "system" }, codec, issuer) : latest;

@@ -64,5 +64,5 @@ async function findCredential(
   const account = record.accountId === undefined ? undefined : await stores.accounts.byId(record.accountId);
   if (!account) return undefined;
   const asked = credentialAccount(withAddresses ? account : { ...account, allowIps: [] });
-  return credentialOf(record, () => asked);
+  return credentialOf(record, { current: asked });
 }

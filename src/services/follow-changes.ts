@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock, Database } from "../domain/ports.ts";
-import type { Change } from "../domain/records.ts";
+import type { Change, ChangeAction } from "../domain/records.ts";
 import { type Instant, SECOND } from "../domain/time.ts";
 
 /** How often the changes are asked for, in milliseconds: a revocation is to take hold within 250. */
 const POLL_INTERVAL = 40;
 const HEARTBEAT = 5 * SECOND;
 const BATCH = 1000;
+/** Nobody waits until these are applied; to say so for each would have issuing wait for the disk again and again. */
+const notAwaited: readonly ChangeAction[] = ["certificate.intend", "certificate.issue", "crl.publish"];
 /** How long a server that stops waits to say so. */
 const LEAVING = 2 * SECOND;
 
@@ -21,7 +23,8 @@ export class ChangeFollower {
   readonly #apply: ApplyChanges;
   readonly #onFault: (error: unknown) => void;
   #applied = 0;
-  #acknowledged = 0;
+  /** Something was applied that somebody may be waiting for, and is not told yet. */
+  #isAwaited = false;
   readonly #unsaid: [sequence: number, connections: number][] = [];
   #currentAt: Instant = 0;
   #heardAt: Instant = 0;
@@ -52,7 +55,7 @@ export class ChangeFollower {
 
   /** Starts after `sequence`, which is what the memory was loaded at. */
   async start(sequence: number): Promise<void> {
-    this.#applied = this.#acknowledged = sequence;
+    this.#applied = sequence;
     this.#currentAt = this.#heardAt = this.#clock.now();
     const { id, pid, host } = this.#identity;
     await this.#database.followers.announce(id, pid, host, sequence, this.#clock.now());
@@ -102,6 +105,7 @@ export class ChangeFollower {
         if (connections > 0) this.#unsaid.push([sequence, connections]);
       }
       this.#applied = last.sequence;
+      this.#isAwaited ||= batch.some(({ action }) => !notAwaited.includes(action));
     }
   }
 
@@ -109,7 +113,7 @@ export class ChangeFollower {
   async #acknowledge(): Promise<void> {
     const now = this.#clock.now();
     const isSilent = Math.abs(now - this.#heardAt) >= HEARTBEAT;
-    if (this.#acknowledged === this.#applied && !isSilent) return;
+    if (!this.#isAwaited && !isSilent) return;
     const { followers } = this.#database;
     for (let next; (next = this.#unsaid[0]); this.#unsaid.shift())
       await followers.closing(this.#identity.id, ...next);
@@ -117,7 +121,7 @@ export class ChangeFollower {
     const isListed = await followers.applied(id, this.#applied, now);
     // Asleep for so long that others took it for gone.
     if (!isListed) await followers.announce(id, pid, host, this.#applied, now);
-    this.#acknowledged = this.#applied;
+    this.#isAwaited = false;
     this.#heardAt = now;
   }
 }

@@ -16,5 +16,5 @@ export async function recordChange(
   subject: string,
   detail: Readonly<Record<string, unknown>> = {},
 ): Promise<number> {
-  return stores.changes.append({ time: clock.now(), actor, action, subject, detail });
+  return stores.changes.append([{ time: clock.now(), actor, action, subject, detail }]);
 }

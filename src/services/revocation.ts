@@ -1,6 +1,6 @@
 import { Refusal } from "../domain/errors.ts";
 import type { CertificateId } from "../domain/identifiers.ts";
-import type { Database } from "../domain/ports.ts";
+import type { Database, Stores } from "../domain/ports.ts";
 import type { CertificateRecord } from "../domain/records.ts";
 import type { RevocationReason } from "../domain/revocation.ts";
 import { findCertificate } from "./find-certificate.ts";
@@ -22,14 +22,21 @@ export async function revoke(
   return database.transaction(async (stores) => {
     const certificate = await findCertificate(stores, id);
     if (certificate.status === "revoked") throw new Refusal("ALREADY_REVOKED");
-    const { fingerprint, account } = certificate;
-    await stores.certificates.setStatus(fingerprint, "revoked", mutation.clock.now(), reason);
-    const detail = { account, reason };
-    return {
-      certificate,
-      sequence: await recordChange(stores, mutation, "certificate.revoke", fingerprint, detail),
-    };
+    // Whoever has a copy of the key would be back with the next certificate, which is public.
+    if (reason === "keyCompromise") await stores.keys.block(certificate, mutation.clock.now(), reason);
+    return { certificate, sequence: await setRevoked(stores, mutation, certificate, reason) };
   });
+}
+
+/** Within a transaction; returns the change's sequence number. */
+export async function setRevoked(
+  stores: Stores,
+  mutation: Mutation,
+  { fingerprint, account }: CertificateRecord,
+  reason: RevocationReason,
+): Promise<number> {
+  await stores.certificates.setStatus(fingerprint, "revoked", mutation.clock.now(), reason);
+  return recordChange(stores, mutation, "certificate.revoke", fingerprint, { account, reason });
 }
 
 /** Denies a certificate's calls until it is resumed. Throws NOT_FOUND, ALREADY_REVOKED, STATE_UNCHANGED. */

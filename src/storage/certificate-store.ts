@@ -1,10 +1,19 @@
 import type { Knex } from "knex";
 import type { Fingerprint, IssuerId, Serial, SpkiHash } from "../domain/identifiers.ts";
+import type { KeyType } from "../domain/key-policy.ts";
 import { type Slug, parseScope } from "../domain/names.ts";
 import type { CertificateFilter, CertificateStore } from "../domain/ports.ts";
-import type { CertificateRecord, CertificateStatus, CrlEntry } from "../domain/records.ts";
+import type {
+  CertificateRecord,
+  CertificateStatus,
+  CredentialRecord,
+  CrlEntry,
+  Intent,
+} from "../domain/records.ts";
 import { HOLD, type RevocationReason, revocationReasons } from "../domain/revocation.ts";
+import { KEY_ID } from "./key-store.ts";
 import { type Integer, number, optional, optionalList, optionalNumber } from "./rows.ts";
+import { type Sql, insertRows, repeat } from "./sql.ts";
 
 interface CertificateRow {
   fingerprint: Fingerprint;
@@ -13,7 +22,7 @@ interface CertificateRow {
   account_id: number | null;
   profile: Slug;
   scopes: string | null;
-  spki_hash: SpkiHash;
+  key_id: number;
   not_before: Integer;
   not_after: Integer;
   issued_at: Integer;
@@ -23,18 +32,24 @@ interface CertificateRow {
   der: Uint8Array;
 }
 
-type JoinedRow = CertificateRow & { account: Slug | null };
+type JoinedRow = CertificateRow & { account: Slug | null; spki_hash: SpkiHash; key_type: KeyType };
 
 const PAGE = 2000;
 /** Below SQLite's limit on bound values. */
 const CHUNK = 500;
 
-export function certificateStore(db: Knex): CertificateStore {
+export function certificateStore(db: Knex, sql: Sql): CertificateStore {
   const certificates = () => db<CertificateRow>("certificates");
   const joined = () =>
     db("certificates")
+      .join("keys", "keys.id", "certificates.key_id")
       .leftJoin("accounts", "accounts.id", "certificates.account_id")
-      .select("certificates.*", "accounts.slug as account") as Knex.QueryBuilder<object, JoinedRow[]>;
+      .select(
+        "certificates.*",
+        "accounts.slug as account",
+        "keys.spki_hash",
+        "keys.key_type",
+      ) as Knex.QueryBuilder<object, JoinedRow[]>;
   const byFingerprints: CertificateStore["byFingerprints"] = async (fingerprints) => {
     const found: CertificateRecord[] = [];
     for (let start = 0; start < fingerprints.length; start += CHUNK) {
@@ -44,61 +59,66 @@ export function certificateStore(db: Knex): CertificateStore {
     return found;
   };
   return {
-    async intend(intent) {
-      await db("intents").insert({
-        issuer_id: intent.issuerId,
-        serial: intent.serial,
-        account_id: intent.accountId ?? null,
-        profile: intent.profile,
-        spki_hash: intent.spkiHash,
-        not_before: intent.notBefore,
-        not_after: intent.notAfter,
-        created_at: intent.createdAt,
-      });
-    },
-    async insert(certificate) {
-      await certificates().insert(toRow(certificate));
-    },
+    intend: (intents) => insertRows(sql, "intents", intentColumns, intents.map(intentRow)),
+    insert: (records) => insertRows(sql, "certificates", certificateColumns, records.map(certificateRow)),
     byFingerprints,
     byFingerprint: async (fingerprint) => (await byFingerprints([fingerprint]))[0],
-    bySerial: async (serial) => (await joined().where("certificates.serial", serial)).map(fromRow),
+    // By the index on issuer and serial: there are few issuers.
+    bySerial: async (serial) =>
+      (
+        await joined()
+          .whereIn("certificates.issuer_id", db("issuers").select("id"))
+          .where("certificates.serial", serial)
+      ).map(fromRow),
     list: async (filter) => (await filtered(joined(), filter).orderBy("certificates.issued_at")).map(fromRow),
-    async keyUsedByAnother(spkiHash, accountId) {
-      const row: unknown = await db("intents")
-        .where({ spki_hash: spkiHash })
-        .where((query) => {
-          void query.whereNot({ account_id: accountId }).orWhereNull("account_id");
-        })
-        .first("serial");
-      return row !== undefined;
-    },
-    async keyCompromised(spkiHash) {
-      const row = await certificates()
-        .where({ spki_hash: spkiHash, reason: "keyCompromise" })
-        .first("serial");
-      return row !== undefined;
-    },
     async setStatus(fingerprint, status, at, reason) {
       await certificates()
         .where({ fingerprint })
         .update({ status, status_at: at ?? null, reason: reason ?? null });
     },
     crlEntries: (issuer, expiredBefore) => crlEntries(db, issuer, expiredBefore),
+    async credentials(fingerprints) {
+      const found: CredentialRecord[] = [];
+      for (let start = 0; start < fingerprints.length; start += CHUNK) {
+        const chunk = fingerprints.slice(start, start + CHUNK);
+        const text = `SELECT ${CREDENTIAL} FROM certificates
+          WHERE fingerprint IN (${repeat("?", chunk.length)}) AND account_id IS NOT NULL`;
+        found.push(...(await sql<CredentialRow>(text, chunk)).map(credentialFrom));
+      }
+      return found;
+    },
     async *live(now) {
       let last = "";
       for (;;) {
-        const rows = await joined()
-          .whereNotNull("account_id")
-          .where("not_after", ">=", now)
-          .where("fingerprint", ">", last)
-          .orderBy("fingerprint")
-          .limit(PAGE);
+        const text = `SELECT ${CREDENTIAL} FROM certificates
+          WHERE fingerprint > ? AND account_id IS NOT NULL AND not_after >= ? ORDER BY fingerprint LIMIT ?`;
+        const rows = await sql<CredentialRow>(text, [last, now, PAGE]);
         const end = rows.at(-1);
         if (!end) return;
         last = end.fingerprint;
-        yield rows.map(fromRow);
+        yield rows.map(credentialFrom);
       }
     },
+  };
+}
+
+const CREDENTIAL = "fingerprint, issuer_id, serial, account_id, not_before, not_after, scopes, status";
+
+type CredentialRow = Pick<
+  CertificateRow,
+  ("fingerprint" | "issuer_id" | "serial" | "account_id") | ("not_before" | "not_after" | "scopes" | "status")
+>;
+
+function credentialFrom(row: CredentialRow): CredentialRecord {
+  return {
+    fingerprint: row.fingerprint,
+    issuerId: row.issuer_id,
+    serial: row.serial,
+    accountId: optional(row.account_id),
+    notBefore: number(row.not_before),
+    notAfter: number(row.not_after),
+    scopes: optionalList(row.scopes, parseScope),
+    status: row.status,
   };
 }
 
@@ -109,6 +129,9 @@ function filtered(
   if (filter.account !== undefined) query = query.where("accounts.slug", filter.account);
   if (filter.status !== undefined) query = query.where("certificates.status", filter.status);
   if (filter.expiringBefore !== undefined) query = query.where("not_after", "<", filter.expiringBefore);
+  if (filter.keyType !== undefined) query = query.where("keys.key_type", filter.keyType);
+  if (filter.issuer !== undefined) query = query.where("certificates.issuer_id", filter.issuer);
+  if (filter.spkiHash !== undefined) query = query.where("keys.spki_hash", filter.spkiHash);
   return query;
 }
 
@@ -134,7 +157,35 @@ async function crlEntries(db: Knex, issuer: IssuerId, expiredBefore: number): Pr
   });
 }
 
-function toRow(certificate: Omit<CertificateRecord, "account">): CertificateRow {
+/** In the order of `intentRow`. */
+const intentColumns = {
+  ...{ issuer_id: "?", serial: "?", account_id: "?", profile: "?", key_id: KEY_ID },
+  ...{ not_before: "?", not_after: "?", created_at: "?" },
+};
+
+export function intentRow(intent: Intent): Record<keyof typeof intentColumns, string | number | null> {
+  return {
+    issuer_id: intent.issuerId,
+    serial: intent.serial,
+    account_id: intent.accountId ?? null,
+    profile: intent.profile,
+    key_id: intent.spkiHash,
+    not_before: intent.notBefore,
+    not_after: intent.notAfter,
+    created_at: intent.createdAt,
+  };
+}
+
+/** In the order of `certificateRow`. */
+const certificateColumns = {
+  ...{ fingerprint: "?", issuer_id: "?", serial: "?", account_id: "?", profile: "?", scopes: "?" },
+  ...{ key_id: KEY_ID, not_before: "?", not_after: "?", issued_at: "?" },
+  ...{ status: "?", status_at: "?", reason: "?", der: "?" },
+};
+
+export function certificateRow(
+  certificate: Omit<CertificateRecord, "account" | "keyType">,
+): Record<keyof typeof certificateColumns, string | number | Buffer | null> & { der: Buffer } {
   return {
     fingerprint: certificate.fingerprint,
     issuer_id: certificate.issuerId,
@@ -142,7 +193,7 @@ function toRow(certificate: Omit<CertificateRecord, "account">): CertificateRow 
     account_id: certificate.accountId ?? null,
     profile: certificate.profile,
     scopes: certificate.scopes ? JSON.stringify(certificate.scopes) : null,
-    spki_hash: certificate.spkiHash,
+    key_id: certificate.spkiHash,
     not_before: certificate.notBefore,
     not_after: certificate.notAfter,
     issued_at: certificate.issuedAt,
@@ -163,6 +214,7 @@ function fromRow(row: JoinedRow): CertificateRecord {
     profile: row.profile,
     scopes: optionalList(row.scopes, parseScope),
     spkiHash: row.spki_hash,
+    keyType: row.key_type,
     notBefore: number(row.not_before),
     notAfter: number(row.not_after),
     issuedAt: number(row.issued_at),

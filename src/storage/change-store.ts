@@ -2,6 +2,7 @@ import type { Knex } from "knex";
 import type { ChangeStore } from "../domain/ports.ts";
 import type { Change, ChangeAction } from "../domain/records.ts";
 import { type Integer, number } from "./rows.ts";
+import { type Sql, insertRows } from "./sql.ts";
 
 interface ChangeRow {
   sequence: Integer;
@@ -12,19 +13,25 @@ interface ChangeRow {
   detail: string;
 }
 
-export function changeStore(db: Knex): ChangeStore {
+export function changeStore(db: Knex, sql: Sql): ChangeStore {
   const changes = () => db<ChangeRow>("changes");
-  const last = async (): Promise<number> => {
-    const row = await db<{ last: Integer }>("sequence").first("last");
-    return number(row?.last ?? 0);
-  };
   return {
-    last,
-    async append(change) {
-      await db("sequence").increment("last", 1);
-      const sequence = await last();
-      await changes().insert({ ...change, sequence, detail: JSON.stringify(change.detail) });
-      return sequence;
+    async last() {
+      const row = await db<{ last: Integer }>("sequence").first("last");
+      return number(row?.last ?? 0);
+    },
+    async append(all) {
+      const [row] = await sql<{ last: Integer }>("UPDATE sequence SET last = last + ? RETURNING last", [
+        all.length,
+      ]);
+      const end = number(row?.last ?? 0);
+      const columns = { sequence: "?", time: "?", actor: "?", action: "?", subject: "?", detail: "?" };
+      const rows = all.map((change, index) => ({
+        ...{ sequence: end - all.length + 1 + index, time: change.time, actor: change.actor },
+        ...{ action: change.action, subject: change.subject, detail: JSON.stringify(change.detail) },
+      }));
+      await insertRows(sql, "changes", columns, rows);
+      return end;
     },
     async after(sequence, limit) {
       const rows: ChangeRow[] = await changes()

@@ -36,8 +36,8 @@ export function followerStore(db: Knex): FollowerStore {
       const rows: FollowerRow[] = await followers().where("seen_at", ">=", seenSince);
       return rows.map(({ id, pid, host, applied }) => ({ id, pid, host, applied: number(applied) }));
     },
-    async connectionsClosed(sequence) {
-      const rows = await closings().where({ sequence });
+    async connectionsClosed(first, last) {
+      const rows = await closings().whereBetween("sequence", [first, last]);
       return rows.reduce((total, { connections }) => total + connections, 0);
     },
   };

@@ -3,7 +3,9 @@ import type { Fingerprint } from "../domain/identifiers.ts";
 import { type Slug, parseScope } from "../domain/names.ts";
 import type { TokenStore } from "../domain/ports.ts";
 import type { TokenRecord } from "../domain/records.ts";
+import { type AliasedAccountRow, accountColumns, accountFrom } from "./account-store.ts";
 import { type Integer, number, optional, optionalList, optionalNumber } from "./rows.ts";
+import { type Sql, repeat } from "./sql.ts";
 
 interface TokenRow {
   id: string;
@@ -21,15 +23,17 @@ interface TokenRow {
 
 type JoinedRow = TokenRow & { account: Slug };
 
-export function tokenStore(db: Knex): TokenStore {
+export function tokenStore(db: Knex, sql: Sql): TokenStore {
   const tokens = () => db<TokenRow>("tokens");
   const joined = () =>
     db("tokens")
       .join("accounts", "accounts.id", "tokens.account_id")
       .select("tokens.*", "accounts.slug as account") as Knex.QueryBuilder<object, JoinedRow[]>;
-  const first = async (where: Partial<Record<string, string>>): Promise<TokenRecord | undefined> => {
-    const [row] = await joined().where(where).limit(1);
-    return row ? fromRow(row) : undefined;
+  const byIds: TokenStore["byIds"] = async (ids) => {
+    if (ids.length === 0) return [];
+    const text = `SELECT tokens.*, accounts.slug AS account FROM tokens
+      JOIN accounts ON accounts.id = tokens.account_id WHERE tokens.id IN (${repeat("?", ids.length)})`;
+    return (await sql<JoinedRow>(text, ids)).map(fromRow);
   };
   return {
     async insert(token) {
@@ -43,24 +47,57 @@ export function tokenStore(db: Knex): TokenStore {
         expires_at: token.expiresAt,
       });
     },
-    byHash: (hash) => first({ "tokens.hash": hash }),
-    byId: (id) => first({ "tokens.id": id }),
+    async byHashes(hashes) {
+      if (hashes.length === 0) return [];
+      const text = `SELECT tokens.*, ${accountColumns} FROM tokens
+        JOIN accounts ON accounts.id = tokens.account_id WHERE tokens.hash IN (${repeat("?", hashes.length)})`;
+      const rows = await sql<TokenRow & AliasedAccountRow>(text, hashes);
+      return rows.map((row) => {
+        const account = accountFrom(row);
+        return { token: fromRow({ ...row, account: account.slug }), account };
+      });
+    },
+    byIds,
+    byId: async (id) => (await byIds([id]))[0],
     async list(account) {
       const query = joined().orderBy("tokens.created_at", "desc");
       const rows = await (account === undefined ? query : query.where("accounts.slug", account));
       return rows.map(fromRow);
     },
-    async use(id, csrHash, at) {
-      const updated = await tokens().where({ id, csr_hash: null }).update({ csr_hash: csrHash, used_at: at });
-      return updated === 1;
-    },
-    async fulfil(id, fingerprint) {
-      return (await tokens().where({ id, fingerprint: null }).update({ fingerprint })) === 1;
-    },
+    use: (uses, at) =>
+      updateEach(
+        sql,
+        "csr_hash",
+        uses.map(({ id, csrHash }) => [id, csrHash]),
+        { text: ", used_at = ?", bindings: [at] },
+      ),
+    fulfil: (fulfilled) =>
+      updateEach(
+        sql,
+        "fingerprint",
+        fulfilled.map(({ id, fingerprint }) => [id, fingerprint]),
+      ),
     async revoke(id, at) {
       await tokens().where({ id }).update({ revoked_at: at });
     },
   };
+}
+
+/** Sets a column of many tokens, each to its own value, in one statement. Whoever has read them knows that it is empty. */
+async function updateEach(
+  sql: Sql,
+  column: "csr_hash" | "fingerprint",
+  values: readonly (readonly [id: string, value: string])[],
+  also: { readonly text: string; readonly bindings: readonly number[] } = { text: "", bindings: [] },
+): Promise<void> {
+  if (values.length === 0) return;
+  const updated = await sql(
+    `UPDATE tokens SET ${column} = given.column2${also.text}
+      FROM (VALUES ${repeat("(?,?)", values.length)}) AS given
+      WHERE tokens.id = given.column1 AND tokens.${column} IS NULL RETURNING tokens.id`,
+    [...also.bindings, ...values.flat()],
+  );
+  if (updated.length !== values.length) throw new Error(`a token had its ${column} already`);
 }
 
 function fromRow(row: JoinedRow): TokenRecord {

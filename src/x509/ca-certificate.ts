@@ -1,8 +1,9 @@
+import type { KeyObject } from "node:crypto";
 import type { Serial } from "../domain/identifiers.ts";
-import type { KeyPair } from "../domain/key-policy.ts";
+import type { KeyPair, KeyType } from "../domain/key-policy.ts";
 import type { Instant } from "../domain/time.ts";
 import { keyIdentifier } from "./certificate-reader.ts";
-import { signingAlgorithm, toCryptoKeys, x509 } from "./library.ts";
+import { nameOf, signingAlgorithm, toCryptoKeys, toPublicCryptoKey, x509 } from "./library.ts";
 
 export interface CaTemplate {
   readonly commonName: string;
@@ -14,43 +15,61 @@ export interface CaTemplate {
   readonly crlUrl?: string | undefined;
 }
 
+export interface CaParent {
+  /** DER. */
+  readonly certificate: Uint8Array;
+  readonly keys: KeyPair;
+}
+
+/** Makes a root: a CA certificate that its own key signs. Returns it as DER. */
+export function makeRootCertificate(keys: KeyPair, template: CaTemplate): Promise<Buffer> {
+  return make(keys, template, nameOf(template.commonName), keys, []);
+}
+
 /**
- * Makes a CA certificate: critical basicConstraints with a path length, critical keyCertSign and cRLSign.
+ * Makes a CA certificate for a key: critical basicConstraints with a path length, critical keyCertSign and cRLSign.
  *
- * @param parent who signs it; the CA itself for a root.
+ * @param parent who signs it
  * @returns the certificate, DER.
  */
-export async function makeCaCertificate(
-  keys: KeyPair,
+export function makeCaCertificate(
+  key: { readonly publicKey: KeyObject; readonly keyType: KeyType },
   template: CaTemplate,
-  parent?: { readonly commonName: string; readonly keys: KeyPair },
+  parent: CaParent,
 ): Promise<Buffer> {
-  const signer = parent ?? { commonName: template.commonName, keys };
+  const { subjectName } = new x509.X509Certificate(Buffer.from(parent.certificate));
+  return make(key, template, subjectName, parent.keys, [
+    new x509.AuthorityKeyIdentifierExtension(keyIdHex(parent.keys.publicKey)),
+  ]);
+}
+
+async function make(
+  key: { readonly publicKey: KeyObject; readonly keyType: KeyType },
+  template: CaTemplate,
+  issuer: x509.Name,
+  signer: KeyPair,
+  further: readonly x509.Extension[],
+): Promise<Buffer> {
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: template.serial,
     subject: nameOf(template.commonName),
-    issuer: nameOf(signer.commonName),
+    issuer,
     notBefore: new Date(template.notBefore),
     notAfter: new Date(template.notAfter),
-    publicKey: toCryptoKeys(keys, keys.keyType).publicKey,
-    signingKey: toCryptoKeys(signer.keys, signer.keys.keyType).privateKey,
-    signingAlgorithm: signingAlgorithm(signer.keys.keyType),
+    publicKey: toPublicCryptoKey(key.publicKey, key.keyType),
+    signingKey: toCryptoKeys(signer, signer.keyType).privateKey,
+    signingAlgorithm: signingAlgorithm(signer.keyType),
     extensions: [
       new x509.BasicConstraintsExtension(true, template.pathLength, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-      new x509.SubjectKeyIdentifierExtension(keyIdHex(keys)),
-      ...(parent ? [new x509.AuthorityKeyIdentifierExtension(keyIdHex(parent.keys))] : []),
+      new x509.SubjectKeyIdentifierExtension(keyIdHex(key.publicKey)),
+      ...further,
       ...(template.crlUrl === undefined ? [] : [new x509.CRLDistributionPointsExtension([template.crlUrl])]),
     ],
   });
   return Buffer.from(certificate.rawData);
 }
 
-/** As a typed value: a bare string would be read as RFC 4514 text, with escapes of its own. */
-function nameOf(commonName: string): x509.Name {
-  return new x509.Name([{ CN: [{ utf8String: commonName }] }]);
-}
-
-function keyIdHex(keys: KeyPair): string {
-  return keyIdentifier(keys.publicKey.export({ format: "der", type: "spki" })).toString("hex");
+function keyIdHex(publicKey: KeyObject): string {
+  return keyIdentifier(publicKey.export({ format: "der", type: "spki" })).toString("hex");
 }

@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { type Serial, parseSerial } from "../domain/identifiers.ts";
 import { DerError, DerReader, tags } from "./der-reader.ts";
 
-/** The parts of a certificate that this project compares and copies; all byte fields are DER. */
+/** The parts of a certificate that this project compares and copies; byte fields are DER unless it says otherwise. */
 export interface ParsedCertificate {
   readonly serial: Serial;
   readonly signatureAlgorithm: Uint8Array;
@@ -12,9 +12,14 @@ export interface ParsedCertificate {
   readonly spki: Uint8Array;
   readonly extensions: readonly {
     readonly id: string;
-    readonly encoded: Uint8Array;
+    readonly critical: boolean;
+    /** The contents of its OCTET STRING. */
     readonly value: Uint8Array;
   }[];
+  /** TBSCertificate: what is signed. */
+  readonly tbs: Uint8Array;
+  /** The signature's octets. */
+  readonly signature: Uint8Array;
 }
 
 /** Reads a version 3 certificate (RFC 5280 §4.1). Throws DerError. */
@@ -22,9 +27,10 @@ export function readCertificate(der: Uint8Array): ParsedCertificate {
   const outer = new DerReader(der);
   const certificate = outer.enter(tags.sequence);
   outer.end();
-  const tbs = certificate.enter(tags.sequence);
+  const signed = certificate.read(tags.sequence);
+  const tbs = new DerReader(signed.contents);
   const signatureAlgorithm = certificate.read(tags.sequence).encoded;
-  certificate.bits();
+  const signature = certificate.bits();
   certificate.end();
 
   const version = tbs.enter(0xa0).integer();
@@ -39,7 +45,10 @@ export function readCertificate(der: Uint8Array): ParsedCertificate {
   const spki = tbs.read(tags.sequence).encoded;
   const extensions = readExtensions(tbs.enter(0xa3).enter(tags.sequence));
   tbs.end();
-  return { serial, signatureAlgorithm, issuer, validity, subject, spki, extensions };
+  return {
+    ...{ serial, signatureAlgorithm, issuer, validity, subject, spki, extensions },
+    ...{ tbs: signed.encoded, signature },
+  };
 }
 
 /** Positive, at most 20 octets (§4.1.2.2). */
@@ -55,11 +64,12 @@ function readSerial(contents: Uint8Array): Serial {
 function readExtensions(reader: DerReader): ParsedCertificate["extensions"] {
   const extensions = [];
   while (!reader.atEnd) {
-    const { encoded, contents } = reader.read(tags.sequence);
-    const fields = new DerReader(contents);
+    const fields = reader.enter(tags.sequence);
     const id = fields.oid();
-    if (fields.nextTag === tags.boolean) fields.next();
-    extensions.push({ id, encoded, value: fields.read(tags.octetString).contents });
+    const critical = fields.nextTag === tags.boolean;
+    // FALSE is the default, which DER leaves out.
+    if (critical && fields.next().contents[0] !== 0xff) throw new DerError("a default that is written");
+    extensions.push({ id, critical, value: fields.read(tags.octetString).contents });
     fields.end();
   }
   return extensions;
@@ -69,5 +79,5 @@ function readExtensions(reader: DerReader): ParsedCertificate["extensions"] {
 export function keyIdentifier(spki: Uint8Array): Buffer {
   const fields = new DerReader(spki).enter(tags.sequence);
   fields.read(tags.sequence);
-  return createHash("sha256").update(fields.bits()).digest().subarray(0, 20);
+  return hash("sha256", fields.bits(), "buffer").subarray(0, 20);
 }

@@ -5,10 +5,18 @@ import { readCertificate } from "./certificate-reader.ts";
 import { signCrl } from "./crl-writer.ts";
 import { DerError, DerReader, tags } from "./der-reader.ts";
 import { extensionIds } from "./extensions.ts";
+import { compareLeaf } from "./leaf-comparison.ts";
 import { signLeaf } from "./leaf-writer.ts";
-import { readRequest } from "./request-reader.ts";
+import { toPem } from "./pem.ts";
+import { verifyPossession } from "./request-proof.ts";
+import { parseRequest } from "./request-reader.ts";
+import { requestedNames } from "./requested-names.ts";
 
-export const codec: Codec = { readRequest, signLeaf, signCrl };
+export const codec: Codec = {
+  ...{ parseRequest, verifyPossession, requestedNames },
+  ...{ signLeaf, compareLeaf, signCrl },
+  toPem: (der) => toPem("CERTIFICATE", der),
+};
 
 /** How an issuer with this certificate (DER) is named: its subject key identifier, as the certificate has it. */
 export function issuerIdOf(der: Uint8Array): IssuerId {
@@ -25,5 +33,7 @@ export function issuerFrom(der: Uint8Array, signer: Signer): Issuer {
   if (!certificate.ca) throw new Error("not a CA certificate");
   const { spki, subject } = readCertificate(der);
   if (!Buffer.from(spki).equals(signer.spki)) throw new Error("the key does not belong to the certificate");
-  return { id: issuerIdOf(der), der, subject, notAfter: certificate.validToDate.getTime(), signer };
+  const notBefore = certificate.validFromDate.getTime();
+  const notAfter = certificate.validToDate.getTime();
+  return { id: issuerIdOf(der), der, subject, notBefore, notAfter, signer };
 }

@@ -28,6 +28,9 @@ export const tags = {
   set: 0x31,
 } as const;
 
+/** Few are met again and again, and decoding takes as long as all else in an extension. */
+const decodedOids = new Map<string, string>();
+
 const CONSTRUCTED = 0x20;
 const DEEPEST = 16;
 
@@ -79,7 +82,14 @@ export class DerReader {
   }
 
   oid(): string {
-    return decodeOid(this.read(tags.oid).contents);
+    const { contents } = this.read(tags.oid);
+    const hex = Buffer.from(contents.buffer, contents.byteOffset, contents.length).toString("hex");
+    const known = decodedOids.get(hex);
+    if (known !== undefined) return known;
+    const dotted = decodeOid(contents);
+    // What strangers send is of no limited number.
+    if (decodedOids.size < 256) decodedOids.set(hex, dotted);
+    return dotted;
   }
 
   /** A non-negative or negative INTEGER's contents, minimally encoded. */
@@ -153,7 +163,7 @@ function requirePrimitive(tag: number, contents: Uint8Array): void {
       if (contents.length > 0) throw new DerError("bad NULL");
       break;
     case tags.oid:
-      decodeOid(contents);
+      requireOid(contents);
       break;
     case tags.utf8String:
       requireUtf8(contents);
@@ -177,9 +187,11 @@ function requirePrimitive(tag: number, contents: Uint8Array): void {
   }
 }
 
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
 function requireUtf8(contents: Uint8Array): void {
   try {
-    new TextDecoder("utf-8", { fatal: true }).decode(contents);
+    utf8.decode(contents);
   } catch {
     throw new DerError("bad UTF8String");
   }
@@ -207,21 +219,27 @@ function requireBitString(contents: Uint8Array): void {
   if (contents.length > 1 && (last & padding) !== 0) throw new DerError("BIT STRING padded with ones");
 }
 
+/** Arcs in base 128, none with leading zeros (X.690 §8.19). */
+function requireOid(contents: Uint8Array): void {
+  let atStart = true;
+  for (const octet of contents) {
+    if (atStart && octet === 0x80) throw new DerError("OID not minimal");
+    atStart = octet < 0x80;
+  }
+  if (contents.length === 0 || contents.length > 64 || !atStart) throw new DerError("bad OID");
+}
+
 function decodeOid(contents: Uint8Array): string {
+  requireOid(contents);
   const arcs: bigint[] = [];
   let arc = 0n;
-  let started = false;
   for (const octet of contents) {
-    if (!started && octet === 0x80) throw new DerError("OID not minimal");
-    started = true;
     arc = (arc << 7n) | BigInt(octet & 0x7f);
     if (octet & 0x80) continue;
     arcs.push(arc);
     arc = 0n;
-    started = false;
   }
-  const [first, ...rest] = arcs;
-  if (first === undefined || started || contents.length > 64) throw new DerError("bad OID");
+  const [first = 0n, ...rest] = arcs;
   const root = first < 80n ? first / 40n : 2n;
   return [root, first - root * 40n, ...rest].join(".");
 }

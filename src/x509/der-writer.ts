@@ -69,7 +69,17 @@ export function utf8String(text: string): Buffer {
   return element(tags.utf8String, Buffer.from(text, "utf8"));
 }
 
+/** An OBJECT IDENTIFIER; each is encoded once. */
 export function oid(dotted: string): Buffer {
+  const known = oids.get(dotted) ?? encodeOid(dotted);
+  oids.set(dotted, known);
+  return known;
+}
+
+/** All of them are in the source: nobody else makes it grow. */
+const oids = new Map<string, Buffer>();
+
+function encodeOid(dotted: string): Buffer {
   const [first = 0, second = 0, ...rest] = dotted.split(".").map(Number);
   const octets: number[] = [];
   for (const arc of [first * 40 + second, ...rest]) {
@@ -82,8 +92,11 @@ export function oid(dotted: string): Buffer {
 
 /** UTCTime to 2049, GeneralizedTime from 2050 (RFC 5280 §4.1.2.5); whole seconds. */
 export function time(instant: Instant): Buffer {
-  const digits = new Date(instant).toISOString().replace(/[-:T]|\.\d+/g, "");
-  return Number(digits.slice(0, 4)) < 2050
-    ? element(tags.utcTime, Buffer.from(digits.slice(2)))
-    : element(tags.generalizedTime, Buffer.from(digits));
+  // YYYY-MM-DDTHH:MM:SS.sssZ
+  const iso = new Date(instant).toISOString();
+  const part = (from: number): string => iso.slice(from, from + 2);
+  const digits = part(2) + part(5) + part(8) + part(11) + part(14) + part(17);
+  return iso < "2050"
+    ? element(tags.utcTime, Buffer.from(`${digits}Z`, "latin1"))
+    : element(tags.generalizedTime, Buffer.from(`${part(0)}${digits}Z`, "latin1"));
 }

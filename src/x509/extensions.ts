@@ -1,7 +1,7 @@
-import { isIPv4 } from "node:net";
 import type { IssuerId } from "../domain/identifiers.ts";
-import { type ExtendedKeyUsage, purposeIds } from "../domain/profile.ts";
+import { type ExtendedKeyUsage, type KeyUsage, purposeIds } from "../domain/profile.ts";
 import { bitString, boolean, context, oid, octetString, sequence } from "./der-writer.ts";
+import { addressOctets } from "./ip-address.ts";
 
 export const extensionIds = {
   subjectKeyIdentifier: "2.5.29.14",
@@ -28,9 +28,19 @@ export function endEntityConstraints(): Buffer {
   return extension(extensionIds.basicConstraints, true, sequence());
 }
 
-/** digitalSignature alone, which TLS 1.3 and the ECDHE suites of 1.2 need. */
-export function digitalSignatureUsage(): Buffer {
-  return extension(extensionIds.keyUsage, true, bitString(Buffer.of(0x80), 7));
+/** Their bits, the first of which is the highest (RFC 5280 §4.2.1.3). */
+export const keyUsageBits: Readonly<Record<KeyUsage, number>> = {
+  digitalSignature: 0x80,
+  keyEncipherment: 0x20,
+  keyAgreement: 0x08,
+};
+
+/** Critical. DER leaves out a bit list's zeros at its end (X.690 §11.2.2). */
+export function keyUsage(usages: readonly KeyUsage[]): Buffer {
+  let bits = 0;
+  for (const usage of usages) bits |= keyUsageBits[usage];
+  const unused = 31 - Math.clz32(bits & -bits);
+  return extension(extensionIds.keyUsage, true, bitString(Buffer.of(bits), unused));
 }
 
 export function extendedKeyUsage(purposes: readonly ExtendedKeyUsage[]): Buffer {
@@ -74,16 +84,4 @@ export function authorityInfoAccess(urls: { readonly ocsp: string; readonly caIs
     false,
     sequence(access("1.3.6.1.5.5.7.48.1", urls.ocsp), access("1.3.6.1.5.5.7.48.2", urls.caIssuers)),
   );
-}
-
-function addressOctets(address: string): Buffer {
-  if (isIPv4(address)) return Buffer.from(address.split(".").map(Number));
-  // The URL parser knows every way of writing one (RFC 4291 §2.2), dotted tails too, and has one of its own.
-  const [head = "", tail] = new URL(`http://[${address}]/`).hostname.slice(1, -1).split("::");
-  const groups = (text: string): string[] => (text === "" ? [] : text.split(":"));
-  const left = groups(head);
-  const right = groups(tail ?? "");
-  const middle = Array<string>(8 - left.length - right.length).fill("0");
-  const all = tail === undefined ? left : [...left, ...middle, ...right];
-  return Buffer.from(all.map((group) => group.padStart(4, "0")).join(""), "hex");
 }

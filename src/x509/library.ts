@@ -8,6 +8,11 @@ x509.cryptoProvider.set(webcrypto);
 
 export { x509 };
 
+/** A common name, as a typed value: a bare string would be read as RFC 4514 text, with escapes of its own. */
+export function nameOf(commonName: string): x509.Name {
+  return new x509.Name([{ CN: [{ utf8String: commonName }] }]);
+}
+
 /** WebCrypto's name for signing with a key of this type. */
 export function signingAlgorithm(keyType: KeyType): {
   readonly name: string;
@@ -32,6 +37,11 @@ export function signingAlgorithm(keyType: KeyType): {
   }
 }
 
+/** Lends a public key to the library. */
+export function toPublicCryptoKey(publicKey: KeyObject, keyType: KeyType): webcrypto.CryptoKey {
+  return publicKey.toCryptoKey(signingAlgorithm(keyType), true, ["verify"]);
+}
+
 /** Lends a key pair to the library as WebCrypto keys. */
 export function toCryptoKeys(
   pair: { privateKey: KeyObject; publicKey: KeyObject },
@@ -40,6 +50,6 @@ export function toCryptoKeys(
   const algorithm = signingAlgorithm(keyType);
   return {
     privateKey: pair.privateKey.toCryptoKey(algorithm, true, ["sign"]),
-    publicKey: pair.publicKey.toCryptoKey(algorithm, true, ["verify"]),
+    publicKey: toPublicCryptoKey(pair.publicKey, keyType),
   };
 }

@@ -1,9 +1,9 @@
 /** Wraps DER in PEM (RFC 7468), 64 characters a line. */
 export function toPem(label: string, der: Uint8Array): string {
-  const lines = Buffer.from(der)
-    .toString("base64")
-    .replace(/.{64}(?=.)/g, "$&\n");
-  return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
+  const base64 = Buffer.from(der.buffer, der.byteOffset, der.length).toString("base64");
+  let lines = "";
+  for (let from = 0; from < base64.length; from += 64) lines += `${base64.slice(from, from + 64)}\n`;
+  return `-----BEGIN ${label}-----\n${lines}-----END ${label}-----\n`;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
@@ -113,11 +113,27 @@ describe("a serial", () => {
     );
   });
 
-  it("is made of 127 random bits, always positive", () => {
-    expect(serialFrom(Buffer.alloc(16, 0xff))).toBe("7f".padEnd(32, "f"));
-    expect(serialFrom(Buffer.from("80".padEnd(30, "0") + "01", "hex"))).toBe("1");
-    expect(() => serialFrom(Buffer.alloc(15, 1))).toThrow(RangeError);
-    expect(refusalOf(() => serialFrom(Buffer.alloc(16)))).toMatchObject({ code: "ID_MALFORMED" });
+  it("is made of the time and 80 random bits after it", () => {
+    const now = Date.parse("2030-01-31T12:00:00.123Z");
+    expect(serialFrom(now, Buffer.alloc(10, 0xff))).toBe(`${now.toString(16)}${"f".repeat(20)}`);
+    expect(serialFrom(now, Buffer.alloc(10))).toBe(`${now.toString(16)}${"0".repeat(20)}`);
+    for (const length of [0, 9, 11, 16])
+      expect(() => serialFrom(now, Buffer.alloc(length, 1))).toThrow(RangeError);
+  });
+
+  it("sorts by the time that it was made, in 2026 as in 2500", () => {
+    const times = ["2026-01-01", "2026-01-01T00:00:00.001Z", "2050-01-01", "2500-12-31"].map((time) =>
+      serialFrom(Date.parse(time), randomBytes(10)),
+    );
+    expect([...times].sort()).toEqual(times);
+  });
+
+  it("is positive and has at most 20 octets, whatever the clock says (RFC 5280 §4.1.2.2)", () => {
+    for (const now of [0, 1, Date.parse("2026-11-24"), 8.64e15]) {
+      const serial = serialFrom(now, Buffer.alloc(10, 0x80));
+      expect(parseSerial(serial)).toBe(serial);
+      expect(serial.length).toBeLessThanOrEqual(40);
+    }
   });
 });
 

@@ -6,9 +6,15 @@ import { refusalOf } from "../support/fixtures-refusal.ts";
 
 const profile: Profile = {
   name: parseSlug("client"),
+  description: undefined,
   keyTypes: ["ec-p256", "ed25519"],
   life: { default: 24 * HOUR, max: 90 * DAY },
+  keyUsage: ["digitalSignature"],
   extendedKeyUsage: ["clientAuth"],
+  subject: { commonName: "{account}" },
+  subjectAltNames: { uri: ["spiffe://{trustDomain}/account/{account}"], dns: [] },
+  requestedNames: [],
+  issuer: parseSlug("default"),
 };
 const now = Date.UTC(2030, 0, 31, 12);
 const issuerEnd = now + 365 * DAY;

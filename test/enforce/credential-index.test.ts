@@ -7,12 +7,10 @@ import type { Stores } from "../../src/domain/ports.ts";
 import type { CertificateRecord } from "../../src/domain/records.ts";
 import { DAY, HOUR } from "../../src/domain/time.ts";
 import { CredentialIndex } from "../../src/enforce/credential-index.ts";
-import { createAccount, setAccountStatus } from "../../src/services/accounts.ts";
-import { issueListenerCertificate } from "../../src/services/issue/listener-certificate.ts";
-import { signRequest } from "../../src/services/issue/sign-request.ts";
+import { createAccount, noRights, setAccountStatus } from "../../src/services/accounts.ts";
 import { resume, revoke, suspend } from "../../src/services/revocation.ts";
 import { onEachDatabase } from "../support/databases.ts";
-import { START, freshSlug, makeCsr, makeIssuing } from "../support/issuing.ts";
+import { START, freshSlug, makeCsr, makeIssuing, signRecord, listenerRecord } from "../support/issuing.ts";
 
 onEachDatabase("the credentials in memory", (db) => {
   let parts: Awaited<ReturnType<typeof makeIssuing>>;
@@ -35,13 +33,14 @@ onEachDatabase("the credentials in memory", (db) => {
   const account = async () =>
     (
       await createAccount(db.database, parts, {
+        ...noRights,
         slug: freshSlug(),
         scopes: [parseScope("orders:read")],
         allowIps: [parseCidr("192.0.2.0/24")],
       })
     ).slug;
   const issued = async (owner?: CertificateRecord["account"]): Promise<CertificateRecord> =>
-    signRequest(parts, "cli:tester", {
+    signRecord(parts, "cli:tester", {
       account: owner ?? (await account()),
       csr: await makeCsr(),
       profile: "client",
@@ -114,8 +113,7 @@ onEachDatabase("the credentials in memory", (db) => {
   });
 
   test("do not include the certificates of our own listeners", async () => {
-    const spki = parts.codec.readRequest(await makeCsr()).spki;
-    const { fingerprint } = await issueListenerCertificate(parts, ["localhost"], spki);
+    const { fingerprint } = await listenerRecord(parts, "localhost");
     await catchUp();
     expect(await index.fetch(fingerprint)).toBeUndefined();
     await index.load(START);

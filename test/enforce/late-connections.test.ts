@@ -35,9 +35,10 @@ beforeAll(async () => {
     ...database,
     certificates: {
       ...certificates,
-      byFingerprint(fingerprint) {
-        lookedUp.push(fingerprint);
-        return Promise.reject(new Error("the database is in trouble"));
+      credentials(fingerprints) {
+        lookedUp.push(...fingerprints);
+        if (isHeld) return Promise.reject(new Error("the database is in trouble"));
+        return certificates.credentials(fingerprints);
       },
     },
     changes: {

@@ -6,10 +6,11 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { readConfigFile, resolveConfig } from "../../src/config.ts";
-import type { Clock, Database } from "../../src/domain/ports.ts";
+import type { Clock, Database, Issuer } from "../../src/domain/ports.ts";
 import { DAY } from "../../src/domain/time.ts";
 import { ListenerCertificate } from "../../src/home/listener-certificate.ts";
-import { issuingParts, openIssuer, openState, readPassword } from "../../src/home/open.ts";
+import { HomeIssuers } from "../../src/home/issuers.ts";
+import { issuingParts, openState, readPassword } from "../../src/home/open.ts";
 import { call } from "../support/client.ts";
 import { countersign } from "../support/run.ts";
 import { type Workspace, makeWorkspace } from "../support/workspace.ts";
@@ -31,11 +32,13 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function open(clock: Clock, names = ["localhost", "127.0.0.1", "::1"]): Promise<ListenerCertificate> {
+async function open(clock: Clock, names = ["localhost", "127.0.0.1", "::1"]): Promise<ListenerCertificate> {
   const password = readPassword(home, undefined, {});
   const config = resolveConfig(home, {}, {}, readConfigFile(home));
-  const issuing = issuingParts(config, database, openIssuer(home, password), "http://127.0.0.1:8080", clock);
-  return ListenerCertificate.open({ home, password, issuing, names });
+  const issuers = await HomeIssuers.open(database, home, password);
+  const issuing = issuingParts(config, database, issuers, "http://127.0.0.1:8080", clock);
+  const issuer = (): Issuer => issuers.forListeners();
+  return ListenerCertificate.open({ home, password, issuing, issuer, names });
 }
 
 const now: Clock = { now: () => Date.now() };

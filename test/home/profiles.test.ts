@@ -1,5 +1,6 @@
 import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
+import { parseSlug } from "../../src/domain/names.ts";
 import { DAY, HOUR } from "../../src/domain/time.ts";
 import { layOutProfiles, loadProfiles } from "../../src/home/profiles.ts";
 import { expectRefusal } from "../support/issuing.ts";
@@ -33,12 +34,18 @@ async function faultsOf(files: Record<string, unknown>): Promise<string> {
 test("the profiles that are shipped are valid, and laid out where there are none", async () => {
   const directory = (await testWorkspace()).file("profiles");
   layOutProfiles(directory);
-  const profile = loadProfiles(directory).get("client");
-  expect(profile).toMatchObject({
-    name: "client",
+  const profiles = loadProfiles(directory);
+  expect([...profiles.keys()].sort()).toEqual(["client", "device", "server"]);
+  expect(profiles.get("client")).toMatchObject({
     life: { default: 24 * HOUR, max: 90 * DAY },
     extendedKeyUsage: ["clientAuth"],
+    requestedNames: [],
   });
+  expect(profiles.get("server")).toMatchObject({
+    extendedKeyUsage: ["serverAuth"],
+    requestedNames: ["dns", "ip"],
+  });
+  expect(profiles.get("device")).toMatchObject({ life: { default: 30 * DAY, max: 30 * DAY } });
 });
 
 test("a profile that is there already is left alone", async () => {
@@ -48,7 +55,7 @@ test("a profile that is there already is left alone", async () => {
   await writeFile(workspace.file("profiles/client.json"), JSON.stringify(valid));
   layOutProfiles(directory);
   expect(JSON.parse(await readFile(workspace.file("profiles/client.json"), "utf8"))).toEqual(valid);
-  expect(await readdir(directory)).toEqual(["client.json"]);
+  expect((await readdir(directory)).sort()).toEqual(["client.json", "device.json", "server.json"]);
 });
 
 test("every NAME.json is a profile of that name, and other files are not", async () => {
@@ -58,7 +65,17 @@ test("every NAME.json is a profile of that name, and other files are not", async
   const profiles = loadProfiles(directory);
   expect([...profiles.keys()].sort()).toEqual(["a", "b-2"]);
   const life = { default: HOUR, max: 30 * DAY };
-  expect(profiles.get("a")).toEqual({ ...valid, name: "a", life });
+  expect(profiles.get("a")).toEqual({
+    ...valid,
+    name: "a",
+    description: undefined,
+    life,
+    keyUsage: ["digitalSignature"],
+    subject: { commonName: "{account}" },
+    subjectAltNames: { uri: ["spiffe://{trustDomain}/account/{account}"], dns: [] },
+    requestedNames: [],
+    issuer: "default",
+  });
 });
 
 const faults: [string, Record<string, unknown>, RegExp][] = [
@@ -66,7 +83,51 @@ const faults: [string, Record<string, unknown>, RegExp][] = [
   ["what is not JSON", { "a.json": "{" }, /a\.json: .*JSON/],
   ["what is not an object", { "a.json": "[]" }, /a\.json: .*expected object/],
   ["a name that is no slug", { "Bad_Name.json": valid }, /Bad_Name\.json: A name is/],
-  ["an unknown field", { "a.json": { ...valid, subjectAltNames: true } }, /a\.json: .*subjectAltNames/],
+  [
+    "an unknown field",
+    { "a.json": { ...valid, basicConstraints: "CA:TRUE" } },
+    /a\.json: .*basicConstraints/,
+  ],
+  ["a field of another form", { "a.json": { ...valid, subjectAltNames: true } }, /subjectAltNames .*object/],
+  ["a way to be a CA", { "a.json": { ...valid, ca: true } }, /a\.json: .*ca/],
+  [
+    "a usage that signs certificates",
+    { "a.json": { ...valid, keyUsage: ["digitalSignature", "keyCertSign"] } },
+    /keyUsage\.1 /,
+  ],
+  [
+    "a usage that signs CRLs",
+    { "a.json": { ...valid, keyUsage: ["digitalSignature", "cRLSign"] } },
+    /keyUsage\.1 /,
+  ],
+  [
+    "a usage that lacks signing, which TLS needs",
+    { "a.json": { ...valid, keyUsage: ["keyAgreement"] } },
+    /keyUsage lacks digitalSignature/,
+  ],
+  [
+    "keyEncipherment for keys that can't",
+    { "a.json": { ...valid, keyUsage: ["digitalSignature", "keyEncipherment"] } },
+    /keyEncipherment is for RSA keys alone/,
+  ],
+  [
+    "keyAgreement for keys that can't",
+    { "a.json": { ...valid, keyTypes: ["ed25519"], keyUsage: ["digitalSignature", "keyAgreement"] } },
+    /keyAgreement is for EC keys alone/,
+  ],
+  ["a key type twice", { "a.json": { ...valid, keyTypes: ["ec-p256", "ec-p256"] } }, /keyTypes .*twice/],
+  [
+    "a placeholder that nobody fills",
+    { "a.json": { ...valid, subject: { commonName: "{account}.{host}" } } },
+    /subject\.commonName '\{account\}\.\{host\}' has a placeholder other than/,
+  ],
+  [
+    "a template that is no ASCII",
+    { "a.json": { ...valid, subjectAltNames: { uri: ["spiffe://ü/{account}"] } } },
+    /subjectAltNames\.uri\.0 .*printable ASCII/,
+  ],
+  ["an unknown kind of name", { "a.json": { ...valid, requestedNames: ["email"] } }, /requestedNames\.0 /],
+  ["an issuer that is no slug", { "a.json": { ...valid, issuer: "../root" } }, /issuer A name is/],
   [
     "an unknown field within",
     { "a.json": { ...valid, life: { ...valid.life, min: "1h" } } },
@@ -102,7 +163,7 @@ test("every fault of every file is named at once", async () => {
   const message = await faultsOf({
     "a.json": { ...valid, keyTypes: ["rsa-1024"], extendedKeyUsage: [], extra: 1 },
     "b.json": { ...valid, life: { default: "soon", max: "later" } },
-    "c.json": { ...valid, life: { default: "100d", max: "91d" } },
+    "c.json": { ...valid, life: { default: "100d", max: "91d" }, keyUsage: ["keyAgreement"], more: 1 },
     "d.json": valid,
   });
   for (const part of [
@@ -114,8 +175,29 @@ test("every fault of every file is named at once", async () => {
   ]) {
     expect(message).toMatch(part);
   }
-  expect(message).toMatch(/c\.json: .*more than 90d.*more than life\.max/);
+  expect(message).toMatch(/c\.json: .*more.*more than 90d.*more than life\.max.*lacks digitalSignature/);
   expect(message).not.toMatch(/d\.json/);
+});
+
+test("a profile's issuer must be there, and active, and no root", async () => {
+  const issuers = [
+    { name: parseSlug("root"), role: "root", status: "active" },
+    { name: parseSlug("default"), role: "issuing", status: "active" },
+    { name: parseSlug("old"), role: "issuing", status: "retired" },
+  ] as const;
+  const directory = await write(await testWorkspace(), {
+    "a.json": valid,
+    "b.json": { ...valid, issuer: "old" },
+    "c.json": { ...valid, issuer: "pq" },
+    "d.json": { ...valid, issuer: "root" },
+  });
+  const loading = Promise.resolve().then(() => loadProfiles(directory, issuers));
+  await expectRefusal(
+    loading,
+    "CONFIG_INVALID",
+    "The profiles are not valid: b.json: issuer 'old' is retired; c.json: issuer there is none called 'pq'; " +
+      "d.json: issuer there is none called 'root'.",
+  );
 });
 
 test("a folder that is not there holds no profile", async () => {

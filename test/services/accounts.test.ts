@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { parseCidr } from "../../src/domain/address.ts";
 import { parseScope } from "../../src/domain/names.ts";
-import { createAccount, requireAccount, setAccountStatus } from "../../src/services/accounts.ts";
+import { createAccount, noRights, requireAccount, setAccountStatus } from "../../src/services/accounts.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import { START, expectRefusal, freshSlug, testClock } from "../support/issuing.ts";
 
@@ -9,6 +9,7 @@ onEachDatabase("accounts", (db) => {
   const mutation = { clock: testClock(), actor: "cli:tester" };
   const create = (slug = freshSlug()) =>
     createAccount(db.database, mutation, {
+      ...noRights,
       slug,
       scopes: [parseScope("orders:read")],
       allowIps: [parseCidr("192.0.2.0/24")],
@@ -27,7 +28,7 @@ onEachDatabase("accounts", (db) => {
         actor: "cli:tester",
         action: "account.create",
         subject: slug,
-        detail: { scopes: ["orders:read"], allowIps: ["192.0.2.0/24"] },
+        detail: { scopes: ["orders:read"], allowIps: ["192.0.2.0/24"], dnsNames: [], serverIps: [] },
       },
     ]);
   });

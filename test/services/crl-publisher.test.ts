@@ -3,7 +3,6 @@ import type { Change } from "../../src/domain/records.ts";
 import { HOUR, MINUTE, SECOND } from "../../src/domain/time.ts";
 import { CrlPublisher } from "../../src/services/crl-publisher.ts";
 import { publishCrl } from "../../src/services/crl.ts";
-import { signRequest } from "../../src/services/issue/sign-request.ts";
 import { revoke } from "../../src/services/revocation.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import {
@@ -14,6 +13,7 @@ import {
   makeIssuing,
   recordIssuer,
   testLogger,
+  signRecord,
 } from "../support/issuing.ts";
 
 onEachDatabase("the CRL publisher", (db) => {
@@ -34,7 +34,7 @@ onEachDatabase("the CRL publisher", (db) => {
   });
 
   const started = async (overrides: Partial<ConstructorParameters<typeof CrlPublisher>[0]> = {}) => {
-    const publisher = new CrlPublisher({ ...parts, logger, ...overrides });
+    const publisher = new CrlPublisher({ ...parts, issuers: () => [parts.issuer], logger, ...overrides });
     publishers.push(publisher);
     await publisher.start();
     return publisher;
@@ -43,7 +43,7 @@ onEachDatabase("the CRL publisher", (db) => {
   const revokedOne = async (): Promise<Change[]> => {
     const account = (await freshAccount(parts)).slug;
     const wanted = { account, csr: await makeCsr(), profile: "client" };
-    const certificate = await signRequest(parts, "cli:tester", wanted);
+    const certificate = await signRecord(parts, "cli:tester", wanted);
     const { sequence } = await revoke(db.database, parts, certificate, "keyCompromise");
     return db.database.changes.after(sequence - 1, 1);
   };

@@ -3,10 +3,9 @@ import type { CrlEntry, CertificateRecord, ChangeAction } from "../../src/domain
 import { DAY, HOUR } from "../../src/domain/time.ts";
 import { setAccountStatus } from "../../src/services/accounts.ts";
 import { CRL_LIFE, altersCrl, crlRenewalTime, publishCrl, signNextCrl } from "../../src/services/crl.ts";
-import { signRequest } from "../../src/services/issue/sign-request.ts";
 import { resume, revoke, suspend } from "../../src/services/revocation.ts";
 import { onEachDatabase } from "../support/databases.ts";
-import { START, freshAccount, makeCsr, makeIssuing } from "../support/issuing.ts";
+import { START, freshAccount, makeCsr, makeIssuing, signRecord } from "../support/issuing.ts";
 import { x509 } from "../../src/x509/library.ts";
 
 onEachDatabase("CRLs", (db) => {
@@ -32,7 +31,7 @@ onEachDatabase("CRLs", (db) => {
   const publish = (database = db.database) => publishCrl(database, parts, parts.codec, parts.issuer);
   const issued = async (notAfter?: number): Promise<CertificateRecord> => {
     const account = (await freshAccount(parts)).slug;
-    return signRequest(parts, "cli:tester", { account, csr: await makeCsr(), profile: "client", notAfter });
+    return signRecord(parts, "cli:tester", { account, csr: await makeCsr(), profile: "client", notAfter });
   };
 
   test("are numbered on, also by another process", async () => {
@@ -135,6 +134,7 @@ onEachDatabase("CRLs", (db) => {
 const actions: Record<ChangeAction, boolean> = {
   "home.init": false,
   "account.create": false,
+  "account.update": false,
   "account.suspend": true,
   "account.resume": true,
   "token.create": false,
@@ -144,6 +144,9 @@ const actions: Record<ChangeAction, boolean> = {
   "certificate.revoke": true,
   "certificate.suspend": true,
   "certificate.resume": true,
+  "key.block": false,
+  "issuer.install": false,
+  "issuer.retire": false,
   "crl.publish": false,
 };
 test.each(Object.entries(actions))("%s alters a CRL: %s", (action, alters) => {

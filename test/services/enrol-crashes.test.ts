@@ -1,20 +1,31 @@
 import { beforeAll, expect, test, vi } from "vitest";
 import type { Codec, Database } from "../../src/domain/ports.ts";
-import { enrol } from "../../src/services/issue/enrol.ts";
 import { TestDatabase, onEachDatabase } from "../support/databases.ts";
-import { expectRefusal, freshAccount, freshToken, makeCsr, makeIssuing } from "../support/issuing.ts";
+import {
+  expectRefusal,
+  freshAccount,
+  freshToken,
+  makeCsr,
+  makeIssuing,
+  onDatabase,
+  enrolRecord,
+} from "../support/issuing.ts";
 import { cuttableWay } from "../support/outage.ts";
 
 type Parts = Awaited<ReturnType<typeof makeIssuing>>;
 
-/** A database whose nth transaction from now on (counted from 1) fails before it begins. */
+/** A database whose nth transaction of issuing from now on (counted from 1) fails before it begins. */
 function failing(database: Database, nth: number): Database {
   let count = 0;
   return {
     ...database,
-    transaction: (work) =>
-      ++count === nth ? Promise.reject(new Error("the disk is gone")) : database.transaction(work),
+    issue: (question, decide) =>
+      ++count === nth ? Promise.reject(new Error("the disk is gone")) : database.issue(question, decide),
   };
+}
+
+function failingParts(parts: Parts, nth: number): Parts {
+  return { ...parts, ...onDatabase(failing(parts.database, nth), parts.clock) };
 }
 
 onEachDatabase("enrolment cut short", (db) => {
@@ -43,12 +54,12 @@ onEachDatabase("enrolment cut short", (db) => {
     {
       name: "after the signature",
       intends: 1,
-      broken: () => ({ ...parts, database: failing(parts.database, 2) }),
+      broken: () => failingParts(parts, 2),
     },
     {
       name: "before the intent",
       intends: 0,
-      broken: () => ({ ...parts, database: failing(parts.database, 1) }),
+      broken: () => failingParts(parts, 1),
     },
   ];
 
@@ -58,25 +69,25 @@ onEachDatabase("enrolment cut short", (db) => {
       const account = await freshAccount(parts);
       const { token } = await freshToken(parts, account);
       const csr = await makeCsr();
-      await expect(enrol(broken(), { token, csr })).rejects.toThrow(/is gone$/);
+      await expect(enrolRecord(broken(), { token, csr })).rejects.toThrow(/is gone$/);
       const intended = await serialsOf("intents", account.id);
       expect(intended).toHaveLength(intends);
       expect(await serialsOf("certificates", account.id)).toEqual([]);
 
-      const issued = await enrol(parts, { token, csr });
+      const issued = await enrolRecord(parts, { token, csr });
       expect(intended).not.toContain(issued.serial);
       expect((await serialsOf("intents", account.id)).sort()).toEqual([...intended, issued.serial].sort());
       expect(await serialsOf("certificates", account.id)).toEqual([issued.serial]);
-      expect(await enrol(parts, { token, csr })).toEqual(issued);
+      expect(await enrolRecord(parts, { token, csr })).toEqual(issued);
     },
   );
 
   test("after the intent keeps the token for its CSR", async () => {
     const account = await freshAccount(parts);
     const { token } = await freshToken(parts, account);
-    const broken = { ...parts, database: failing(parts.database, 2) };
-    await expect(enrol(broken, { token, csr: await makeCsr() })).rejects.toThrow("the disk is gone");
-    await expectRefusal(enrol(parts, { token, csr: await makeCsr() }), "TOKEN_USED");
+    const broken = failingParts(parts, 2);
+    await expect(enrolRecord(broken, { token, csr: await makeCsr() })).rejects.toThrow("the disk is gone");
+    await expectRefusal(enrolRecord(parts, { token, csr: await makeCsr() }), "TOKEN_USED");
     expect(await serialsOf("certificates", account.id)).toEqual([]);
   });
 
@@ -84,8 +95,8 @@ onEachDatabase("enrolment cut short", (db) => {
     const { token } = await freshToken(parts, await freshAccount(parts));
     const before = await db.dump();
     const sign = vi.spyOn(parts.issuer.signer, "sign");
-    const broken = { ...parts, database: failing(parts.database, 1) };
-    await expect(enrol(broken, { token, csr: await makeCsr() })).rejects.toThrow("the disk is gone");
+    const broken = failingParts(parts, 1);
+    await expect(enrolRecord(broken, { token, csr: await makeCsr() })).rejects.toThrow("the disk is gone");
     expect(sign).not.toHaveBeenCalled();
     sign.mockRestore();
     expect(await db.dump()).toEqual(before);
@@ -95,11 +106,13 @@ onEachDatabase("enrolment cut short", (db) => {
     const account = await freshAccount(parts);
     const repeating: Parts = { ...parts, randomBytes: (count) => new Uint8Array(count).fill(7) };
     const first = await freshToken(parts, account);
-    await enrol(repeating, { token: first.token, csr: await makeCsr() });
+    await enrolRecord(repeating, { token: first.token, csr: await makeCsr() });
     const second = await freshToken(parts, account);
     const before = await db.dump();
     const sign = vi.spyOn(parts.issuer.signer, "sign");
-    await expect(enrol(repeating, { token: second.token, csr: await makeCsr() })).rejects.toThrow(/unique/i);
+    await expect(enrolRecord(repeating, { token: second.token, csr: await makeCsr() })).rejects.toThrow(
+      /unique/i,
+    );
     expect(sign).not.toHaveBeenCalled();
     sign.mockRestore();
     expect(await db.dump()).toEqual(before);
@@ -117,11 +130,10 @@ test("enrolment while PostgreSQL is gone is refused with UNAVAILABLE, and goes t
     const { token } = await freshToken(parts, await freshAccount(parts));
     const csr = await makeCsr();
     const before = await db.dump();
-    await way.whileCut(() =>
-      expectRefusal(enrol({ ...parts, database: far }, { token, csr }), "UNAVAILABLE"),
-    );
+    const distant = { ...parts, ...onDatabase(far, parts.clock) };
+    await way.whileCut(() => expectRefusal(enrolRecord(distant, { token, csr }), "UNAVAILABLE"));
     expect(await db.dump()).toEqual(before);
-    const issued = await enrol({ ...parts, database: far }, { token, csr });
+    const issued = await enrolRecord(distant, { token, csr });
     expect(await direct.certificates.byFingerprint(issued.fingerprint)).toEqual(issued);
   } finally {
     await db.remove();

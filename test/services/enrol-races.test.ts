@@ -1,17 +1,24 @@
 import { beforeAll, expect, test, vi } from "vitest";
-import { type IssuingParts } from "../../src/services/issue/issue.ts";
+import type { Database } from "../../src/domain/ports.ts";
 import { setAccountStatus } from "../../src/services/accounts.ts";
-import { enrol } from "../../src/services/issue/enrol.ts";
 import { revoke } from "../../src/services/revocation.ts";
 import { revokeToken } from "../../src/services/tokens.ts";
 import { onEachDatabase } from "../support/databases.ts";
-import { expectRefusal, freshAccount, freshToken, makeCsr, makeIssuing } from "../support/issuing.ts";
+import {
+  expectRefusal,
+  freshAccount,
+  freshToken,
+  makeCsr,
+  makeIssuing,
+  onDatabase,
+  enrolRecord,
+} from "../support/issuing.ts";
 
 type Parts = Awaited<ReturnType<typeof makeIssuing>>;
 
 /** The same CA in another process: a connection of its own. */
-async function secondNode(parts: Parts, open: () => Promise<IssuingParts["database"]>): Promise<Parts> {
-  return { ...parts, database: await open() };
+async function secondNode(parts: Parts, open: () => Promise<Database>): Promise<Parts> {
+  return { ...parts, ...onDatabase(await open(), parts.clock) };
 }
 
 onEachDatabase("enrolment at the same instant, on two nodes,", (db) => {
@@ -27,7 +34,7 @@ onEachDatabase("enrolment at the same instant, on two nodes,", (db) => {
     const { token } = await freshToken(one, account);
     const csrs = await Promise.all(Array.from({ length: 8 }, () => makeCsr()));
     const outcomes = await Promise.allSettled(
-      csrs.map((csr, i) => enrol(i % 2 === 0 ? one : other, { token, csr })),
+      csrs.map((csr, i) => enrolRecord(i % 2 === 0 ? one : other, { token, csr })),
     );
     expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     for (const outcome of outcomes) {
@@ -41,7 +48,9 @@ onEachDatabase("enrolment at the same instant, on two nodes,", (db) => {
     const account = await freshAccount(one);
     const { token } = await freshToken(one, account);
     const csr = await makeCsr();
-    const issued = await Promise.all([one, other, one, other].map((node) => enrol(node, { token, csr })));
+    const issued = await Promise.all(
+      [one, other, one, other].map((node) => enrolRecord(node, { token, csr })),
+    );
     expect(new Set(issued.map(({ fingerprint }) => fingerprint)).size).toBe(1);
     const stored = await db.database.certificates.list({ account: account.slug });
     expect(stored).toHaveLength(1);
@@ -53,7 +62,7 @@ onEachDatabase("enrolment at the same instant, on two nodes,", (db) => {
     const outcomes = await Promise.allSettled(
       nodes.map(async (node) => {
         const { token } = await freshToken(node, await freshAccount(node));
-        return enrol(node, { token, csr });
+        return enrolRecord(node, { token, csr });
       }),
     );
     const statuses = outcomes.map((outcome) =>
@@ -93,14 +102,15 @@ onEachDatabase("enrolment at the same instant, on two nodes,", (db) => {
     let meanwhile = {};
     const raced: Parts["database"] = {
       ...database,
-      async transaction(work) {
+      async issue(question, decide) {
         await act(parts, account.slug, id);
         meanwhile = await db.dump();
-        return database.transaction(work);
+        return database.issue(question, decide);
       },
     };
     const sign = vi.spyOn(parts.issuer.signer, "sign");
-    await expectRefusal(enrol({ ...parts, database: raced }, { token, csr: await makeCsr() }), code);
+    const here = { ...parts, ...onDatabase(raced, parts.clock) };
+    await expectRefusal(enrolRecord(here, { token, csr: await makeCsr() }), code);
     expect(sign).not.toHaveBeenCalled();
     sign.mockRestore();
     expect(await db.dump()).toEqual(meanwhile);
@@ -110,7 +120,7 @@ onEachDatabase("enrolment at the same instant, on two nodes,", (db) => {
     const parts = nodes[0];
     const account = await freshAccount(parts);
     const csr = await makeCsr();
-    const first = await enrol(parts, { token: (await freshToken(parts, account)).token, csr });
+    const first = await enrolRecord(parts, { token: (await freshToken(parts, account)).token, csr });
     const { token } = await freshToken(parts, account);
     const codec: Parts["codec"] = {
       ...parts.codec,
@@ -120,7 +130,7 @@ onEachDatabase("enrolment at the same instant, on two nodes,", (db) => {
         return der;
       },
     };
-    await expectRefusal(enrol({ ...parts, codec }, { token, csr }), "KEY_BLOCKED");
+    await expectRefusal(enrolRecord({ ...parts, codec }, { token, csr }), "KEY_BLOCKED");
     expect(await parts.database.certificates.list({ account: account.slug })).toHaveLength(1);
   });
 });

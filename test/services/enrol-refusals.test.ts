@@ -16,10 +16,12 @@ import {
   csrOf,
   expectRefusal,
   freshAccount,
+  freshSlug,
   freshToken,
   makeCsr,
   makeIssuer,
   makeIssuing,
+  onDatabase,
   recordIssuer,
   testClock,
 } from "../support/issuing.ts";
@@ -144,7 +146,7 @@ const cases: Case[] = [
     code: "KEY_UNSUPPORTED",
     message: "The profile 'modern' takes these keys: ed25519.",
     async prepare(parts, account) {
-      const profile = parts.profiles.get("modern") ?? clientProfile;
+      const profile = parts.profiles().get("modern") ?? clientProfile;
       return { token: (await freshToken(parts, account, { profile })).token, csr: await makeCsr() };
     },
   },
@@ -162,7 +164,7 @@ const cases: Case[] = [
     code: "KEY_IN_USE",
     async prepare(parts, account) {
       const pair = await makeKeyPair("ec-p256");
-      await recordIssuer(parts.database, await makeIssuer("Another CA", pair), "root");
+      await recordIssuer(parts.database, await makeIssuer("Another CA", pair), "root", freshSlug("root"));
       return withToken(parts, account, { csr: await csrOf(pair) });
     },
   },
@@ -172,7 +174,8 @@ const cases: Case[] = [
     async prepare(parts, account) {
       const pair = await makeKeyPair("ec-p256");
       const spki = pair.publicKey.export({ format: "der", type: "spki" });
-      await issueListenerCertificate(parts, ["localhost"], spki);
+      const key = { spki, keyType: pair.keyType };
+      await issueListenerCertificate(parts, parts.issuer, ["localhost"], key);
       return withToken(parts, account, { csr: await csrOf(pair) });
     },
   },
@@ -202,7 +205,8 @@ onEachDatabase("enrolment refuses", (db) => {
   });
 
   test.each(cases)("$name, and changes nothing: $code", async ({ code, message, prepare }) => {
-    const own = { ...parts, clock: testClock() };
+    const clock = testClock();
+    const own = { ...parts, clock, ...onDatabase(parts.database, clock) };
     const enrolment = await prepare(own, await freshAccount(own));
     const sign = vi.spyOn(parts.issuer.signer, "sign");
     try {

@@ -4,9 +4,16 @@ import { fingerprintOf } from "../../src/domain/identifiers.ts";
 import { parseScope } from "../../src/domain/names.ts";
 import { DAY, HOUR, MINUTE } from "../../src/domain/time.ts";
 import { makeKeyPair } from "../../src/keys/key-pair.ts";
-import { enrol } from "../../src/services/issue/enrol.ts";
 import { onEachDatabase } from "../support/databases.ts";
-import { START, csrOf, freshAccount, freshToken, makeCsr, makeIssuing } from "../support/issuing.ts";
+import {
+  START,
+  csrOf,
+  freshAccount,
+  freshToken,
+  makeCsr,
+  makeIssuing,
+  enrolRecord,
+} from "../support/issuing.ts";
 
 onEachDatabase("enrolment", (db) => {
   let parts: Awaited<ReturnType<typeof makeIssuing>>;
@@ -20,7 +27,7 @@ onEachDatabase("enrolment", (db) => {
     const { token, id } = await freshToken(parts, account, { scopes });
     const pair = await makeKeyPair("ec-p256");
     const csr = await csrOf(pair);
-    const issued = await enrol(parts, { token, csr });
+    const issued = await enrolRecord(parts, { token, csr });
 
     expect(issued).toMatchObject({
       issuerId: parts.issuer.id,
@@ -47,7 +54,7 @@ onEachDatabase("enrolment", (db) => {
 
     expect(await db.database.tokens.byId(id)).toMatchObject({
       usedAt: START,
-      csrHash: parts.codec.readRequest(csr).hash,
+      csrHash: parts.codec.parseRequest(csr).hash,
       fingerprint: issued.fingerprint,
     });
   });
@@ -56,7 +63,7 @@ onEachDatabase("enrolment", (db) => {
     const account = await freshAccount(parts);
     const { token, id } = await freshToken(parts, account);
     const before = await db.database.changes.last();
-    const { fingerprint, serial } = await enrol(parts, { token, csr: await makeCsr() });
+    const { fingerprint, serial } = await enrolRecord(parts, { token, csr: await makeCsr() });
     const changes = await db.database.changes.after(before, 10);
     expect(changes.map(({ action, subject, actor }) => ({ action, subject, actor }))).toEqual([
       { action: "certificate.intend", subject: serial, actor: `token:${id}` },
@@ -68,17 +75,17 @@ onEachDatabase("enrolment", (db) => {
     const account = await freshAccount(parts);
     for (const life of [HOUR, 90 * DAY]) {
       const { token } = await freshToken(parts, account);
-      const issued = await enrol(parts, { token, csr: await makeCsr(), notAfter: START + life });
+      const issued = await enrolRecord(parts, { token, csr: await makeCsr(), notAfter: START + life });
       expect(issued.notAfter).toBe(START + life);
     }
   });
 
   test("takes the token's profile when the request names it, or none", async () => {
     const account = await freshAccount(parts);
-    const modern = parts.profiles.get("modern");
+    const modern = parts.profiles().get("modern");
     for (const profile of [undefined, "modern"]) {
       const { token } = await freshToken(parts, account, modern ? { profile: modern } : {});
-      const issued = await enrol(parts, { token, csr: await makeCsr("ed25519"), profile });
+      const issued = await enrolRecord(parts, { token, csr: await makeCsr("ed25519"), profile });
       expect(issued.profile).toBe("modern");
     }
   });
@@ -86,8 +93,8 @@ onEachDatabase("enrolment", (db) => {
   test("of an account's further key, or the same key again, gives a further certificate", async () => {
     const account = await freshAccount(parts);
     const csr = await makeCsr();
-    const one = await enrol(parts, { token: (await freshToken(parts, account)).token, csr });
-    const other = await enrol(parts, { token: (await freshToken(parts, account)).token, csr });
+    const one = await enrolRecord(parts, { token: (await freshToken(parts, account)).token, csr });
+    const other = await enrolRecord(parts, { token: (await freshToken(parts, account)).token, csr });
     expect(other.fingerprint).not.toBe(one.fingerprint);
     expect(other.serial).not.toBe(one.serial);
     expect(await db.database.certificates.list({ account: account.slug })).toHaveLength(2);
@@ -96,9 +103,9 @@ onEachDatabase("enrolment", (db) => {
   test("with the same token and CSR gives the same certificate again, and changes nothing", async () => {
     const { token } = await freshToken(parts, await freshAccount(parts));
     const csr = await makeCsr();
-    const first = await enrol(parts, { token, csr });
+    const first = await enrolRecord(parts, { token, csr });
     const before = await db.dump();
-    expect(await enrol(parts, { token, csr })).toEqual(first);
+    expect(await enrolRecord(parts, { token, csr })).toEqual(first);
     expect(await db.dump()).toEqual(before);
   });
 });

@@ -7,12 +7,11 @@ import { parseFingerprint } from "../../src/domain/identifiers.ts";
 import { parseScope } from "../../src/domain/names.ts";
 import type { CertificateRecord } from "../../src/domain/records.ts";
 import { DAY, HOUR } from "../../src/domain/time.ts";
-import { createAccount, setAccountStatus } from "../../src/services/accounts.ts";
+import { createAccount, noRights, setAccountStatus } from "../../src/services/accounts.ts";
 import { explain } from "../../src/services/explain.ts";
-import { signRequest } from "../../src/services/issue/sign-request.ts";
 import { revoke, suspend } from "../../src/services/revocation.ts";
 import { onEachDatabase } from "../support/databases.ts";
-import { START, freshSlug, makeCsr, makeIssuing } from "../support/issuing.ts";
+import { START, freshSlug, makeCsr, makeIssuing, signRecord } from "../support/issuing.ts";
 
 type Call = Parameters<typeof explain>[2];
 
@@ -32,12 +31,13 @@ onEachDatabase("why a certificate", (db) => {
 
   const issued = async (): Promise<CertificateRecord> => {
     const { slug } = await createAccount(db.database, parts, {
+      ...noRights,
       slug: freshSlug(),
       scopes: [parseScope("orders:read")],
       allowIps: [parseCidr("192.0.2.0/24")],
     });
     const wanted = { account: slug, csr: await makeCsr(), profile: "client" };
-    return signRequest(parts, "cli:tester", wanted);
+    return signRecord(parts, "cli:tester", wanted);
   };
   const ask = (
     certificate: CertificateRecord,

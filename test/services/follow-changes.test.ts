@@ -87,7 +87,7 @@ onEachDatabase("a server that follows the changes", (db) => {
     await eventually(async () => {
       expect(await row(id)).toEqual({ id, pid: process.pid, host: "test", applied: last });
     });
-    expect(await db.database.followers.connectionsClosed(last)).toBe(3);
+    expect(await db.database.followers.connectionsClosed(last, last)).toBe(3);
   });
 
   test("shows every few seconds that it is there, although nothing changes", async () => {

@@ -1,10 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { beforeAll, expect, test } from "vitest";
-import { parseFingerprint, parseSerial } from "../../src/domain/identifiers.ts";
 import type { CertificateRecord } from "../../src/domain/records.ts";
 import { HOUR } from "../../src/domain/time.ts";
-import type { CertificateId } from "../../src/domain/identifiers.ts";
-import { signRequest } from "../../src/services/issue/sign-request.ts";
+import {
+  type CertificateId,
+  SERIAL_RANDOM_OCTETS,
+  parseFingerprint,
+  parseSerial,
+} from "../../src/domain/identifiers.ts";
 import { resume, revoke, suspend } from "../../src/services/revocation.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import {
@@ -13,8 +16,10 @@ import {
   freshAccount,
   makeCsr,
   makeIssuer,
+  freshSlug,
   makeIssuing,
   recordIssuer,
+  signRecord,
 } from "../support/issuing.ts";
 
 onEachDatabase("a certificate", (db) => {
@@ -25,7 +30,7 @@ onEachDatabase("a certificate", (db) => {
 
   const issued = async (): Promise<CertificateRecord> => {
     const account = (await freshAccount(parts)).slug;
-    return signRequest(parts, "cli:tester", { account, csr: await makeCsr(), profile: "client" });
+    return signRecord(parts, "cli:tester", { account, csr: await makeCsr(), profile: "client" });
   };
   const again = (certificate: CertificateRecord) =>
     db.database.certificates.byFingerprint(certificate.fingerprint);
@@ -129,13 +134,14 @@ onEachDatabase("a certificate", (db) => {
 
   test("whose serial two issuers used is revoked by its fingerprint only", async () => {
     const issuer = await makeIssuer("Another CA");
-    await recordIssuer(db.database, issuer);
-    const random = randomBytes(16);
+    await recordIssuer(db.database, issuer, "issuing", freshSlug("issuer"));
+    const random = randomBytes(SERIAL_RANDOM_OCTETS);
     const [one, other] = await Promise.all(
       [parts.issuer, issuer].map(async (signer) => {
         const account = (await freshAccount(parts)).slug;
-        const sameSerial = { ...parts, issuer: signer, randomBytes: () => random };
-        return signRequest(sameSerial, "cli:tester", { account, csr: await makeCsr(), profile: "client" });
+        const issuers = { signing: () => signer, certificate: () => signer.der };
+        const sameSerial = { ...parts, issuers, randomBytes: () => random };
+        return signRecord(sameSerial, "cli:tester", { account, csr: await makeCsr(), profile: "client" });
       }),
     );
     if (!one || !other) throw new Error("two were issued");

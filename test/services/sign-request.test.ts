@@ -2,12 +2,19 @@ import { X509Certificate } from "node:crypto";
 import { beforeAll, expect, test, vi } from "vitest";
 import type { ErrorCode } from "../../src/domain/errors.ts";
 import { DAY, HOUR } from "../../src/domain/time.ts";
-import { makeKeyPair } from "../../src/keys/key-pair.ts";
 import { setAccountStatus } from "../../src/services/accounts.ts";
-import { issueListenerCertificate } from "../../src/services/issue/listener-certificate.ts";
-import { signRequest } from "../../src/services/issue/sign-request.ts";
+import type { signRequest } from "../../src/services/issue/sign-request.ts";
 import { onEachDatabase } from "../support/databases.ts";
-import { START, expectRefusal, freshAccount, freshSlug, makeCsr, makeIssuing } from "../support/issuing.ts";
+import {
+  START,
+  expectRefusal,
+  freshAccount,
+  freshSlug,
+  listenerRecord,
+  makeCsr,
+  makeIssuing,
+  signRecord,
+} from "../support/issuing.ts";
 
 type Wanted = Parameters<typeof signRequest>[2];
 
@@ -22,7 +29,7 @@ onEachDatabase("signing without a token", (db) => {
     const before = await db.database.changes.last();
     const notAfter = START + HOUR;
     const wanted = { account: account.slug, csr: await makeCsr(), profile: "client", notAfter };
-    const issued = await signRequest(parts, "cli:admin", wanted);
+    const issued = await signRecord(parts, "cli:admin", wanted);
     expect(issued).toMatchObject({ account: account.slug, scopes: undefined, notAfter, status: "active" });
     expect(await db.database.certificates.byFingerprint(issued.fingerprint)).toEqual(issued);
     const changes = await db.database.changes.after(before, 10);
@@ -68,7 +75,7 @@ onEachDatabase("signing without a token", (db) => {
       wanted: async () => {
         const csr = await makeCsr();
         const account = (await freshAccount(parts)).slug;
-        await signRequest(parts, "cli:admin", { account, csr, profile: "client" });
+        await signRecord(parts, "cli:admin", { account, csr, profile: "client" });
         return { csr };
       },
     },
@@ -84,20 +91,15 @@ onEachDatabase("signing without a token", (db) => {
     const request = { account, csr: await makeCsr(), profile: "client", ...(await wanted()) };
     const sign = vi.spyOn(parts.issuer.signer, "sign");
     const before = await db.dump();
-    await expectRefusal(signRequest(parts, "cli:admin", request), code);
+    await expectRefusal(signRecord(parts, "cli:admin", request), code);
     expect(sign).not.toHaveBeenCalled();
     sign.mockRestore();
     expect(await db.dump()).toEqual(before);
   });
 
   test("of our own listeners puts a server's certificate on record, without an account", async () => {
-    const { publicKey } = await makeKeyPair("ec-p256");
     const before = await db.database.changes.last();
-    const issued = await issueListenerCertificate(
-      parts,
-      ["ca.example", "127.0.0.1", "::1"],
-      publicKey.export({ format: "der", type: "spki" }),
-    );
+    const issued = await listenerRecord(parts, "ca.example", "127.0.0.1", "::1");
     expect(issued).toMatchObject({ accountId: undefined, account: undefined, profile: "listener" });
     expect(await db.database.certificates.byFingerprint(issued.fingerprint)).toEqual(issued);
     const leaf = new X509Certificate(issued.der);

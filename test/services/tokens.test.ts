@@ -4,7 +4,6 @@ import { parseScope } from "../../src/domain/names.ts";
 import { DAY, MINUTE } from "../../src/domain/time.ts";
 import { parseToken } from "../../src/domain/token.ts";
 import { setAccountStatus } from "../../src/services/accounts.ts";
-import { enrol } from "../../src/services/issue/enrol.ts";
 import { createToken, revokeToken, tokenStatus } from "../../src/services/tokens.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import {
@@ -16,6 +15,7 @@ import {
   freshToken,
   makeCsr,
   makeIssuing,
+  enrolRecord,
 } from "../support/issuing.ts";
 
 onEachDatabase("tokens", (db) => {
@@ -27,7 +27,7 @@ onEachDatabase("tokens", (db) => {
   test("are stored as their SHA-256 and nothing else", async () => {
     const account = await freshAccount(parts);
     const { token, id } = await freshToken(parts, account);
-    await enrol(parts, { token, csr: await makeCsr() }); // nor by being used
+    await enrolRecord(parts, { token, csr: await makeCsr() }); // nor by being used
     const everything = JSON.stringify(await db.dump());
     expect(everything).toContain(sha256Hex(token));
     expect(everything).not.toContain(token);
@@ -95,7 +95,7 @@ onEachDatabase("tokens", (db) => {
 
   test("that were used can't be revoked: their certificate is to be", async () => {
     const { id, token } = await freshToken(parts, await freshAccount(parts));
-    await enrol(parts, { token, csr: await makeCsr() });
+    await enrolRecord(parts, { token, csr: await makeCsr() });
     const before = await db.dump();
     await expectRefusal(
       revokeToken(db.database, parts, id),

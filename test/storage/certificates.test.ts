@@ -1,12 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
-import { parseFingerprint, parseSerial, spkiHashOf } from "../../src/domain/identifiers.ts";
+import { parseFingerprint, parseSerial } from "../../src/domain/identifiers.ts";
 import { parseScope } from "../../src/domain/names.ts";
 import type { CertificateRecord } from "../../src/domain/records.ts";
 import { HOUR } from "../../src/domain/time.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import { START, freshSlug } from "../support/issuing.ts";
-import { putCertificate, putIssuer, someAccount, someIntent } from "./records.ts";
+import { putCertificate, putIntent, putIssuer, someAccount, someIntent } from "./records.ts";
 
 onEachDatabase("certificates", (db) => {
   const putAccount = () => db.database.accounts.insert(someAccount());
@@ -46,11 +46,25 @@ onEachDatabase("certificates", (db) => {
     const { certificates } = db.database;
     const issuer = await putIssuer(db.database);
     const intent = someIntent(issuer, undefined);
-    await certificates.intend(intent);
-    await expect(
-      certificates.intend({ ...someIntent(issuer, undefined), serial: intent.serial }),
-    ).rejects.toThrow(/unique/i);
-    await certificates.intend({ ...intent, issuerId: await putIssuer(db.database) });
+    await putIntent(db.database, intent);
+    const again = { ...intent, notAfter: intent.notAfter + HOUR };
+    await expect(certificates.intend([again])).rejects.toThrow(/unique/i);
+    await certificates.intend([{ ...intent, issuerId: await putIssuer(db.database) }]);
+  });
+
+  test("and their intents need their key on record first", async () => {
+    const { certificates } = db.database;
+    const issuer = await putIssuer(db.database);
+    const intent = someIntent(issuer, undefined);
+    await expect(certificates.intend([intent])).rejects.toThrow(/foreign key/i);
+    const put = await putCertificate(db.database, issuer, undefined);
+    const { spkiHash } = someIntent(issuer, undefined);
+    const fingerprint = parseFingerprint(randomBytes(32).toString("hex"));
+    const { serial } = intent;
+    await certificates.intend([{ ...intent, spkiHash: put.spkiHash }]);
+    await expect(certificates.insert([{ ...put, fingerprint, serial, spkiHash }])).rejects.toThrow(
+      /foreign key/i,
+    );
   });
 
   test("need an intent on record first", async () => {
@@ -61,7 +75,7 @@ onEachDatabase("certificates", (db) => {
       fingerprint: parseFingerprint(randomBytes(32).toString("hex")),
       serial: someIntent(issuer, undefined).serial,
     };
-    await expect(db.database.certificates.insert(unintended)).rejects.toThrow(/foreign key/i);
+    await expect(db.database.certificates.insert([unintended])).rejects.toThrow(/foreign key/i);
   });
 
   test("are found many at a time", async () => {
@@ -121,21 +135,16 @@ onEachDatabase("certificates", (db) => {
     expect(await certificates.byFingerprint(one.fingerprint)).toEqual(one);
   });
 
-  test("tell whether a key is used by another, from the intent on", async () => {
+  test("are listed by key, key type and issuer", async () => {
     const { certificates } = db.database;
-    const issuer = await putIssuer(db.database);
-    const [account, other] = [await putAccount(), await putAccount()];
-    const intent = someIntent(issuer, account);
-    await certificates.intend(intent);
-    expect(await certificates.keyUsedByAnother(intent.spkiHash, account.id)).toBe(false);
-    expect(await certificates.keyUsedByAnother(intent.spkiHash, other.id)).toBe(true);
-    expect(await certificates.keyUsedByAnother(spkiHashOf(randomBytes(91)), other.id)).toBe(false);
-  });
-
-  test("count the keys of our own listeners, which have no account, as another's", async () => {
-    const intent = someIntent(await putIssuer(db.database), undefined);
-    await db.database.certificates.intend(intent);
-    const account = await putAccount();
-    expect(await db.database.certificates.keyUsedByAnother(intent.spkiHash, account.id)).toBe(true);
+    const [issuer, second] = [await putIssuer(db.database), await putIssuer(db.database)];
+    const one = await putCertificate(db.database, issuer, undefined);
+    const other = await putCertificate(db.database, second, undefined);
+    const fingerprints = async (filter: Parameters<typeof certificates.list>[0]) =>
+      (await certificates.list(filter)).map(({ fingerprint }) => fingerprint);
+    expect(await fingerprints({ spkiHash: one.spkiHash })).toEqual([one.fingerprint]);
+    expect(await fingerprints({ issuer: second })).toEqual([other.fingerprint]);
+    expect(await fingerprints({ issuer: second, keyType: "ec-p256" })).toEqual([other.fingerprint]);
+    expect(await fingerprints({ keyType: "rsa-4096" })).toEqual([]);
   });
 });

@@ -13,7 +13,7 @@ const someChange = (subject = "orders"): Omit<Change, "sequence"> => ({
 });
 
 const append = (database: Database, subject?: string): Promise<number> =>
-  database.transaction((stores) => stores.changes.append(someChange(subject)));
+  database.transaction((stores) => stores.changes.append([someChange(subject)]));
 
 onEachDatabase("changes", (db) => {
   test("are numbered from 1 without gaps, and come back as they were written", async () => {
@@ -32,10 +32,24 @@ onEachDatabase("changes", (db) => {
   test("are numbered one after the other within a transaction", async () => {
     const before = await db.database.changes.last();
     const sequences = await db.database.transaction(async (stores) => {
-      const first = await stores.changes.append(someChange());
-      return [first, await stores.changes.append(someChange()), await stores.changes.last()];
+      const first = await stores.changes.append([someChange()]);
+      return [first, await stores.changes.append([someChange()]), await stores.changes.last()];
     });
     expect(sequences).toEqual([before + 1, before + 2, before + 2]);
+  });
+
+  test("are numbered in their order when they come together, and the last number is told", async () => {
+    const before = await db.database.changes.last();
+    const last = await db.database.transaction((stores) =>
+      stores.changes.append(["a", "b", "c"].map((subject) => someChange(subject))),
+    );
+    expect(last).toBe(before + 3);
+    const written = await db.database.changes.after(before, 10);
+    expect(written.map(({ sequence, subject }) => [sequence - before, subject])).toEqual([
+      [1, "a"],
+      [2, "b"],
+      [3, "c"],
+    ]);
   });
 
   test("are given after a number, and no more than asked for", async () => {
@@ -52,7 +66,7 @@ onEachDatabase("changes", (db) => {
   test("of a transaction that fails leave nothing, not even a gap", async () => {
     const before = await db.dump();
     const failing = db.database.transaction(async (stores: Stores) => {
-      await stores.changes.append(someChange("lost"));
+      await stores.changes.append([someChange("lost")]);
       throw new Error("on purpose");
     });
     await expect(failing).rejects.toThrow("on purpose");
@@ -65,7 +79,7 @@ onEachDatabase("changes", (db) => {
     const reader = await db.open();
     const before = await reader.changes.last();
     await db.database.transaction(async (stores) => {
-      await stores.changes.append(someChange("unseen"));
+      await stores.changes.append([someChange("unseen")]);
       expect(await reader.changes.after(before, 10)).toEqual([]);
       expect(await reader.changes.last()).toBe(before);
     });

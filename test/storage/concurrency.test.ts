@@ -14,7 +14,7 @@ function write(database: Database, subject: string): Promise<number> {
     await stores.accounts.bySlug(account.slug);
     await stores.accounts.insert(account);
     const change = { time: START, actor: "t", action: "account.create", subject, detail: {} } as const;
-    return stores.changes.append(change);
+    return stores.changes.append([change]);
   });
 }
 
@@ -79,7 +79,7 @@ onEachDatabase("two connections", (db) => {
     let later: Promise<number> | undefined;
     const first = await db.database.transaction(async (stores) => {
       const change = { time: START, actor: "t", action: "account.create", detail: {} } as const;
-      const sequence = await stores.changes.append({ ...change, subject: "first" });
+      const sequence = await stores.changes.append([{ ...change, subject: "first" }]);
       later = write(other, "later");
       for (let i = 0; i < 10; i++) expect(await reader.changes.after(before, 10)).toEqual([]);
       return sequence;

@@ -36,8 +36,9 @@ onEachDatabase("followers", (db) => {
     await followers.closing("one", 41, 2);
     await followers.closing("other", 41, 3);
     await followers.closing("one", 42, 7);
-    expect(await followers.connectionsClosed(41)).toBe(5);
-    expect(await followers.connectionsClosed(42)).toBe(7);
-    expect(await followers.connectionsClosed(43)).toBe(0);
+    expect(await followers.connectionsClosed(41, 41)).toBe(5);
+    expect(await followers.connectionsClosed(42, 42)).toBe(7);
+    expect(await followers.connectionsClosed(43, 99)).toBe(0);
+    expect(await followers.connectionsClosed(41, 42)).toBe(12);
   });
 });

@@ -1,14 +1,20 @@
 import { expect, test } from "vitest";
-import type { CertificateRecord } from "../../src/domain/records.ts";
+import type { CertificateRecord, CredentialRecord } from "../../src/domain/records.ts";
 import { HOUR } from "../../src/domain/time.ts";
 import { type TestDatabase, onEachDatabase } from "../support/databases.ts";
 import { START } from "../support/issuing.ts";
 import { putCertificate, putIssuer, someAccount } from "./records.ts";
 
-async function pages(db: TestDatabase, now = START): Promise<CertificateRecord[][]> {
-  const found: CertificateRecord[][] = [];
+async function pages(db: TestDatabase, now = START): Promise<CredentialRecord[][]> {
+  const found: CredentialRecord[][] = [];
   for await (const page of db.database.certificates.live(now)) found.push(page);
   return found;
+}
+
+/** What of a record decides on calls. */
+function credential(record: CertificateRecord): CredentialRecord {
+  const { fingerprint, issuerId, serial, accountId, notBefore, notAfter, scopes, status } = record;
+  return { fingerprint, issuerId, serial, accountId, notBefore, notAfter, scopes, status };
 }
 
 onEachDatabase("live certificates", (db) => {
@@ -28,8 +34,14 @@ onEachDatabase("live certificates", (db) => {
     ];
     await put({ notAfter: START - 1 });
     await putCertificate(db.database, issuer, undefined);
-    const found = (await pages(db)).flat().map(({ fingerprint }) => fingerprint);
-    expect(found.sort()).toEqual(live.map(({ fingerprint }) => fingerprint).sort());
+    const found = (await pages(db)).flat();
+    const inOrder = [...live].sort((one, other) => (one.fingerprint < other.fingerprint ? -1 : 1));
+    expect(found).toEqual(inOrder.map(credential));
+    const { certificates } = db.database;
+    expect(await certificates.credentials(inOrder.slice(0, 1).map(({ fingerprint }) => fingerprint))).toEqual(
+      inOrder.slice(0, 1).map(credential),
+    );
+    expect(await certificates.credentials([])).toEqual([]);
   });
 
   test("come in pages, each once, in order of their fingerprints", async () => {

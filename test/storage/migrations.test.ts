@@ -14,6 +14,7 @@ onEachDatabase("migrations", (db) => {
         "followers",
         "intents",
         "issuers",
+        "keys",
         "knex_migrations",
         "knex_migrations_lock",
         "sequence",
@@ -25,7 +26,7 @@ onEachDatabase("migrations", (db) => {
 
   test("are recorded by names without an extension: .ts in a checkout is .js when published", async () => {
     const names = (await db.query("SELECT name FROM knex_migrations")).map(({ name }) => name);
-    expect(names).toEqual(["0001-main"]);
+    expect(names).toEqual(["0001-main", "0002-issuing"]);
   });
 
   test("do nothing to a database that is up to date", async () => {
@@ -52,7 +53,10 @@ onEachDatabase("migrations", (db) => {
       expect(openings.map(({ status }) => status)).toContain("fulfilled");
       const database = await fresh.open();
       expect(await database.changes.last()).toBe(0);
-      expect(await fresh.query("SELECT name FROM knex_migrations")).toEqual([{ name: "0001-main" }]);
+      expect(await fresh.query("SELECT name FROM knex_migrations")).toEqual([
+        { name: "0001-main" },
+        { name: "0002-issuing" },
+      ]);
       expect(await fresh.query("SELECT * FROM sequence")).toHaveLength(1);
     } finally {
       await fresh.remove();

@@ -1,12 +1,13 @@
 import { randomBytes } from "node:crypto";
 import {
   type IssuerId,
+  SERIAL_RANDOM_OCTETS,
   fingerprintOf,
   parseIssuerId,
   serialFrom,
   spkiHashOf,
 } from "../../src/domain/identifiers.ts";
-import type { Database } from "../../src/domain/ports.ts";
+import type { Stores } from "../../src/domain/ports.ts";
 import type {
   Account,
   CertificateRecord,
@@ -25,6 +26,8 @@ export function someAccount(): Omit<Account, "id"> {
     status: "active",
     scopes: [],
     allowIps: [],
+    dnsNames: [],
+    serverIps: [],
     createdAt: START,
     suspendedAt: undefined,
   };
@@ -46,13 +49,22 @@ export function someToken(account: Account): Omit<TokenRecord, "account"> {
   };
 }
 
-export async function putIssuer(database: Database): Promise<IssuerId> {
-  const issuer: IssuerRecord = {
+export function someIssuer(): IssuerRecord {
+  return {
     id: parseIssuerId(randomBytes(20).toString("hex")),
+    name: freshSlug("issuer"),
     role: "issuing",
+    status: "active",
+    keyType: "ec-p256",
     spkiHash: spkiHashOf(randomBytes(91)),
+    notBefore: START,
+    notAfter: START + 365 * 24 * HOUR,
     der: randomBytes(300),
   };
+}
+
+export async function putIssuer(database: Stores): Promise<IssuerId> {
+  const issuer = someIssuer();
   await database.issuers.insert(issuer);
   return issuer.id;
 }
@@ -60,7 +72,7 @@ export async function putIssuer(database: Database): Promise<IssuerId> {
 export function someIntent(issuerId: IssuerId, account: Account | undefined): Intent {
   return {
     issuerId,
-    serial: serialFrom(randomBytes(16)),
+    serial: serialFrom(START, randomBytes(SERIAL_RANDOM_OCTETS)),
     accountId: account?.id,
     profile: parseSlug("client"),
     spkiHash: spkiHashOf(randomBytes(91)),
@@ -70,9 +82,16 @@ export function someIntent(issuerId: IssuerId, account: Account | undefined): In
   };
 }
 
+/** Records an intent, with its key. */
+export async function putIntent(database: Stores, intent: Intent): Promise<void> {
+  const { spkiHash, accountId, createdAt } = intent;
+  await database.keys.bind([{ spkiHash, keyType: "ec-p256", accountId, seenAt: createdAt }]);
+  await database.certificates.intend([intent]);
+}
+
 /** Records an intent, and the certificate that came of it. */
 export async function putCertificate(
-  database: Database,
+  database: Stores,
   issuerId: IssuerId,
   account: Account | undefined,
   as: Partial<CertificateRecord> = {},
@@ -81,6 +100,7 @@ export async function putCertificate(
   const der = randomBytes(400);
   const certificate: CertificateRecord = {
     ...common,
+    keyType: "ec-p256",
     fingerprint: fingerprintOf(der),
     account: account?.slug,
     scopes: undefined,
@@ -91,7 +111,7 @@ export async function putCertificate(
     der,
     ...as,
   };
-  await database.certificates.intend({ ...certificate, createdAt });
-  await database.certificates.insert(certificate);
+  await putIntent(database, { ...certificate, createdAt });
+  await database.certificates.insert([certificate]);
   return certificate;
 }

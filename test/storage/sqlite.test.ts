@@ -6,7 +6,7 @@ import type { Database } from "../../src/domain/ports.ts";
 import { openDatabase } from "../../src/storage/database.ts";
 import { expectRefusal } from "../support/issuing.ts";
 import { testWorkspace } from "../support/workspace.ts";
-import { putIssuer, someAccount, someIntent } from "./records.ts";
+import { putIntent, putIssuer, someAccount, someIntent } from "./records.ts";
 
 async function open(file: string): Promise<Database> {
   const database = await openDatabase({ file });
@@ -57,11 +57,17 @@ test("what was put in is there when it is opened again", async () => {
   const first = await openDatabase({ file });
   const account = await first.accounts.insert(someAccount());
   const intent = someIntent(await putIssuer(first), account);
-  await first.certificates.intend(intent);
+  await putIntent(first, intent);
   await first.close();
   const second = await open(file);
   expect(await second.accounts.byId(account.id)).toEqual(account);
-  expect(await second.certificates.keyUsedByAnother(intent.spkiHash, account.id + 1)).toBe(true);
+  const { spkiHash, createdAt } = intent;
+  expect(await second.keys.byHashes([spkiHash])).toEqual([
+    {
+      ...{ spkiHash, keyType: "ec-p256", accountId: account.id, seenAt: createdAt },
+      ...{ blockedAt: undefined, blockedBecause: undefined },
+    },
+  ]);
 });
 
 test("a file that is not a database is refused, and left alone", async () => {

@@ -20,9 +20,13 @@ onEachDatabase("tokens", (db) => {
   test("come back with their account's name, by hash and by id", async () => {
     const { tokens } = db.database;
     const token = await putToken(db, { scopes: [parseScope("orders:read")] });
-    expect(await tokens.byHash(token.hash)).toEqual(token);
+    const account = await db.database.accounts.byId(token.accountId);
+    expect(await tokens.byHashes([sha256Hex("another"), token.hash])).toEqual([{ token, account }]);
+    expect(await tokens.byIds(["another", token.id])).toEqual([token]);
     expect(await tokens.byId(token.id)).toEqual(token);
-    expect(await tokens.byHash(sha256Hex("another"))).toBeUndefined();
+    expect(await tokens.byHashes([sha256Hex("another")])).toEqual([]);
+    expect(await tokens.byHashes([])).toEqual([]);
+    expect(await tokens.byIds([])).toEqual([]);
     expect(await tokens.byId("another")).toBeUndefined();
   });
 
@@ -44,10 +48,23 @@ onEachDatabase("tokens", (db) => {
     const { tokens } = db.database;
     const token = await putToken(db);
     const csrHash = sha256Hex("csr");
-    expect(await tokens.use(token.id, csrHash, START + 1)).toBe(true);
-    expect(await tokens.use(token.id, sha256Hex("another"), START + 2)).toBe(false);
-    expect(await tokens.use(token.id, csrHash, START + 3)).toBe(false);
+    await tokens.use([{ id: token.id, csrHash }], START + 1);
+    const usedBefore = "a token had its csr_hash already";
+    const another = [{ id: token.id, csrHash: sha256Hex("another") }];
+    await expect(tokens.use(another, START + 2)).rejects.toThrow(usedBefore);
+    await expect(tokens.use([{ id: token.id, csrHash }], START + 3)).rejects.toThrow(usedBefore);
     expect(await tokens.byId(token.id)).toEqual({ ...token, usedAt: START + 1, csrHash });
+  });
+
+  test("are bound many at a time, each to its own", async () => {
+    const { tokens } = db.database;
+    const put = await Promise.all(Array.from({ length: 20 }, () => putToken(db)));
+    await tokens.use(
+      put.map(({ id }) => ({ id, csrHash: sha256Hex(id) })),
+      START,
+    );
+    for (const { id } of put) expect((await tokens.byId(id))?.csrHash).toBe(sha256Hex(id));
+    await tokens.use([], START);
   });
 
   test("raced for by many transactions on two connections are bound once", async () => {
@@ -58,7 +75,12 @@ onEachDatabase("tokens", (db) => {
       databases.flatMap((database) =>
         hashes.map(async (hash) => ({
           hash,
-          won: await database.transaction((stores) => stores.tokens.use(token.id, hash, START)),
+          won: await database
+            .transaction((stores) => stores.tokens.use([{ id: token.id, csrHash: hash }], START))
+            .then(
+              () => true,
+              () => false,
+            ),
         })),
       ),
     );
@@ -71,9 +93,12 @@ onEachDatabase("tokens", (db) => {
     const { tokens } = db.database;
     const token = await putToken(db);
     const [first, second] = [someFingerprint(), someFingerprint()];
-    expect(await tokens.fulfil(token.id, first)).toBe(true);
-    expect(await tokens.fulfil(token.id, second)).toBe(false);
-    expect(await tokens.fulfil(token.id, first)).toBe(false);
+    await tokens.fulfil([{ id: token.id, fingerprint: first }]);
+    for (const fingerprint of [first, second]) {
+      await expect(tokens.fulfil([{ id: token.id, fingerprint }])).rejects.toThrow(
+        "a token had its fingerprint already",
+      );
+    }
     expect((await tokens.byId(token.id))?.fingerprint).toBe(first);
   });
 

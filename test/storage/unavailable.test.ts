@@ -39,7 +39,7 @@ describe("a PostgreSQL that goes away and comes back", () => {
     database.transaction(async (stores) => {
       await stores.accounts.insert(someAccount());
       const change = { time: START, actor: "t", action: "account.create", subject: "s", detail: {} } as const;
-      return stores.changes.append(change);
+      return stores.changes.append([change]);
     });
 
   test("refuses transactions meanwhile, changes nothing, and goes on by itself", async () => {

@@ -1,5 +1,17 @@
 import { type KeyObject, sign } from "node:crypto";
+import { requireStrongKey } from "../../src/domain/key-policy.ts";
+import type { CertificationRequest } from "../../src/domain/ports.ts";
 import { bitString, context, integer, oid, sequence, set, utf8String } from "../../src/x509/der-writer.ts";
+import { verifyPossession } from "../../src/x509/request-proof.ts";
+import { parseRequest } from "../../src/x509/request-reader.ts";
+
+/** The steps from bytes to a key that is good, and held by whoever made the CSR. */
+export function readRequest(bytes: Uint8Array): CertificationRequest {
+  const request = parseRequest(bytes);
+  verifyPossession(request);
+  requireStrongKey(request.key);
+  return request;
+}
 
 export const ecdsaWithSha256 = sequence(oid("1.2.840.10045.4.3.2"));
 

@@ -1,15 +1,20 @@
 import { randomBytes } from "node:crypto";
-import { serialFrom } from "../../src/domain/identifiers.ts";
+import { SERIAL_RANDOM_OCTETS, type Serial, serialFrom } from "../../src/domain/identifiers.ts";
 import type { KeyPair, KeyType } from "../../src/domain/key-policy.ts";
 import type { Issuer, LeafTemplate } from "../../src/domain/ports.ts";
 import { DAY, HOUR, MINUTE, wholeSeconds } from "../../src/domain/time.ts";
 import { makeKeyPair } from "../../src/keys/key-pair.ts";
 import { memorySigner } from "../../src/keys/memory-signer.ts";
-import { makeCaCertificate } from "../../src/x509/ca-certificate.ts";
+import { makeCaCertificate, makeRootCertificate } from "../../src/x509/ca-certificate.ts";
 import { issuerFrom } from "../../src/x509/codec.ts";
 
 /** When this run's certificates are made. */
 export const testNow = wholeSeconds(Date.now());
+
+/** Never the same twice. */
+export function testSerial(): Serial {
+  return serialFrom(testNow, randomBytes(SERIAL_RANDOM_OCTETS));
+}
 
 export interface TestIssuer {
   readonly issuer: Issuer;
@@ -26,23 +31,26 @@ export async function makeIssuer(
   const keys = await makeKeyPair(keyType);
   const template = {
     commonName,
-    serial: serialFrom(randomBytes(16)),
+    serial: testSerial(),
     notBefore: testNow - HOUR,
     notAfter: testNow + life,
     pathLength: parent ? 0 : 1,
   };
-  const der = await makeCaCertificate(keys, template, parent);
+  const der = parent
+    ? await makeCaCertificate(keys, template, { certificate: parent.issuer.der, keys: parent.keys })
+    : await makeRootCertificate(keys, template);
   return { issuer: issuerFrom(der, memorySigner(keys.privateKey)), keys, commonName };
 }
 
 /** What an account's certificate says, for the given key (SubjectPublicKeyInfo, DER). */
 export function clientTemplate(spki: Uint8Array, changes: Partial<LeafTemplate> = {}): LeafTemplate {
   return {
-    serial: serialFrom(randomBytes(16)),
+    serial: testSerial(),
     commonName: "billing",
     notBefore: testNow - MINUTE,
     notAfter: testNow + HOUR,
     spki,
+    keyUsage: ["digitalSignature"],
     extendedKeyUsage: ["clientAuth"],
     uris: ["spiffe://example.test/account/billing"],
     dnsNames: [],

@@ -2,20 +2,27 @@ import type { KeyPair } from "../../src/domain/key-policy.ts";
 import { randomBytes } from "node:crypto";
 import { expect, vi } from "vitest";
 import { type ErrorCode, Refusal } from "../../src/domain/errors.ts";
-import { serialFrom, spkiHashOf } from "../../src/domain/identifiers.ts";
+import { SERIAL_RANDOM_OCTETS, serialFrom } from "../../src/domain/identifiers.ts";
 import { type KeyType, keyTypes } from "../../src/domain/key-policy.ts";
 import { type Scope, type Slug, parseScope, parseSlug } from "../../src/domain/names.ts";
 import type { Clock, Database, Issuer, Logger } from "../../src/domain/ports.ts";
 import type { Profile } from "../../src/domain/profile.ts";
-import type { Account, IssuerRecord } from "../../src/domain/records.ts";
+import type { Account, CertificateRecord, IssuerRecord } from "../../src/domain/records.ts";
 import { DAY, HOUR, type Instant, MINUTE } from "../../src/domain/time.ts";
 import type { Token } from "../../src/domain/token.ts";
 import { makeKeyPair } from "../../src/keys/key-pair.ts";
 import { memorySigner } from "../../src/keys/memory-signer.ts";
-import { createAccount } from "../../src/services/accounts.ts";
-import type { IssuingParts } from "../../src/services/issue/issue.ts";
+import { createAccount, noRights } from "../../src/services/accounts.ts";
+import { enrol } from "../../src/services/issue/enrol.ts";
+import { issueListenerCertificate } from "../../src/services/issue/listener-certificate.ts";
+import { signRequest } from "../../src/services/issue/sign-request.ts";
+import { TokenDesk } from "../../src/services/issue/authenticate.ts";
+import { Ledger } from "../../src/services/issue/ledger.ts";
+import type { IssuingParts } from "../../src/services/issue/parts.ts";
+import { recordIssuer as putOnRecord } from "../../src/services/issuers.ts";
 import { createToken } from "../../src/services/tokens.ts";
-import { makeCaCertificate } from "../../src/x509/ca-certificate.ts";
+import { makeRootCertificate } from "../../src/x509/ca-certificate.ts";
+import { issuerRecord } from "../../src/x509/ca-reader.ts";
 import { codec, issuerFrom } from "../../src/x509/codec.ts";
 import { makeRequest } from "../../src/x509/request-writer.ts";
 
@@ -54,9 +61,9 @@ export function testLogger(): Logger & { readonly lines: readonly LogLine[] } {
 /** A CA of one level, five years long. */
 export async function makeIssuer(commonName = "Test CA", pair?: KeyPair): Promise<Issuer> {
   const keys = pair ?? (await makeKeyPair("ec-p256"));
-  const der = await makeCaCertificate(keys, {
+  const der = await makeRootCertificate(keys, {
     commonName,
-    serial: serialFrom(randomBytes(16)),
+    serial: serialFrom(START, randomBytes(SERIAL_RANDOM_OCTETS)),
     notBefore: START - HOUR,
     notAfter: START + 5 * 365 * DAY,
     pathLength: 0,
@@ -67,17 +74,25 @@ export async function makeIssuer(commonName = "Test CA", pair?: KeyPair): Promis
 /** Puts an issuer on record. */
 export async function recordIssuer(
   database: Database,
-  { id, der, signer }: Issuer,
+  { der }: Issuer,
   role: IssuerRecord["role"] = "issuing",
+  name = role === "root" ? "root" : "default",
 ): Promise<void> {
-  await database.issuers.insert({ id, role, der, spkiHash: spkiHashOf(signer.spki) });
+  const record = issuerRecord(der, parseSlug(name), role);
+  await database.transaction((stores) => putOnRecord(stores, { clock: testClock(), actor: "test" }, record));
 }
 
 export const clientProfile: Profile = {
   name: parseSlug("client"),
+  description: undefined,
   keyTypes,
   life: { default: 24 * HOUR, max: 90 * DAY },
+  keyUsage: ["digitalSignature"],
   extendedKeyUsage: ["clientAuth"],
+  subject: { commonName: "{account}" },
+  subjectAltNames: { uri: ["spiffe://{trustDomain}/account/{account}"], dns: [] },
+  requestedNames: [],
+  issuer: parseSlug("default"),
 };
 
 export const testProfiles: ReadonlyMap<string, Profile> = new Map(
@@ -86,23 +101,40 @@ export const testProfiles: ReadonlyMap<string, Profile> = new Map(
   ),
 );
 
-/** Everything that issuing works with: a fresh issuer, on record, and a clock to be moved. */
-export async function makeIssuing(
-  database: Database,
-): Promise<IssuingParts & { readonly clock: TestClock; readonly actor: string }> {
+/** Everything that issuing works with. */
+export interface TestIssuing extends IssuingParts {
+  readonly clock: TestClock;
+  readonly actor: string;
+  readonly issuer: Issuer;
+  readonly desk: TokenDesk;
+}
+
+/** A fresh issuer, on record, and a clock to be moved. */
+export async function makeIssuing(database: Database, profiles = testProfiles): Promise<TestIssuing> {
   const issuer = await makeIssuer();
-  await recordIssuer(database, issuer);
+  await recordIssuer(database, issuer, "issuing", freshSlug("issuer"));
+  const clock = testClock();
   return {
-    database,
-    codec,
-    issuer,
-    profiles: testProfiles,
-    clock: testClock(),
+    ...onDatabase(database, clock),
+    ...{ codec, issuer, clock },
+    issuers: {
+      signing: () => issuer,
+      certificate: (id) => (id === issuer.id ? issuer.der : undefined),
+    },
+    profiles: () => profiles,
     randomBytes: (count) => randomBytes(count),
     trustDomain: "test.internal",
     publicUrl: "http://127.0.0.1:8080",
     actor: "cli:tester",
   };
+}
+
+/** What of issuing works on a database: to be put in the place of another's. */
+export function onDatabase(
+  database: Database,
+  clock: Clock,
+): Pick<TestIssuing, "database" | "ledger" | "desk"> {
+  return { database, ledger: new Ledger(database, clock), desk: new TokenDesk(database, clock) };
 }
 
 /** A new key's CSR. */
@@ -121,7 +153,9 @@ export function freshSlug(prefix = "account"): Slug {
 
 export function freshAccount(parts: { database: Database; clock: Clock; actor: string }): Promise<Account> {
   const scopes = ["orders:read", "orders:write"].map(parseScope);
-  return createAccount(parts.database, parts, { slug: freshSlug(), scopes, allowIps: [] });
+  return createAccount(parts.database, parts, {
+    ...{ ...noRights, slug: freshSlug(), scopes },
+  });
 }
 
 export function freshToken(
@@ -156,4 +190,25 @@ export async function expectRefusal(
 /** Waits for what another part does in its own time; the limit is there for the case that it never does. */
 export function eventually(check: () => void | Promise<void>): Promise<void> {
   return vi.waitFor(check, { timeout: 5000, interval: 10 });
+}
+
+/** Enrols, and returns what is on record then. */
+export async function enrolRecord(...args: Parameters<typeof enrol>): Promise<CertificateRecord> {
+  return (await enrol(...args)).record;
+}
+
+/** Signs a CSR for an account, and returns what is on record then. */
+export async function signRecord(...args: Parameters<typeof signRequest>): Promise<CertificateRecord> {
+  return (await signRequest(...args)).record;
+}
+
+/** Signs the certificate of a listener with a new key, and returns what is on record then. */
+export async function listenerRecord(
+  parts: TestIssuing,
+  ...names: readonly string[]
+): Promise<CertificateRecord> {
+  const { publicKey, keyType } = await makeKeyPair("ec-p256");
+  const spki = publicKey.export({ format: "der", type: "spki" });
+  const answer = await issueListenerCertificate(parts, parts.issuer, names, { spki, keyType });
+  return answer.record;
 }

@@ -1,25 +1,19 @@
-import { createPrivateKey, randomBytes } from "node:crypto";
+import { createPrivateKey, X509Certificate, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { readConfigFile, resolveConfig } from "../../src/config.ts";
-import { serialFrom } from "../../src/domain/identifiers.ts";
+import { SERIAL_RANDOM_OCTETS, serialFrom } from "../../src/domain/identifiers.ts";
 import { parseSlug } from "../../src/domain/names.ts";
 import type { LeafTemplate } from "../../src/domain/ports.ts";
 import { HOUR, MINUTE, wholeSeconds } from "../../src/domain/time.ts";
-import {
-  certificatePem,
-  issuingParts,
-  openIssuer,
-  openState,
-  readPassword,
-  systemClock,
-  systemRandom,
-} from "../../src/home/open.ts";
+import { HomeIssuers, openIssuer } from "../../src/home/issuers.ts";
+import { issuingParts, openState, readPassword, systemClock, systemRandom } from "../../src/home/open.ts";
 import { loadProfiles } from "../../src/home/profiles.ts";
-import { createAccount } from "../../src/services/accounts.ts";
+import { createAccount, noRights } from "../../src/services/accounts.ts";
 import { signRequest } from "../../src/services/issue/sign-request.ts";
 import { createToken } from "../../src/services/tokens.ts";
 import { codec } from "../../src/x509/codec.ts";
+import { toPem } from "../../src/x509/pem.ts";
 import { type TestCredential, freshRequest } from "./client.ts";
 
 /** A certificate that a home's CA signed past its records, as somebody with its stolen key would. */
@@ -27,15 +21,17 @@ export async function signedOffRecord(
   home: string,
   changes: Partial<LeafTemplate> = {},
 ): Promise<TestCredential> {
-  const issuer = openIssuer(home, readPassword(home, undefined, {}));
+  const caCertificate = new X509Certificate(readFileSync(join(home, "certs", "issuer.crt"))).raw;
+  const issuer = openIssuer(home, readPassword(home, undefined, {}), "default", caCertificate);
   const { key, csr } = await freshRequest();
   const now = wholeSeconds(Date.now());
   const der = await codec.signLeaf(issuer, {
-    serial: serialFrom(randomBytes(16)),
+    serial: serialFrom(now, randomBytes(SERIAL_RANDOM_OCTETS)),
     commonName: "ghost",
     notBefore: now - MINUTE,
     notAfter: now + 10 * MINUTE,
-    spki: codec.readRequest(Buffer.from(csr)).spki,
+    spki: codec.parseRequest(Buffer.from(csr)).spki,
+    keyUsage: ["digitalSignature"],
     extendedKeyUsage: ["clientAuth"],
     uris: [],
     dnsNames: [],
@@ -43,21 +39,22 @@ export async function signedOffRecord(
     publicUrl: "http://127.0.0.1:8080",
     ...changes,
   });
-  return credential(home, key, certificatePem(der, issuer).chain);
+  return credential(home, key, toPem("CERTIFICATE", der) + toPem("CERTIFICATE", issuer.der));
 }
 
 /** A certificate that a home's CA issued and recorded when its clock was off by `skew` milliseconds. */
 export async function issuedAt(home: string, account: string, skew: number): Promise<TestCredential> {
   const config = resolveConfig(home, {}, {}, readConfigFile(home));
-  const issuer = openIssuer(home, readPassword(home, undefined, {}));
   const database = await openState(config);
   try {
     const clock = { now: () => Date.now() + skew };
-    const parts = issuingParts(config, database, issuer, "http://127.0.0.1:8080", clock);
+    const issuers = await HomeIssuers.open(database, home, readPassword(home, undefined, {}));
+    const parts = issuingParts(config, database, issuers, "http://127.0.0.1:8080", clock);
     const { key, csr } = await freshRequest();
     const wanted = { account: parseSlug(account), csr: Buffer.from(csr), profile: "client" };
-    const { der, fingerprint, serial } = await signRequest(parts, "test", wanted);
-    return { ...credential(home, key, certificatePem(der, issuer).chain), fingerprint, serial };
+    const { record, chain } = await signRequest(parts, "test", wanted);
+    const { fingerprint, serial } = record;
+    return { ...credential(home, key, chain), fingerprint, serial };
   } finally {
     await database.close();
   }
@@ -69,7 +66,7 @@ export async function makeTokens(home: string, account: string, count: number): 
   try {
     const mutation = { clock: systemClock, actor: "test" };
     const slug = parseSlug(account);
-    await createAccount(database, mutation, { slug, scopes: [], allowIps: [] });
+    await createAccount(database, mutation, { slug, ...noRights });
     const profile = loadProfiles(join(home, "profiles")).get("client");
     if (!profile) throw new Error("no client profile");
     const tokens: string[] = [];

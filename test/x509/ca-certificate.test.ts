@@ -1,7 +1,6 @@
-import { X509Certificate, randomBytes } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { afterAll, describe, expect, it } from "vitest";
-import { serialFrom } from "../../src/domain/identifiers.ts";
 import { keyTypes } from "../../src/domain/key-policy.ts";
 import { DAY } from "../../src/domain/time.ts";
 import { makeKeyPair } from "../../src/keys/key-pair.ts";
@@ -10,7 +9,7 @@ import { readCertificate } from "../../src/x509/certificate-reader.ts";
 import { element, oid, sequence, set } from "../../src/x509/der-writer.ts";
 import { signLeaf } from "../../src/x509/leaf-writer.ts";
 import { toPem } from "../../src/x509/pem.ts";
-import { clientTemplate, freshSpki, makeIssuer, testNow } from "../support/fixtures-issuer.ts";
+import { clientTemplate, freshSpki, makeIssuer, testNow, testSerial } from "../support/fixtures-issuer.ts";
 import { run, runOk } from "../support/run.ts";
 import { makeWorkspace } from "../support/workspace.ts";
 
@@ -29,13 +28,13 @@ describe("a CA's certificate", () => {
     const keys = await makeKeyPair("ec-p256");
     const template = {
       commonName: "Test Issuing CA",
-      serial: serialFrom(randomBytes(16)),
+      serial: testSerial(),
       notBefore: testNow,
       notAfter: testNow + DAY,
       pathLength: 0,
       crlUrl: "http://127.0.0.1:8080/crl/root.crl",
     };
-    const der = await makeCaCertificate(keys, template, root);
+    const der = await makeCaCertificate(keys, template, { certificate: root.issuer.der, keys: root.keys });
     const text = await runOk("openssl", ["x509", "-inform", "DER", "-noout", "-text"], { input: der });
     const lines = text.replace(/\s+/g, " ");
     expect(lines).toContain("X509v3 Basic Constraints: critical CA:TRUE, pathlen:0");

@@ -1,7 +1,6 @@
-import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { afterAll, describe, expect, it } from "vitest";
-import { type Serial, parseSerial, serialFrom } from "../../src/domain/identifiers.ts";
+import { type Serial, parseSerial } from "../../src/domain/identifiers.ts";
 import { keyTypes } from "../../src/domain/key-policy.ts";
 import type { CrlEntry } from "../../src/domain/records.ts";
 import { HOLD, revocationReasons } from "../../src/domain/revocation.ts";
@@ -10,7 +9,7 @@ import { signCrl } from "../../src/x509/crl-writer.ts";
 import { signLeaf } from "../../src/x509/leaf-writer.ts";
 import { x509 } from "../../src/x509/library.ts";
 import { toPem } from "../../src/x509/pem.ts";
-import { clientTemplate, freshSpki, makeIssuer, testNow } from "../support/fixtures-issuer.ts";
+import { clientTemplate, freshSpki, makeIssuer, testNow, testSerial } from "../support/fixtures-issuer.ts";
 import { run, runOk } from "../support/run.ts";
 import { makeWorkspace } from "../support/workspace.ts";
 
@@ -91,7 +90,7 @@ describe("a CRL", () => {
   });
 
   it("is read by @peculiar/x509, and verifies", async () => {
-    const serials = Array.from({ length: 300 }, () => serialFrom(randomBytes(16)));
+    const serials = Array.from({ length: 300 }, testSerial);
     const crl = new x509.X509Crl(await crlOf(serials.map((serial) => entry(serial, 4))));
     expect(crl.issuer).toBe(`CN=${issuer.commonName}`);
     expect(crl.thisUpdate.getTime()).toBe(life.thisUpdate);

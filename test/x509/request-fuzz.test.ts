@@ -16,7 +16,6 @@ import {
 import { extension } from "../../src/x509/extensions.ts";
 import { x509 } from "../../src/x509/library.ts";
 import { toPem } from "../../src/x509/pem.ts";
-import { readRequest } from "../../src/x509/request-reader.ts";
 import {
   attributes,
   buildCsr,
@@ -24,6 +23,7 @@ import {
   extensionRequest,
   rdn,
   signInfo,
+  readRequest,
 } from "../support/fixtures-csr.ts";
 import { run } from "../support/run.ts";
 

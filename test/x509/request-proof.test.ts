@@ -2,8 +2,14 @@ import { type KeyObject, constants, generateKeyPairSync, sign } from "node:crypt
 import { afterAll, describe, expect, it } from "vitest";
 import { makeKeyPair } from "../../src/keys/key-pair.ts";
 import { bitString, context, integer, nothing, oid, sequence } from "../../src/x509/der-writer.ts";
-import { readRequest } from "../../src/x509/request-reader.ts";
-import { type CsrParts, attributes, buildCsr, commonName, ecdsaWithSha256 } from "../support/fixtures-csr.ts";
+import {
+  type CsrParts,
+  attributes,
+  buildCsr,
+  commonName,
+  ecdsaWithSha256,
+  readRequest,
+} from "../support/fixtures-csr.ts";
 import { type Refused, refusalOf } from "../support/fixtures-refusal.ts";
 import { runOk } from "../support/run.ts";
 import { makeWorkspace } from "../support/workspace.ts";
@@ -114,7 +120,11 @@ const keys: readonly Case[] = [
     build({ spki: derSpki(generateKeyPairSync("x25519").publicKey) }),
     unsupported,
   ],
-  ["a point off the curve", build({ spki: offCurve() }), unsupported],
+  [
+    "a point off the curve",
+    build({ spki: offCurve() }),
+    { code: "KEY_WEAK", message: "The EC key's point is not on its curve." },
+  ],
   ["a compressed point", build({ spki: compressed() }), unusual],
   ["a hybrid point", build({ spki: hybrid() }), unusual],
   ["an RSA key without its NULL", buildRsa({ spki: rsaWithoutNull() }), unusual],
@@ -123,7 +133,11 @@ const keys: readonly Case[] = [
     build({ spki: sequence(sequence(oid("1.2.3.4")), bitString(Buffer.alloc(32))) }),
     unsupported,
   ],
-  ["a key that is no key", build({ spki: sequence() }), unsupported],
+  [
+    "a key that is no key",
+    build({ spki: sequence() }),
+    { code: "CSR_MALFORMED", message: "The CSR is not one PKCS#10 request in PEM or DER." },
+  ],
 ];
 
 describe.each([

@@ -15,7 +15,6 @@ import {
   utf8String,
 } from "../../src/x509/der-writer.ts";
 import { toPem } from "../../src/x509/pem.ts";
-import { readRequest } from "../../src/x509/request-reader.ts";
 import {
   type CsrParts,
   attributes,
@@ -24,6 +23,7 @@ import {
   ecdsaWithSha256,
   rdn,
   signInfo,
+  readRequest,
 } from "../support/fixtures-csr.ts";
 import { type Refused, refusalOf } from "../support/fixtures-refusal.ts";
 

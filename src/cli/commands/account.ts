@@ -1,20 +1,24 @@
 import type { Command } from "commander";
 import type { Account } from "../../domain/records.ts";
+import type { AccountRights } from "../../services/accounts.ts";
 import { type CommonOptions, commaList, withCommon } from "../options.ts";
 import { fields, print, table } from "../output.ts";
 
-interface CreateFlags extends CommonOptions {
+interface RightsFlags extends CommonOptions {
   readonly scopes?: string[];
   readonly allowIp?: string[];
+  readonly dns?: string[];
+  readonly serverIp?: string[];
 }
 
 export function accountCommands(program: Command): void {
   const account = program.command("account").description("who may call");
-  withCommon(account.command("create").argument("<slug>", "its name: a-z, 0-9 and -"))
+  withRights(account.command("create").argument("<slug>", "its name: a-z, 0-9 and -"))
     .description("make an account")
-    .option("--scopes <a,b>", "what it may do, such as orders:read", commaList)
-    .option("--allow-ip <cidr,…>", "addresses that it may call from (any)", commaList)
     .action(runCreate);
+  withRights(account.command("update").argument("<slug>"))
+    .description("change what is given here, and leave the rest; an empty list ('') takes all away")
+    .action(runUpdate);
   withCommon(account.command("list")).description("list the accounts").action(runList);
   withCommon(account.command("show").argument("<slug>"))
     .description("show an account and how many certificates it has")
@@ -27,16 +31,53 @@ export function accountCommands(program: Command): void {
     .action((slug: string, options: CommonOptions) => runSetStatus(slug, "active", options));
 }
 
-async function runCreate(slug: string, options: CreateFlags): Promise<void> {
+function withRights(command: Command): Command {
+  return withCommon(command)
+    .option("--scopes <a,b>", "what it may do, such as orders:read", commaList)
+    .option("--allow-ip <cidr,…>", "addresses that it may call from (any)", commaList)
+    .option("--dns <name,.suffix,…>", "DNS names that its servers' certificates may have", commaList)
+    .option("--server-ip <cidr,…>", "addresses that its servers' certificates may have", commaList);
+}
+
+/** What is given, as it is stored. Throws SCOPE_INVALID, CIDR_INVALID, DNS_NAME_INVALID. */
+async function rightsIn(options: RightsFlags): Promise<Partial<AccountRights>> {
   const { parseCidr } = await import("../../domain/address.ts");
-  const { parseScope, parseSlug } = await import("../../domain/names.ts");
-  const { createAccount } = await import("../../services/accounts.ts");
-  const { localMutation, withState } = await import("../state.ts");
-  const wanted = {
-    slug: parseSlug(slug),
-    scopes: [...new Set((options.scopes ?? []).map(parseScope))],
-    allowIps: (options.allowIp ?? []).map(parseCidr),
+  const { parseDnsRule } = await import("../../domain/host-names.ts");
+  const { parseScope } = await import("../../domain/names.ts");
+  const read = <Name extends string, Item>(
+    name: Name,
+    list: readonly string[] | undefined,
+    parse: (text: string) => Item,
+  ): Partial<Record<Name, Item[]>> =>
+    list === undefined ? {} : ({ [name]: [...new Set(list.map(parse))] } as Record<Name, Item[]>);
+  return {
+    ...read("scopes", options.scopes, parseScope),
+    ...read("allowIps", options.allowIp, parseCidr),
+    ...read("dnsNames", options.dns, parseDnsRule),
+    ...read("serverIps", options.serverIp, parseCidr),
   };
+}
+
+async function runUpdate(slug: string, options: RightsFlags): Promise<void> {
+  const { parseSlug } = await import("../../domain/names.ts");
+  const { updateAccount } = await import("../../services/accounts.ts");
+  const { awaitServers, describeApplication, localMutation, withState } = await import("../state.ts");
+  const name = parseSlug(slug);
+  const changes = await rightsIn(options);
+  const { account, applied } = await withState(options, async (database) => {
+    const updated = await updateAccount(database, localMutation(), name, changes);
+    return { account: updated.account, applied: await awaitServers(database, updated.sequence) };
+  });
+  print(options, { ...(await shown(account)), ...applied }, () => {
+    return `Account ${name} changed. ${describeApplication(applied)}`;
+  });
+}
+
+async function runCreate(slug: string, options: RightsFlags): Promise<void> {
+  const { parseSlug } = await import("../../domain/names.ts");
+  const { createAccount, noRights } = await import("../../services/accounts.ts");
+  const { localMutation, withState } = await import("../state.ts");
+  const wanted = { slug: parseSlug(slug), ...noRights, ...(await rightsIn(options)) };
   const account = await withState(options, (database) => createAccount(database, localMutation(), wanted));
   print(options, await shown(account), () => `Account ${account.slug} made.`);
 }
@@ -82,6 +123,7 @@ async function runShow(slug: string, options: CommonOptions): Promise<void> {
       Status: value.suspendedAt === undefined ? value.status : `${value.status} since ${value.suspendedAt}`,
       Scopes: value.scopes.join(", ") || "none",
       Addresses: value.allowIps.join(", ") || "any",
+      "Servers' names": [...value.dnsNames, ...value.serverIps].join(", ") || undefined,
       Created: value.createdAt,
       Certificates: `${String(count.active)} active of ${String(count.total)}`,
     }),
@@ -104,12 +146,9 @@ async function runSetStatus(slug: string, status: Account["status"], options: Co
 
 async function shown(account: Account) {
   const { formatTime } = await import("../../domain/time.ts");
-  const { slug, status, scopes, allowIps, createdAt, suspendedAt } = account;
+  const { slug, status, scopes, allowIps, dnsNames, serverIps, createdAt, suspendedAt } = account;
   return {
-    slug,
-    status,
-    scopes,
-    allowIps,
+    ...{ slug, status, scopes, allowIps, dnsNames, serverIps },
     createdAt: formatTime(createdAt),
     suspendedAt: suspendedAt === undefined ? undefined : formatTime(suspendedAt),
   };

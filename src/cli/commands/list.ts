@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import type { CertificateRecord, CertificateStatus } from "../../domain/records.ts";
+import { type KeyType, keyTypes } from "../../domain/key-policy.ts";
 import { type CommonOptions, withCommon } from "../options.ts";
 import { fields, print, table } from "../output.ts";
 
@@ -7,6 +8,8 @@ interface ListFlags extends CommonOptions {
   readonly account?: string;
   readonly expiring?: string;
   readonly status?: CertificateStatus | "expired";
+  readonly keyType?: KeyType;
+  readonly issuer?: string;
 }
 
 export function listCommand(program: Command): void {
@@ -14,6 +17,8 @@ export function listCommand(program: Command): void {
     .description("list the certificates on record")
     .option("--account <slug>", "of this account")
     .option("--expiring <duration>", "live ones that end within this time, such as 7d")
+    .addOption(new Option("--key-type <type>", "with a key of this type").choices(keyTypes))
+    .option("--issuer <name>", "signed by this issuing CA")
     .addOption(new Option("--status <status>").choices(["active", "suspended", "revoked", "expired"]))
     .action(runList);
 }
@@ -27,16 +32,22 @@ export function showCommand(program: Command): void {
 async function runList(options: ListFlags): Promise<void> {
   const { parseSlug } = await import("../../domain/names.ts");
   const { parseDuration } = await import("../../domain/time.ts");
+  const { requireIssuerNamed } = await import("../../services/issuers.ts");
   const { withState } = await import("../state.ts");
   const now = Date.now();
-  const { account, status } = options;
+  const { account, status, keyType, issuer } = options;
   const end = options.expiring === undefined ? undefined : now + parseDuration(options.expiring);
   const filter = {
     ...(account === undefined ? {} : { account: parseSlug(account) }),
     ...(status === undefined || status === "expired" ? {} : { status }),
     ...(end === undefined ? {} : { expiringBefore: end }),
+    ...(keyType === undefined ? {} : { keyType }),
   };
-  const found = await withState(options, (database) => database.certificates.list(filter));
+  const found = await withState(options, async (database) => {
+    if (issuer === undefined) return database.certificates.list(filter);
+    const { id } = await requireIssuerNamed(database, parseSlug(issuer));
+    return database.certificates.list({ ...filter, issuer: id });
+  });
   const wanted = await Promise.all(found.map((certificate) => shown(certificate, now)));
   const all = wanted.filter(
     (item) =>
@@ -45,8 +56,11 @@ async function runList(options: ListFlags): Promise<void> {
   );
   print(options, all, () =>
     table(
-      ["FINGERPRINT", "ACCOUNT", "PROFILE", "STATUS", "EXPIRES"],
-      all.map((item) => [item.fingerprint, item.account ?? "-", item.profile, item.status, item.notAfter]),
+      ["FINGERPRINT", "ACCOUNT", "PROFILE", "KEY", "STATUS", "EXPIRES"],
+      all.map((item) => [
+        ...[item.fingerprint, item.account ?? "-", item.profile, item.keyType, item.status],
+        item.notAfter,
+      ]),
     ),
   );
 }
@@ -66,6 +80,7 @@ async function runShow(id: string, options: CommonOptions): Promise<void> {
       Issuer: value.issuer,
       Account: value.account ?? "none: it is one of our listeners'",
       Profile: value.profile,
+      Key: value.keyType,
       Scopes:
         value.account &&
         (value.scopes === undefined ? "all of the account's" : value.scopes.join(", ") || "none"),
@@ -89,6 +104,7 @@ async function shown(certificate: CertificateRecord, now: number) {
     issuer: certificate.issuerId,
     account: certificate.account,
     profile: certificate.profile,
+    keyType: certificate.keyType,
     scopes: certificate.scopes,
     notBefore: formatTime(certificate.notBefore),
     notAfter: formatTime(notAfter),

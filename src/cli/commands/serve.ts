@@ -17,8 +17,8 @@ interface ServeFlags extends CommonOptions, ListenOptions {
 export function serveCommand(program: Command): void {
   withListeners(
     withCommon(program.command("serve"))
-      .description("run the CA and the enforcing server")
-      .option("--password-file <file>", "password of the issuing key; - is standard input")
+      .description("run the CA and the enforcing server; SIGHUP has it read the profiles again")
+      .option("--password-file <file>", "password of the issuing keys; - is standard input")
       .option("--quickstart", "make the home first if there is none, and an account 'demo' to try it with"),
   ).action(runServe);
 }
@@ -39,6 +39,9 @@ async function runServe(options: ServeFlags): Promise<void> {
   const password = readPassword(config.home, options.passwordFile, process.env);
   const logger = pino({ name: "countersign" }, pino.destination({ fd: 2, sync: true }));
   const server = await startServer(config, password, logger);
+  process.on("SIGHUP", () => {
+    server.reload();
+  });
   try {
     const { listening } = server;
     process.stdout.write(

@@ -28,17 +28,14 @@ async function runCreate(account: string, options: CreateFlags): Promise<void> {
   const { homePaths } = await import("../../home/paths.ts");
   const { systemRandom } = await import("../../home/open.ts");
   const { loadProfiles } = await import("../../home/profiles.ts");
-  const { requireProfile } = await import("../../services/issue/order.ts");
+  const { requireProfile } = await import("../../services/issue/apply-profile.ts");
   const { DEFAULT_TTL, createToken } = await import("../../services/tokens.ts");
   const { localMutation, withState } = await import("../state.ts");
   const slug = parseSlug(account);
   const scopes = options.scopes?.map(parseScope);
   const ttl = options.ttl === undefined ? DEFAULT_TTL : parseDuration(options.ttl);
   const made = await withState(options, (database, config) => {
-    const profile = requireProfile(
-      { profiles: loadProfiles(homePaths(config.home).profiles) },
-      options.profile,
-    );
+    const profile = requireProfile(loadProfiles(homePaths(config.home).profiles), options.profile);
     return createToken(database, localMutation(), systemRandom, { account: slug, profile, scopes, ttl });
   });
   const { token, id, expiresAt } = made;

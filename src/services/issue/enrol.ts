@@ -1,11 +1,13 @@
 import { Refusal } from "../../domain/errors.ts";
-import { parseSlug } from "../../domain/names.ts";
-import type { CertificationRequest, Stores } from "../../domain/ports.ts";
+import type { CertificationRequest } from "../../domain/ports.ts";
 import type { CertificateRecord, TokenRecord } from "../../domain/records.ts";
 import type { Instant } from "../../domain/time.ts";
-import { hashToken, parseToken } from "../../domain/token.ts";
-import { type IssuingParts, issue } from "./issue.ts";
-import { clientOrder, requireProfile } from "./order.ts";
+import { type Answer, answer } from "./answer.ts";
+import { applyProfile, requireProfile } from "./apply-profile.ts";
+import type { TokenDesk } from "./authenticate.ts";
+import { carryOut } from "./carry-out.ts";
+import type { IssuingParts } from "./parts.ts";
+import { readRequest } from "./read-request.ts";
 
 export interface Enrolment {
   /** What the caller sent as its token. */
@@ -20,84 +22,49 @@ export interface Enrolment {
  * Turns a token and a CSR into a credential. The same token with the same CSR gives the same certificate for as long as
  * the token lives, so a lost answer burns nothing; with another CSR it is used.
  *
- * @throws Refusal TOKEN_*, ACCOUNT_SUSPENDED, CSR_*, KEY_*, PROFILE_UNKNOWN, VALIDITY_INVALID, UNAVAILABLE.
+ * @throws Refusal TOKEN_*, ACCOUNT_SUSPENDED, CSR_*, KEY_*, PROFILE_*, VALIDITY_INVALID, UNAVAILABLE.
  */
-export async function enrol(parts: IssuingParts, enrolment: Enrolment): Promise<CertificateRecord> {
-  const { database, clock } = parts;
-
-  // 1. Who asks?
-  const token = await requireToken(database, enrolment.token, clock.now());
-  const account = await database.accounts.byId(token.accountId);
-  if (account?.status !== "active") throw new Refusal("ACCOUNT_SUSPENDED");
-
-  // 2. What for? Only the key comes from the CSR.
-  const profile = requireProfile(parts, tokenProfile(token, enrolment.profile));
-  const request = parts.codec.readRequest(enrolment.csr);
-  const order = clientOrder(parts, {
-    account,
-    profile,
-    request,
-    scopes: token.scopes,
-    notAfter: enrolment.notAfter,
-  });
-
-  // 3. An answer that was lost is given again.
-  const earlier = await earlierAnswer(database, token, request);
-  if (earlier) return earlier;
-
-  const issued = await issue(parts, `token:${token.id}`, order, {
-    claim: (stores) => claim(stores, token.id, request, clock.now()),
-    fulfil: (stores, fingerprint) => stores.tokens.fulfil(token.id, fingerprint),
-  });
-  return issued ?? requireEarlierAnswer(database, token.id, request);
-}
-
-async function requireToken(stores: Stores, text: string | undefined, now: Instant): Promise<TokenRecord> {
-  if (text === undefined) throw new Refusal("TOKEN_REQUIRED");
-  const token = await stores.tokens.byHash(hashToken(parseToken(text)));
-  if (!token) throw new Refusal("TOKEN_UNKNOWN");
-  requireUsable(token, now);
-  return token;
-}
-
-function requireUsable(token: TokenRecord, now: Instant): void {
-  if (token.revokedAt !== undefined) throw new Refusal("TOKEN_REVOKED");
-  if (token.expiresAt <= now) throw new Refusal("TOKEN_EXPIRED");
-}
-
-function tokenProfile(token: TokenRecord, requested: string | undefined): string {
-  if (requested !== undefined && requested !== token.profile) {
+export async function enrol(
+  parts: IssuingParts & { readonly desk: TokenDesk },
+  enrolment: Enrolment,
+): Promise<Answer> {
+  // Who asks, and what for? Nothing is read of a stranger's CSR.
+  const { token, account } = await parts.desk.authenticate(enrolment.token);
+  if (enrolment.profile !== undefined && enrolment.profile !== token.profile) {
     throw new Refusal("PROFILE_UNKNOWN", "The enrolment token is not for that profile.");
   }
-  return parseSlug(token.profile);
+  const profile = requireProfile(parts.profiles(), token.profile);
+
+  const request = readRequest(parts, enrolment.csr);
+  const { notAfter } = enrolment;
+  const order = applyProfile(parts, request, { account, profile, scopes: token.scopes, notAfter });
+
+  const earlier = await earlierAnswer(parts, token, request);
+  if (earlier) return answer(parts, earlier);
+  const paid = { id: token.id, csrHash: request.hash };
+  const issued = await carryOut(parts, `token:${token.id}`, order, paid);
+  return answer(parts, issued ?? (await winner(parts, token.id, request)));
 }
 
-/** Binds the token to this CSR. Of two requests with different CSRs, one gets here first. */
-async function claim(stores: Stores, id: string, request: CertificationRequest, now: Instant): Promise<void> {
-  const token = await stores.tokens.byId(id);
-  if (!token) throw new Refusal("TOKEN_UNKNOWN");
-  requireUsable(token, now);
-  if (token.csrHash === request.hash) return; // an attempt before this one did not get to its end
-  if (!(await stores.tokens.use(id, request.hash, now))) throw new Refusal("TOKEN_USED");
-}
-
+/** An answer that was lost is given again. */
 async function earlierAnswer(
-  stores: Stores,
-  token: TokenRecord,
+  { database }: IssuingParts,
+  { csrHash, fingerprint }: TokenRecord,
   request: CertificationRequest,
 ): Promise<CertificateRecord | undefined> {
-  if (token.csrHash === undefined) return undefined;
-  if (token.csrHash !== request.hash) throw new Refusal("TOKEN_USED");
-  return token.fingerprint === undefined ? undefined : stores.certificates.byFingerprint(token.fingerprint);
+  if (csrHash === undefined) return undefined;
+  if (csrHash !== request.hash) throw new Refusal("TOKEN_USED");
+  return fingerprint === undefined ? undefined : database.certificates.byFingerprint(fingerprint);
 }
 
-async function requireEarlierAnswer(
-  stores: Stores,
+/** The certificate of the same request, sent twice at once, that was recorded first. */
+async function winner(
+  parts: IssuingParts,
   id: string,
   request: CertificationRequest,
 ): Promise<CertificateRecord> {
-  const token = await stores.tokens.byId(id);
-  const earlier = token ? await earlierAnswer(stores, token, request) : undefined;
+  const token = await parts.database.tokens.byId(id);
+  const earlier = token ? await earlierAnswer(parts, token, request) : undefined;
   if (!earlier) throw new Error("a fulfilled token has no certificate");
   return earlier;
 }

@@ -1,15 +1,17 @@
 import { Refusal } from "../../domain/errors.ts";
 import type { Slug } from "../../domain/names.ts";
-import type { CertificateRecord } from "../../domain/records.ts";
 import type { Instant } from "../../domain/time.ts";
 import { requireAccount } from "../accounts.ts";
-import { type IssuingParts, issue } from "./issue.ts";
-import { clientOrder, requireProfile } from "./order.ts";
+import { type Answer, answer } from "./answer.ts";
+import { applyProfile, requireProfile } from "./apply-profile.ts";
+import { carryOut } from "./carry-out.ts";
+import type { IssuingParts } from "./parts.ts";
+import { readRequest } from "./read-request.ts";
 
 /**
  * Signs a CSR for an account on an admin's word: the way in without a token.
  *
- * @throws Refusal NOT_FOUND, ACCOUNT_SUSPENDED, CSR_*, KEY_*, PROFILE_UNKNOWN, VALIDITY_INVALID, UNAVAILABLE.
+ * @throws Refusal NOT_FOUND, ACCOUNT_SUSPENDED, CSR_*, KEY_*, PROFILE_*, VALIDITY_INVALID, UNAVAILABLE.
  */
 export async function signRequest(
   parts: IssuingParts,
@@ -20,17 +22,14 @@ export async function signRequest(
     readonly profile: string;
     readonly notAfter?: Instant | undefined;
   },
-): Promise<CertificateRecord> {
+): Promise<Answer> {
   const account = await requireAccount(parts.database, wanted.account);
   if (account.status !== "active") throw new Refusal("ACCOUNT_SUSPENDED");
-  const profile = requireProfile(parts, wanted.profile);
-  const request = parts.codec.readRequest(wanted.csr);
+  const profile = requireProfile(parts.profiles(), wanted.profile);
+  const request = readRequest(parts, wanted.csr);
   const { notAfter } = wanted;
-  const issued = await issue(
-    parts,
-    actor,
-    clientOrder(parts, { account, profile, request, scopes: undefined, notAfter }),
-  );
+  const order = applyProfile(parts, request, { account, profile, scopes: undefined, notAfter });
+  const issued = await carryOut(parts, actor, order);
   if (!issued) throw new Error("nothing competes with an admin's signature");
-  return issued;
+  return answer(parts, issued);
 }

@@ -1,0 +1,72 @@
+import { Refusal } from "../../domain/errors.ts";
+import type { SpkiHash } from "../../domain/identifiers.ts";
+import type { KeyType } from "../../domain/key-policy.ts";
+import type { Scope } from "../../domain/names.ts";
+import type { CertificationRequest, Issuer } from "../../domain/ports.ts";
+import {
+  type Profile,
+  type SubjectNames,
+  type Validity,
+  decideNames,
+  decideValidity,
+  requireKeyType,
+} from "../../domain/profile.ts";
+import type { Account } from "../../domain/records.ts";
+import type { Instant } from "../../domain/time.ts";
+import type { IssuingParts } from "./parts.ts";
+
+/** A certificate that has been decided on: everything it is to say is settled. */
+export interface Order {
+  /** `undefined` for our own listeners. */
+  readonly account: Account | undefined;
+  readonly profile: Pick<Profile, "name" | "keyUsage" | "extendedKeyUsage">;
+  readonly issuer: Issuer;
+  readonly validity: Validity;
+  readonly scopes: readonly Scope[] | undefined;
+  readonly names: SubjectNames;
+  readonly spki: Uint8Array;
+  readonly spkiHash: SpkiHash;
+  readonly keyType: KeyType;
+}
+
+/** Throws PROFILE_UNKNOWN. */
+export function requireProfile(profiles: ReadonlyMap<string, Profile>, name: string): Profile {
+  const profile = profiles.get(name);
+  if (!profile) throw new Refusal("PROFILE_UNKNOWN", `There is no profile '${name}'.`);
+  return profile;
+}
+
+/** Throws UNAVAILABLE when that issuer signs nothing here any more. */
+export function requireIssuer({ issuers }: Pick<IssuingParts, "issuers">, profile: Profile): Issuer {
+  const issuer = issuers.signing(profile.issuer);
+  if (issuer) return issuer;
+  const fault = `profile ${profile.name} needs the issuer ${profile.issuer}`;
+  throw new Refusal("UNAVAILABLE", "Nobody signs for this profile right now.", fault);
+}
+
+/**
+ * Step: profile. Account and profile say everything that a certificate says, but for its key.
+ *
+ * @throws Refusal KEY_UNSUPPORTED, VALIDITY_INVALID, PROFILE_UNFIT, UNAVAILABLE; CSR_MALFORMED for names asked for.
+ */
+export function applyProfile(
+  parts: IssuingParts,
+  request: CertificationRequest,
+  wanted: {
+    readonly account: Account;
+    readonly profile: Profile;
+    readonly scopes: readonly Scope[] | undefined;
+    readonly notAfter: Instant | undefined;
+  },
+): Order {
+  parts.onStep?.("profile");
+  const { account, profile, scopes, notAfter } = wanted;
+  const { spki, spkiHash, keyType } = request;
+  requireKeyType(profile, keyType);
+  const issuer = requireIssuer(parts, profile);
+  return {
+    ...{ account, profile, issuer, scopes, spki, spkiHash, keyType },
+    validity: decideValidity(profile, parts.clock.now(), issuer.notAfter, notAfter),
+    names: decideNames(profile, account, parts.trustDomain, () => parts.codec.requestedNames(request)),
+  };
+}

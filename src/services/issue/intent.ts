@@ -1,0 +1,50 @@
+import { Refusal } from "../../domain/errors.ts";
+import type { KeyType } from "../../domain/key-policy.ts";
+import type { Slug } from "../../domain/names.ts";
+import type { Intent } from "../../domain/records.ts";
+import type { Instant } from "../../domain/time.ts";
+import { type Standing, requireNotBlocked, requireUsable } from "./standing.ts";
+
+/** What is to be on record before anything is signed. */
+export interface IntentEntry {
+  readonly kind: "intent";
+  readonly intent: Intent;
+  readonly keyType: KeyType;
+  readonly actor: string;
+  readonly account: Slug | undefined;
+  /** The token that pays for it, and the CSR that it is bound to by that. */
+  readonly token: { readonly id: string; readonly csrHash: string } | undefined;
+}
+
+/**
+ * Step: intent. Looks again, within the transaction, at everything that could have changed since it was decided, and
+ * notes what this intent takes: of two in one group, the first comes first.
+ *
+ * @throws Refusal ACCOUNT_SUSPENDED, KEY_BLOCKED, KEY_IN_USE, TOKEN_*.
+ */
+export function admitIntent({ intent, token, keyType }: IntentEntry, standing: Standing, now: Instant): void {
+  const { accountId, spkiHash } = intent;
+  if (accountId !== undefined && standing.accounts.get(accountId)?.status !== "active") {
+    throw new Refusal("ACCOUNT_SUSPENDED");
+  }
+  requireNotBlocked(standing, spkiHash);
+  const known = standing.keys.get(spkiHash);
+  if (known && known.accountId !== accountId) throw new Refusal("KEY_IN_USE");
+  if (token) takeToken(token, standing, now);
+  if (known) return;
+  standing.keys.set(spkiHash, { accountId, blockedAt: undefined });
+  standing.firstSeen.push({ spkiHash, keyType, accountId, seenAt: now });
+}
+
+/** Binds the token to this CSR. */
+function takeToken(
+  { id, csrHash }: NonNullable<IntentEntry["token"]>,
+  standing: Standing,
+  now: Instant,
+): void {
+  const token = requireUsable(standing.tokens.get(id), now);
+  if (token.csrHash === csrHash) return; // an attempt before this one did not get to its end
+  if (token.csrHash !== undefined) throw new Refusal("TOKEN_USED");
+  standing.tokens.set(id, { ...token, csrHash });
+  standing.taken.push({ id, csrHash });
+}

@@ -1,0 +1,40 @@
+import type { IssuerId } from "../../domain/identifiers.ts";
+import type { Slug } from "../../domain/names.ts";
+import type { Clock, Codec, Database, Issuer, RandomBytes } from "../../domain/ports.ts";
+import type { Profile } from "../../domain/profile.ts";
+import type { Ledger } from "./ledger.ts";
+
+/** The steps that a certificate takes from CSR to answer, in this order (DESIGN §3). */
+export type Step =
+  | "parse"
+  | "verify-possession"
+  | "key-policy"
+  | "profile"
+  | "intent"
+  | "sign"
+  | "compare"
+  | "record"
+  | "answer";
+
+/** The issuing CAs of a home. */
+export interface Issuers {
+  /** The one of that name, if it may sign certificates. */
+  signing(name: Slug): Issuer | undefined;
+  /** The certificate (DER) of any that has ever signed here. */
+  certificate(id: IssuerId): Uint8Array | undefined;
+}
+
+/** What issuing works with. */
+export interface IssuingParts {
+  readonly database: Database;
+  readonly ledger: Ledger;
+  readonly codec: Codec;
+  readonly issuers: Issuers;
+  readonly profiles: () => ReadonlyMap<string, Profile>;
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+  readonly trustDomain: string;
+  readonly publicUrl: string;
+  /** Told of each step before it is taken. */
+  readonly onStep?: ((step: Step) => void) | undefined;
+}

@@ -1,0 +1,45 @@
+import { Refusal } from "../../domain/errors.ts";
+import type { SpkiHash } from "../../domain/identifiers.ts";
+import type { IssuanceStanding, IssuanceWrites } from "../../domain/ports.ts";
+import type { TokenRecord } from "../../domain/records.ts";
+import type { Instant } from "../../domain/time.ts";
+
+type Token = IssuanceStanding["tokens"][number];
+type Account = IssuanceStanding["accounts"][number];
+type Key = Pick<IssuanceStanding["keys"][number], "accountId" | "blockedAt">;
+
+/** How tokens, accounts and keys stand, with what the group's earlier entries do to them. */
+export interface Standing {
+  readonly tokens: Map<string, Token>;
+  readonly accounts: ReadonlyMap<number, Account>;
+  readonly keys: Map<SpkiHash, Key>;
+  /** Tokens that the group takes, and keys that it sees for the first time: to be written. */
+  readonly taken: IssuanceWrites["taken"][number][];
+  readonly firstSeen: IssuanceWrites["firstSeen"][number][];
+}
+
+export function standingFrom({ tokens, accounts, keys }: IssuanceStanding): Standing {
+  return {
+    tokens: new Map(tokens.map((token) => [token.id, token])),
+    accounts: new Map(accounts.map((account) => [account.id, account])),
+    keys: new Map(keys.map((key) => [key.spkiHash, key])),
+    taken: [],
+    firstSeen: [],
+  };
+}
+
+/** Throws TOKEN_UNKNOWN, TOKEN_REVOKED, TOKEN_EXPIRED. */
+export function requireUsable<Some extends Pick<TokenRecord, "revokedAt" | "expiresAt">>(
+  token: Some | undefined,
+  now: Instant,
+): Some {
+  if (!token) throw new Refusal("TOKEN_UNKNOWN");
+  if (token.revokedAt !== undefined) throw new Refusal("TOKEN_REVOKED");
+  if (token.expiresAt <= now) throw new Refusal("TOKEN_EXPIRED");
+  return token;
+}
+
+/** Throws KEY_BLOCKED. */
+export function requireNotBlocked(standing: Standing, spkiHash: SpkiHash): void {
+  if (standing.keys.get(spkiHash)?.blockedAt !== undefined) throw new Refusal("KEY_BLOCKED");
+}

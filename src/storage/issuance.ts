@@ -1,0 +1,20 @@
+import type { IssuanceQuestion, IssuanceStanding, IssuanceWrites, Stores } from "../domain/ports.ts";
+
+/** Reads how things stand, by way of the stores, within a transaction. */
+export async function readStanding(stores: Stores, question: IssuanceQuestion): Promise<IssuanceStanding> {
+  return {
+    tokens: await stores.tokens.byIds(question.tokens),
+    accounts: await stores.accounts.byIds(question.accounts),
+    keys: await stores.keys.byHashes(question.keys),
+  };
+}
+
+/** Writes what was decided, by way of the stores, within the same transaction. */
+export async function write(stores: Stores, writes: IssuanceWrites): Promise<void> {
+  await stores.tokens.use(writes.taken, writes.at);
+  await stores.keys.bind(writes.firstSeen);
+  await stores.certificates.intend(writes.intents);
+  await stores.tokens.fulfil(writes.fulfilled);
+  await stores.certificates.insert(writes.certificates);
+  if (writes.changes.length > 0) await stores.changes.append(writes.changes);
+}

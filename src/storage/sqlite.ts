@@ -1,0 +1,95 @@
+import { closeSync, openSync } from "node:fs";
+import knex, { type Knex } from "knex";
+import { type Engine, ignore, silent, storesOn } from "./engine.ts";
+import { followerStore } from "./follower-store.ts";
+import type { Sql } from "./sql.ts";
+import { type SqliteConnection, boundTo, execute, preparedSql } from "./sqlite-connection.ts";
+import { ISSUANCE_SCHEMA, issueOnSqlite } from "./sqlite-issuance.ts";
+
+/** Two connections: what is read outside a transaction need not wait for one that is being written to the disk. */
+export function sqliteEngine(file: string): Engine {
+  closeSync(openSync(file, "a", 0o600)); // SQLite gives its journals the same mode
+  const [reader, writer] = [open(file), open(file)];
+  const prepared = new WeakMap<SqliteConnection, Sql>();
+  const sqlOn = (connection: SqliteConnection): Sql => {
+    const sql = prepared.get(connection) ?? preparedSql(connection);
+    prepared.set(connection, sql);
+    return sql;
+  };
+  const hasSchema = new WeakSet<SqliteConnection>();
+  return {
+    knex: writer,
+    stores: {
+      ...storesOn(reader, (text, bindings) => using(reader, (own) => sqlOn(own)(text, bindings))),
+      followers: followerStore(writer), // which writes on its own
+    },
+    transaction: (work) =>
+      using(writer, async (own) => {
+        const sql = sqlOn(own);
+        // Takes the write lock before anything is read: no stale reads, and no lock that can't be upgraded.
+        await sql("BEGIN IMMEDIATE", []);
+        try {
+          const result = await work(storesOn(boundTo(writer, own), sql));
+          await sql("COMMIT", []);
+          return result;
+        } catch (error) {
+          // After some errors, such as a full disk, SQLite has rolled back by itself.
+          await sql("ROLLBACK", []).catch(ignore);
+          throw error;
+        }
+      }),
+    issue: (question, decide) =>
+      using(writer, async (own) => {
+        if (!hasSchema.has(own)) await execute(own, ISSUANCE_SCHEMA);
+        hasSchema.add(own);
+        return issueOnSqlite(sqlOn(own), question, decide);
+      }),
+    async close() {
+      await Promise.all([reader.destroy(), writer.destroy()]);
+    },
+  };
+}
+
+interface SqliteClient {
+  acquireConnection(): Promise<SqliteConnection>;
+  releaseConnection(connection: SqliteConnection): Promise<void>;
+}
+
+/** Lends the connection, to one at a time. */
+async function using<Result>(
+  db: Knex,
+  work: (connection: SqliteConnection) => Promise<Result>,
+): Promise<Result> {
+  const client = db.client as SqliteClient;
+  const connection = await client.acquireConnection();
+  try {
+    return await work(connection);
+  } finally {
+    await client.releaseConnection(connection);
+  }
+}
+
+/** FULL: what was acknowledged survives a power cut. Other processes' write locks are waited for. */
+const PRAGMAS =
+  "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON;";
+
+function open(file: string): Knex {
+  return knex({
+    client: "sqlite3",
+    connection: { filename: file },
+    useNullAsDefault: true,
+    log: silent,
+    pool: {
+      min: 1,
+      max: 1,
+      afterCreate: (
+        connection: SqliteConnection,
+        done: (error: Error | null, connection: unknown) => void,
+      ) => {
+        connection.exec(PRAGMAS, (error) => {
+          done(error, connection);
+        });
+      },
+    },
+  });
+}

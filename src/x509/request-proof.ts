@@ -1,0 +1,34 @@
+import { verify } from "node:crypto";
+import { Refusal } from "../domain/errors.ts";
+import type { CertificationRequest } from "../domain/ports.ts";
+import { type SignatureAlgorithm, algorithmNamed } from "./algorithms.ts";
+
+/**
+ * Proves that whoever made a CSR holds its key: the signature is by that key, with an algorithm of that key's.
+ *
+ * @throws Refusal CSR_SIGNATURE_INVALID.
+ */
+export function verifyPossession({ proof, keyType, spki }: CertificationRequest): void {
+  const algorithm = algorithmNamed(proof.algorithm);
+  if (!algorithm || !keyType.startsWith(algorithm.family)) {
+    throw new Refusal(
+      "CSR_SIGNATURE_INVALID",
+      "The CSR is signed with an algorithm that is not taken here. Sign with SHA-256, SHA-384 or SHA-512.",
+    );
+  }
+  if (!isValid(algorithm, proof.info, spki, proof.signature)) throw new Refusal("CSR_SIGNATURE_INVALID");
+}
+
+function isValid(
+  algorithm: SignatureAlgorithm,
+  data: Uint8Array,
+  spki: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  try {
+    const key = { key: Buffer.from(spki), format: "der", type: "spki" } as const;
+    return verify(algorithm.digest, data, key, signature);
+  } catch {
+    return false; // OpenSSL throws for some signatures that are none
+  }
+}

@@ -1,0 +1,193 @@
+import { randomBytes } from "node:crypto";
+import { expect, test } from "vitest";
+import { type IssuerId, fingerprintOf, parseFingerprint, sha256Hex } from "../../src/domain/identifiers.ts";
+import { parseScope } from "../../src/domain/names.ts";
+import type { Database, IssuanceWrites } from "../../src/domain/ports.ts";
+import type { Account, CertificateRecord, Change, TokenRecord } from "../../src/domain/records.ts";
+import { readStanding, write } from "../../src/storage/issuance.ts";
+import { TestDatabase, onEachDatabase } from "../support/databases.ts";
+import { START } from "../support/issuing.ts";
+import { putCertificate, putIssuer, someAccount, someIntent, someToken } from "./records.ts";
+
+const nothing: IssuanceWrites = {
+  at: START,
+  taken: [],
+  firstSeen: [],
+  intents: [],
+  fulfilled: [],
+  certificates: [],
+  changes: [],
+};
+
+const change = (subject: string): Omit<Change, "sequence"> => ({
+  time: START,
+  actor: "token:x'y\"z",
+  action: "certificate.intend",
+  subject,
+  detail: { account: "ü, '\"\\ \u2028" },
+});
+
+function certificateFor(issuerId: IssuerId, account: Account | undefined): CertificateRecord {
+  const { createdAt, ...common } = someIntent(issuerId, account);
+  const der = randomBytes(700);
+  return {
+    ...common,
+    keyType: "ml-dsa-65",
+    account: account?.slug,
+    fingerprint: fingerprintOf(der),
+    scopes: account && [parseScope("orders:read")],
+    issuedAt: createdAt,
+    status: "active",
+    statusAt: undefined,
+    reason: undefined,
+    der,
+  };
+}
+
+/** What one group writes: intents and records, of an account and of a listener, with tokens and without. */
+function someWrites(issuerId: IssuerId, account: Account, tokens: readonly TokenRecord[]): IssuanceWrites {
+  const certificates = [certificateFor(issuerId, account), certificateFor(issuerId, undefined)];
+  const further = someIntent(issuerId, account);
+  const intents = [...certificates.map((certificate) => ({ ...certificate, createdAt: START })), further];
+  return {
+    at: START + 5,
+    taken: tokens.map(({ id }) => ({ id, csrHash: sha256Hex(id) })),
+    firstSeen: intents.map(({ spkiHash, accountId }) => {
+      return { spkiHash, keyType: "ml-dsa-65" as const, accountId, seenAt: START };
+    }),
+    intents,
+    fulfilled: tokens.slice(0, 1).map(({ id }) => ({ id, fingerprint: fingerprintOf(Buffer.from(id)) })),
+    certificates,
+    changes: ["a", "b", "c"].map(change),
+  };
+}
+
+async function setting(database: Database) {
+  const issuerId = await putIssuer(database);
+  const account = await database.accounts.insert(someAccount());
+  const tokens = await Promise.all(
+    [1, 2, 3].map(async () => {
+      const token = someToken(account);
+      await database.tokens.insert(token);
+      return { ...token, account: account.slug };
+    }),
+  );
+  return { issuerId, account, tokens };
+}
+
+onEachDatabase("the transaction of issuing", (db) => {
+  test("tells how tokens, accounts and keys stand, and nothing of what is not there", async () => {
+    const { issuerId, account, tokens } = await setting(db.database);
+    const known = await putCertificate(db.database, issuerId, account);
+    await db.database.keys.block(known, START + 7, "found on a web page");
+    const [token] = tokens;
+    if (!token) throw new Error("there are tokens");
+    await db.database.tokens.revoke(token.id, START + 8);
+    const question = {
+      tokens: [token.id, "unknown"],
+      accounts: [account.id, 999_999],
+      keys: [known.spkiHash, someIntent(issuerId, account).spkiHash],
+    };
+    const standing = await db.database.issue(question, (outcome) => ({ outcome, writes: nothing }));
+    expect(standing.tokens).toMatchObject([
+      {
+        id: token.id,
+        csrHash: undefined,
+        fingerprint: undefined,
+        expiresAt: token.expiresAt,
+        revokedAt: START + 8,
+      },
+    ]);
+    expect(standing.accounts).toMatchObject([{ id: account.id, status: "active" }]);
+    expect(standing.keys).toMatchObject([
+      { spkiHash: known.spkiHash, accountId: account.id, blockedAt: START + 7 },
+    ]);
+  });
+
+  test("asked about nothing, tells nothing, and writes nothing", async () => {
+    const before = await db.dump();
+    const question = { tokens: [], accounts: [], keys: [] };
+    const standing = await db.database.issue(question, (outcome) => ({ outcome, writes: nothing }));
+    expect(standing).toEqual({ tokens: [], accounts: [], keys: [] });
+    expect(await db.dump()).toEqual(before);
+  });
+
+  test("writes everything, or nothing", async () => {
+    const { issuerId, account, tokens } = await setting(db.database);
+    const writes = someWrites(issuerId, account, tokens);
+    const put = (wanted: IssuanceWrites) =>
+      db.database.issue({ tokens: [], accounts: [], keys: [] }, () => ({ outcome: "done", writes: wanted }));
+    const before = await db.dump();
+    const again = { ...writes, certificates: [...writes.certificates, ...writes.certificates.slice(0, 1)] };
+    await expect(put(again)).rejects.toThrow(/unique/i);
+    const keyless = { ...writes, firstSeen: writes.firstSeen.slice(1) };
+    await expect(put(keyless)).rejects.toThrow(/foreign key/i);
+    expect(await db.dump()).toEqual(before);
+    const sequence = await db.database.changes.last();
+    expect(await put(writes)).toBe("done");
+    const [first] = writes.certificates;
+    if (!first) throw new Error("there are certificates");
+    expect(await db.database.certificates.byFingerprint(first.fingerprint)).toEqual({
+      ...first,
+      account: account.slug,
+      keyType: "ml-dsa-65",
+    });
+    expect(await db.database.changes.after(sequence, 10)).toEqual(
+      writes.changes.map((each, index) => ({ ...each, sequence: sequence + 1 + index })),
+    );
+    expect((await db.database.tokens.byId(tokens[0]?.id ?? ""))?.fingerprint).toBeDefined();
+    expect((await db.database.tokens.byId(tokens[2]?.id ?? ""))?.usedAt).toBe(START + 5);
+  });
+
+  test("decides on what others have committed, however many they are", async () => {
+    const { account, tokens } = await setting(db.database);
+    const [token] = tokens;
+    if (!token) throw new Error("there are tokens");
+    const nodes = [db.database, await db.open(), await db.open()] as const;
+    const question = { tokens: [token.id], accounts: [], keys: [] };
+    const outcomes = await Promise.all(
+      Array.from({ length: 30 }, (_, index) =>
+        (nodes[index % nodes.length] ?? db.database).issue(question, ({ tokens: [found] }) => {
+          if (found?.csrHash !== undefined) return { outcome: "used", writes: nothing };
+          const taken = [{ id: token.id, csrHash: sha256Hex(String(index)) }];
+          return { outcome: "taken", writes: { ...nothing, taken, changes: [change(account.slug)] } };
+        }),
+      ),
+    );
+    expect(outcomes.filter((outcome) => outcome === "taken")).toHaveLength(1);
+    expect(outcomes.filter((outcome) => outcome === "used")).toHaveLength(29);
+  });
+});
+
+test("on SQLite it writes, to the letter, what the stores would write", async () => {
+  const [quick, plain] = [new TestDatabase("SQLite"), new TestDatabase("SQLite")];
+  try {
+    await quick.create();
+    const database = await quick.open();
+    const { issuerId, account, tokens } = await setting(database);
+    const writes = someWrites(issuerId, account, tokens);
+    await plain.create();
+    const other = await plain.open();
+    for (const issuer of await database.issuers.list()) await other.issuers.insert(issuer);
+    await other.accounts.insert(account);
+    for (const token of tokens) await other.tokens.insert(token);
+    const contents = async (of: TestDatabase) => ({ ...(await of.dump()), knex_migrations: [] });
+    expect(await contents(plain)).toEqual(await contents(quick));
+
+    const question = {
+      tokens: tokens.map(({ id }) => id),
+      accounts: [account.id],
+      keys: writes.firstSeen.map(({ spkiHash }) => spkiHash),
+    };
+    const standing = await database.issue(question, (found) => ({ outcome: found, writes }));
+    await other.transaction(async (stores) => {
+      expect(await readStanding(stores, question)).toMatchObject(standing);
+      await write(stores, writes);
+    });
+    expect(await contents(plain)).toEqual(await contents(quick));
+    expect(parseFingerprint(writes.certificates[0]?.fingerprint ?? "")).toBeDefined();
+  } finally {
+    await quick.remove();
+    await plain.remove();
+  }
+});
