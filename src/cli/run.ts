@@ -26,6 +26,7 @@ import { reportFailure } from "./output.ts";
  * @returns the exit code: 0 done, 1 refused or failed, 2 usage.
  */
 export async function run(args: readonly string[]): Promise<0 | 1 | 2> {
+  quietExperiments();
   try {
     await countersign().parseAsync(args, { from: "user" });
     return 0;
@@ -34,6 +35,13 @@ export async function run(args: readonly string[]): Promise<0 | 1 | 2> {
     // Help and version are thrown too, with exit code 0; all else that commander throws is about usage.
     return error.exitCode === 0 ? 0 : 2;
   }
+}
+
+/** Node calls ML-DSA in WebCrypto experimental, each time, on the stream that is for what went wrong. */
+function quietExperiments(): void {
+  process.removeAllListeners("warning").on("warning", ({ name, stack }) => {
+    if (name !== "ExperimentalWarning") process.stderr.write(`${stack ?? name}\n`);
+  });
 }
 
 function countersign(): Command {

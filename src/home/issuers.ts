@@ -45,9 +45,9 @@ export class HomeIssuers implements Issuers {
     return this.#records;
   }
 
-  /** Those whose keys are open, retired ones too: they go on signing CRLs. */
+  /** Those whose keys are open, the default first, retired ones too: they go on signing CRLs. */
   get opened(): readonly Issuer[] {
-    return [...this.#opened.values()];
+    return this.#byPreference.flatMap(({ id }) => this.#opened.get(id) ?? []);
   }
 
   signing(name: Slug): Issuer | undefined {
@@ -61,8 +61,7 @@ export class HomeIssuers implements Issuers {
 
   /** Whoever signs the listeners' certificate: the default issuer, or the first that is active when it is retired. */
   forListeners(): Issuer {
-    const byPreference = [...this.#issuing].sort((one, other) => preference(one) - preference(other));
-    for (const { name } of byPreference) {
+    for (const { name } of this.#byPreference) {
       const issuer = this.signing(name);
       if (issuer) return issuer;
     }
@@ -80,6 +79,10 @@ export class HomeIssuers implements Issuers {
         logger.error({ err: error, issuer: record.name }, "an issuing CA's key cannot be opened here");
       }
     }
+  }
+
+  get #byPreference(): readonly IssuerRecord[] {
+    return [...this.#issuing].sort((one, other) => preference(one) - preference(other));
   }
 
   get #issuing(): readonly IssuerRecord[] {

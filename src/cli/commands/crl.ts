@@ -43,7 +43,8 @@ async function runPublish(options: PublishFlags): Promise<void> {
     };
   });
   const all = await Promise.all(crls.map(shown));
-  print(options, { crls: all, files }, () => [...all.map(describe), ...files].join("\n"));
+  // The first is the default issuer's, which is the only one in many homes.
+  print(options, { ...all[0], crls: all, files }, () => [...all.map(describe), ...files].join("\n"));
 }
 
 async function runInstall(path: string, options: CommonOptions): Promise<void> {
