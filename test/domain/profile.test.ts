@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { parseSlug } from "../../src/domain/names.ts";
-import { LONGEST_LIFE, type Profile, decideValidity, requireKeyType } from "../../src/domain/profile.ts";
+import { parseCidr } from "../../src/domain/address.ts";
+import { parseDnsRule } from "../../src/domain/host-names.ts";
+import {
+  LONGEST_LIFE,
+  type Profile,
+  decideNames,
+  decideValidity,
+  requireKeyType,
+} from "../../src/domain/profile.ts";
 import { DAY, HOUR, MINUTE, SECOND, formatTime } from "../../src/domain/time.ts";
 import { refusalOf } from "../support/fixtures-refusal.ts";
 
@@ -110,5 +118,70 @@ describe("a profile's key types", () => {
       code: "KEY_UNSUPPORTED",
       message: "The profile 'client' takes these keys: ec-p256, ed25519.",
     });
+  });
+});
+
+const account = {
+  slug: parseSlug("billing"),
+  dnsNames: ["db.example.internal", ".apps.example.internal"].map(parseDnsRule),
+  serverIps: ["10.1.0.0/16"].map(parseCidr),
+};
+const asked = () => ({
+  dnsNames: ["web.apps.example.internal", "evil.org", "db.example.internal"],
+  addresses: ["10.1.2.3", "192.0.2.1"],
+});
+
+describe("names", () => {
+  it("come from the templates, and nothing from the CSR, in a profile that lets it ask for none", () => {
+    const neverAsked = (): never => {
+      throw new Error("nobody is to look");
+    };
+    expect(decideNames(profile, account, "example.org", neverAsked)).toEqual({
+      commonName: "billing",
+      uris: ["spiffe://example.org/account/billing"],
+      dnsNames: [],
+      addresses: [],
+    });
+  });
+
+  it("that a CSR may ask for are those that its account has, of the kinds that the profile allows", () => {
+    const names = (requestedNames: Profile["requestedNames"]) => {
+      const { dnsNames, addresses } = decideNames({ ...profile, requestedNames }, account, "x", asked);
+      return [dnsNames, addresses];
+    };
+    const dns = ["web.apps.example.internal", "db.example.internal"];
+    expect(names(["dns", "ip"])).toEqual([dns, ["10.1.2.3"]]);
+    expect(names(["dns"])).toEqual([dns, []]);
+    expect(names(["ip"])).toEqual([[], ["10.1.2.3"]]);
+  });
+
+  it("that the profile makes and the CSR asks for too are put in once", () => {
+    const made: Profile = {
+      ...profile,
+      subjectAltNames: { uri: [], dns: ["{account}.apps.example.internal", "db.example.internal"] },
+      requestedNames: ["dns"],
+    };
+    expect(decideNames(made, account, "x", asked)).toMatchObject({
+      uris: [],
+      dnsNames: ["billing.apps.example.internal", "db.example.internal", "web.apps.example.internal"],
+    });
+  });
+
+  it.each<[string, Partial<Profile>, string, string]>([
+    [
+      "a common name of more than 64 characters",
+      { subject: { commonName: "{account}.{trustDomain}" } },
+      "x".repeat(60),
+      `The profile 'client' would name this account 'billing.${"x".repeat(60)}'.`,
+    ],
+    [
+      "a DNS name that is none",
+      { subjectAltNames: { uri: [], dns: ["{account}.-x.org"] } },
+      "x",
+      "The profile 'client' would name this account 'billing.-x.org'.",
+    ],
+  ])("are refused when a template makes %s", (_name, changes, trustDomain, message) => {
+    const refused = refusalOf(() => decideNames({ ...profile, ...changes }, account, trustDomain, asked));
+    expect(refused).toEqual({ code: "PROFILE_UNFIT", message });
   });
 });
