@@ -189,7 +189,7 @@ describe("docs/cli.md and --help agree", () => {
   async function commandsUnder(parent: readonly string[]): Promise<string[]> {
     const [, list] = (await help(parent)).split("\nCommands:\n");
     if (list === undefined) return [parent.join(" ")];
-    const names = [...list.matchAll(/^ {2}([a-z]+)/gm)].map(([, name = ""]) => name);
+    const names = [...list.matchAll(/^ {2}([a-z-]+)/gm)].map(([, name = ""]) => name);
     const under = names.filter((name) => name !== "help").map((name) => commandsUnder([...parent, name]));
     return (await Promise.all(under)).flat();
   }
