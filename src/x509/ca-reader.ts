@@ -22,6 +22,16 @@ export function issuerRecord(der: Uint8Array, name: Slug, role: IssuerRecord["ro
   };
 }
 
+/** A CA certificate's (DER) common name, as it was given: Node's text of it has escapes. */
+export function commonNameOf(der: Uint8Array): string | undefined {
+  const names = new DerReader(readCertificate(der).subject).enter(tags.sequence);
+  while (!names.atEnd) {
+    const attribute = names.enter(tags.set).enter(tags.sequence);
+    if (attribute.oid() === "2.5.4.3") return Buffer.from(attribute.next().contents).toString("utf8");
+  }
+  return undefined;
+}
+
 /** keyCertSign and cRLSign, and nothing else: 0x06 with one unused bit (RFC 5280 §4.2.1.3). */
 const caKeyUsage = Buffer.from("03020106", "hex");
 /** cA TRUE, pathLenConstraint 0: it signs end entities only. */

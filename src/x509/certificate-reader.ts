@@ -67,12 +67,16 @@ function readExtensions(reader: DerReader): ParsedCertificate["extensions"] {
     const fields = reader.enter(tags.sequence);
     const id = fields.oid();
     const critical = fields.nextTag === tags.boolean;
-    // FALSE is the default, which DER leaves out.
-    if (critical && fields.next().contents[0] !== 0xff) throw new DerError("a default that is written");
+    // FALSE is the default, which DER leaves out, and TRUE has one form.
+    if (critical && !isTrue(fields.next().contents)) throw new DerError("a default that is written");
     extensions.push({ id, critical, value: fields.read(tags.octetString).contents });
     fields.end();
   }
   return extensions;
+}
+
+function isTrue(contents: Uint8Array): boolean {
+  return contents.length === 1 && contents[0] === 0xff;
 }
 
 /** The leftmost 160 bits of SHA-256 over the key's bits (RFC 7093 §2, method 1). */

@@ -26,10 +26,12 @@ export function readCrl(bytes: Uint8Array, issuer: Uint8Array): ReadCrl {
   if (!isNamed || !isSignedBy(der, issuer)) throw new Error("its issuer did not sign it");
   const numbered = crl.getExtension(extensionIds.crlNumber);
   if (!numbered || !crl.nextUpdate) throw new Error("it lacks a number or nextUpdate");
-  const octets = new DerReader(new Uint8Array(numbered.value)).integer();
+  // Such as a delta's or a partial list's. What is critical and not understood must not be used (§5.2, §5.3).
+  const isCritical = [crl, ...crl.entries].some((part) => part.extensions.some(({ critical }) => critical));
+  if (isCritical) throw new Error("it has a critical extension, as a full CRL has not");
   return {
     issuerId: issuerIdOf(issuer),
-    number: Number(`0x${Buffer.from(octets).toString("hex")}`),
+    number: readNumber(new Uint8Array(numbered.value)),
     thisUpdate: crl.thisUpdate.getTime(),
     nextUpdate: crl.nextUpdate.getTime(),
     der,
@@ -41,12 +43,25 @@ export function readCrl(bytes: Uint8Array, issuer: Uint8Array): ReadCrl {
   };
 }
 
+function readNumber(value: Uint8Array): number {
+  const reader = new DerReader(value);
+  const octets = Buffer.from(reader.integer());
+  reader.end();
+  const number = Number(`0x${octets.toString("hex")}`);
+  const isCounted = (octets[0] ?? 0) < 0x80 && Number.isSafeInteger(number);
+  if (!isCounted) throw new Error("its number is negative, or too large to be counted on from");
+  return number;
+}
+
 /** By node:crypto, which knows every algorithm that is used here. */
 function isSignedBy(der: Uint8Array, issuer: Uint8Array): boolean {
-  const list = new DerReader(der).enter(tags.sequence);
+  const outer = new DerReader(der);
+  const list = outer.enter(tags.sequence);
+  outer.end();
   const tbs = list.read(tags.sequence).encoded;
   const algorithm = algorithmNamed(list.read(tags.sequence).encoded);
   const signature = list.bits();
+  list.end();
   const { publicKey } = new X509Certificate(issuer);
   return algorithm !== undefined && verify(algorithm.digest, tbs, publicKey, signature);
 }

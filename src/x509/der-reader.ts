@@ -20,6 +20,7 @@ export const tags = {
   oid: 0x06,
   enumerated: 0x0a,
   utf8String: 0x0c,
+  relativeOid: 0x0d,
   utcTime: 0x17,
   generalizedTime: 0x18,
   universalString: 0x1c,
@@ -32,6 +33,8 @@ export const tags = {
 const decodedOids = new Map<string, string>();
 
 const CONSTRUCTED = 0x20;
+/** For future editions (X.680, table 1). */
+const RESERVED = 0x0f;
 const DEEPEST = 16;
 
 /** A cursor over DER (X.690 §10): definite, minimal lengths; low tag numbers only; no bytes left over. */
@@ -163,16 +166,17 @@ function requirePrimitive(tag: number, contents: Uint8Array): void {
       if (contents.length > 0) throw new DerError("bad NULL");
       break;
     case tags.oid:
+    case tags.relativeOid:
       requireOid(contents);
       break;
     case tags.utf8String:
       requireUtf8(contents);
       break;
     case tags.bmpString:
-      if (contents.length % 2 !== 0) throw new DerError("bad BMPString");
+      requireCharacters(contents, 2, "BMPString");
       break;
     case tags.universalString:
-      if (contents.length % 4 !== 0) throw new DerError("bad UniversalString");
+      requireCharacters(contents, 4, "UniversalString");
       break;
     case tags.utcTime:
       requireText(contents, /^\d{12}Z$/, "UTCTime");
@@ -184,6 +188,8 @@ function requirePrimitive(tag: number, contents: Uint8Array): void {
     case tags.set & ~CONSTRUCTED:
     case 0:
       throw new DerError("a SEQUENCE or SET that is not constructed");
+    case RESERVED:
+      throw new DerError("a tag that means nothing");
   }
 }
 
@@ -195,6 +201,17 @@ function requireUtf8(contents: Uint8Array): void {
   } catch {
     throw new DerError("bad UTF8String");
   }
+}
+
+/** Characters of that many octets; the halves of surrogate pairs are none. */
+function requireCharacters(contents: Uint8Array, size: 2 | 4, name: string): void {
+  const octets = Buffer.from(contents.buffer, contents.byteOffset, contents.length);
+  let isRight = octets.length % size === 0;
+  for (let at = 0; isRight && at < octets.length; at += size) {
+    const code = octets.readUIntBE(at, size);
+    isRight = code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
+  }
+  if (!isRight) throw new DerError(`bad ${name}`);
 }
 
 function requireText(contents: Uint8Array, form: RegExp, name: string): void {

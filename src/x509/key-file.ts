@@ -25,7 +25,9 @@ function openAny(bytes: Buffer): KeyObject {
     () => spkiKey(parseRequest(bytes).spki),
     () => createPublicKey(bytes),
     () => spkiKey(bytes),
-    () => createPublicKey(createPrivateKey({ key: bytes, format: "der", type: "pkcs8" })),
+    ...(["pkcs8", "sec1", "pkcs1"] as const).map((type) => () => {
+      return createPublicKey(createPrivateKey({ key: bytes, format: "der", type }));
+    }),
   ];
   for (const read of readers) {
     try {

@@ -54,7 +54,7 @@ export function readLeaf(der: Uint8Array): LeafFields {
     extendedKeyUsage: collect(enter(values, ids.extendedKeyUsage), (reader) => reader.oid()),
     ...readNames(enter(values, ids.subjectAltName)),
     subjectKeyId: readOctets(values.get(ids.subjectKeyIdentifier)),
-    authorityKeyId: enter(values, ids.authorityKeyIdentifier)?.read(0x80).contents ?? new Uint8Array(),
+    authorityKeyId: readAuthorityKeyId(enter(values, ids.authorityKeyIdentifier)),
     crlUrls: collect(enter(values, ids.crlDistributionPoints), readDistributionPoint),
     access: collect(enter(values, ids.authorityInfoAccess), readAccess),
     tbs: parsed.tbs,
@@ -64,7 +64,16 @@ export function readLeaf(der: Uint8Array): LeafFields {
 
 type Values = ReadonlyMap<string, Uint8Array>;
 
-const known: ReadonlySet<string> = new Set(Object.values(ids));
+const known: ReadonlySet<string> = new Set([
+  ids.basicConstraints,
+  ids.keyUsage,
+  ids.extendedKeyUsage,
+  ids.subjectAltName,
+  ids.subjectKeyIdentifier,
+  ids.authorityKeyIdentifier,
+  ids.crlDistributionPoints,
+  ids.authorityInfoAccess,
+]);
 
 function valuesById({ extensions }: ParsedCertificate): Values {
   const values = new Map(extensions.map(({ id, value }) => [id, value]));
@@ -102,13 +111,31 @@ function readCommonName(subject: Uint8Array): string {
 
 function readKeyUsage(value: Uint8Array | undefined): number {
   if (!value) return 0;
-  const { contents } = new DerReader(value).read(tags.bitString);
-  if (contents.length !== 2) throw new DerError("a key usage that is not used here");
-  return contents[1] ?? 0;
+  const outer = new DerReader(value);
+  const { contents } = outer.read(tags.bitString);
+  outer.end();
+  const [unused, bits = 0] = contents;
+  // DER leaves out a bit list's zeros at its end (X.690 §11.2.2).
+  if (contents.length !== 2 || unused !== 31 - Math.clz32(bits & -bits)) {
+    throw new DerError("a key usage that is not used here");
+  }
+  return bits;
 }
 
 function readOctets(value: Uint8Array | undefined): Uint8Array {
-  return value ? new DerReader(value).read(tags.octetString).contents : new Uint8Array();
+  if (!value) return new Uint8Array();
+  const outer = new DerReader(value);
+  const { contents } = outer.read(tags.octetString);
+  outer.end();
+  return contents;
+}
+
+/** The key identifier alone: issuer and serial number are never written. */
+function readAuthorityKeyId(reader: DerReader | undefined): Uint8Array {
+  if (!reader) return new Uint8Array();
+  const { contents } = reader.read(0x80);
+  reader.end();
+  return contents;
 }
 
 function readNames(reader: DerReader | undefined): Pick<LeafFields, "uris" | "dnsNames" | "addresses"> {
@@ -143,6 +170,8 @@ function readAccess(reader: DerReader): string {
   return `${method} ${url}`;
 }
 
+/** An IA5String. */
 function text(contents: Uint8Array): string {
+  if (contents.some((octet) => octet > 0x7f)) throw new DerError("a name that is not ASCII");
   return Buffer.from(contents).toString("latin1");
 }

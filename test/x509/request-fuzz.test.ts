@@ -1,53 +1,36 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { Refusal } from "../../src/domain/errors.ts";
-import { makeKeyPair } from "../../src/keys/key-pair.ts";
-import {
-  bitString,
-  boolean,
-  context,
-  element,
-  integer,
-  oid,
-  sequence,
-  set,
-  utf8String,
-} from "../../src/x509/der-writer.ts";
-import { extension } from "../../src/x509/extensions.ts";
-import { x509 } from "../../src/x509/library.ts";
+import { sequence } from "../../src/x509/der-writer.ts";
 import { toPem } from "../../src/x509/pem.ts";
+import { inBer } from "../support/ber-variants.ts";
+import { libraryKey, opensslKeys } from "../support/csr-judges.ts";
+import { readRequest } from "../support/fixtures-csr.ts";
 import {
-  attributes,
-  buildCsr,
-  commonName,
-  extensionRequest,
-  rdn,
-  signInfo,
-  readRequest,
-} from "../support/fixtures-csr.ts";
-import { run } from "../support/run.ts";
+  changed,
+  edited,
+  edits,
+  flipped,
+  knownAttributes,
+  makeCsrMaker,
+  octet,
+  resigned,
+  unknownAttributes,
+  wild,
+} from "../support/fuzzed-csrs.ts";
+import { requireOpensslPq } from "../support/openssl-pq.ts";
+import { makeWorkspace } from "../support/workspace.ts";
 
 // A fixed seed: the same inputs in each run, but for the keys.
 const seed = 20300131;
 
-const pair = await makeKeyPair("ec-p256");
-const { privateKey } = pair;
-const spki = pair.publicKey.export({ format: "der", type: "spki" });
-const subject = sequence(
-  commonName("Zoë"),
-  rdn("2.5.4.6", element(0x13, Buffer.from("DE"))),
-  rdn("2.5.4.11", element(0x1e, Buffer.from("0041", "hex"))),
-  rdn("1.2.840.113549.1.9.1", element(0x16, Buffer.from("a@b"))),
-);
-const field = attributes(
-  extensionRequest(
-    extension("2.5.29.19", true, sequence(boolean(true))),
-    extension("2.5.29.15", true, bitString(Buffer.of(4), 2)),
-    extension("2.5.29.17", false, sequence(context(2, false, Buffer.from("x.test")))),
-  ),
-  sequence(oid("1.2.840.113549.1.9.7"), set(utf8String("secret"))),
-);
-const csr = buildCsr({ privateKey, spki, subject, attributes: field });
+const workspace = await makeWorkspace();
+afterAll(workspace.remove);
+
+const types = ["ec-p256", "ec-p384", "ed25519", "rsa-2048", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87"] as const;
+const makers = await Promise.all(types.map(makeCsrMaker));
+const [first] = makers;
+const csr = first?.signed(first.info()) ?? Buffer.alloc(0);
 
 /** Whether it is taken; anything thrown but a refusal of a CSR or a key fails the test. */
 function isTaken(bytes: Uint8Array): boolean {
@@ -59,70 +42,6 @@ function isTaken(bytes: Uint8Array): boolean {
     expect(error.code).toMatch(/^(CSR|KEY)_/);
     return false;
   }
-}
-
-interface Edit {
-  readonly at: number;
-  readonly remove: number;
-  readonly insert: Uint8Array;
-}
-
-const edits = fc.array(
-  fc.record({ at: fc.nat(999), remove: fc.nat(3), insert: fc.uint8Array({ maxLength: 3 }) }),
-  { minLength: 1, maxLength: 4 },
-);
-
-function edited(bytes: Uint8Array, list: readonly Edit[]): Buffer {
-  let result = Buffer.from(bytes);
-  for (const { at, remove, insert } of list) {
-    const from = at % (result.length + 1);
-    result = Buffer.concat([result.subarray(0, from), insert, result.subarray(from + remove)]);
-  }
-  return result;
-}
-
-/** Changes octets in place, so that lengths mostly stay right. */
-const changes = fc.array(
-  fc.tuple(
-    fc.nat(999),
-    fc.oneof(
-      fc.nat(255),
-      fc.constantFrom(0, 1, 3, 4, 5, 0x0c, 0x13, 0x14, 0x16, 0x17, 0x1c, 0x1e, 0x30, 0x31, 0x80, 0xff),
-    ),
-  ),
-  { minLength: 1, maxLength: 2 },
-);
-
-function changed(bytes: Uint8Array, list: readonly (readonly [number, number])[]): Buffer {
-  const result = Buffer.from(bytes);
-  for (const [at, octet] of list) result[at % result.length] = octet;
-  return result;
-}
-
-/** A CSR with a changed subject or attributes, rightly signed. */
-const resigned = (given: Uint8Array): fc.Arbitrary<Buffer> =>
-  fc
-    .tuple(fc.constantFrom("subject", "attributes"), changes)
-    .map(([part, list]) =>
-      part === "subject"
-        ? sequence(integer(0), changed(subject, list), spki, given)
-        : sequence(integer(0), subject, spki, changed(given, list)),
-    )
-    .map((info) => signInfo(info, privateKey));
-
-async function libraryTakes(bytes: Uint8Array): Promise<boolean> {
-  try {
-    return await new x509.Pkcs10CertificateRequest(bytes).verify();
-  } catch {
-    return false;
-  }
-}
-
-async function opensslTakes(bytes: Uint8Array): Promise<boolean> {
-  const { code, stderr } = await run("openssl", ["req", "-inform", "DER", "-verify", "-noout"], {
-    input: bytes,
-  });
-  return code === 0 && stderr.includes("verify OK");
 }
 
 describe("whatever the bytes, there is nothing but a refusal", () => {
@@ -161,21 +80,8 @@ describe("whatever the bytes, there is nothing but a refusal", () => {
   });
 
   it("a CSR with any one bit of it changed", () => {
-    for (let bit = 0; bit < csr.length * 8; bit++) {
-      const wrong = Buffer.from(csr);
-      wrong[bit >> 3] = (wrong[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-      expect(isTaken(wrong), `bit ${String(bit)}`).toBe(false);
-    }
-  });
-
-  it("a CSR with parts taken out and put in", () => {
-    fc.assert(
-      fc.property(edits, (list) => {
-        const wrong = edited(csr, list);
-        expect(isTaken(wrong)).toBe(wrong.equals(csr));
-      }),
-      { seed, numRuns: 2000 },
-    );
+    for (let bit = 0; bit < csr.length * 8; bit++)
+      expect(isTaken(flipped(csr, bit)), `bit ${String(bit)}`).toBe(false);
   });
 
   it("a PEM with parts taken out and put in", () => {
@@ -187,41 +93,77 @@ describe("whatever the bytes, there is nothing but a refusal", () => {
       { seed, numRuns: 500 },
     );
   });
+});
 
-  it("a key with octets changed, signed rightly", () => {
+describe.each(makers)("a CSR of a key of type $keyType is refused", (maker) => {
+  const info = maker.info();
+  const good = maker.signed(info);
+
+  it("with a bit of it changed", () => {
     fc.assert(
-      fc.property(changes, (list) => {
-        const wrong = changed(spki, list);
-        expect(isTaken(buildCsr({ privateKey, spki: wrong }))).toBe(wrong.equals(spki));
+      fc.property(fc.nat(good.length * 8 - 1), (bit) => {
+        expect(isTaken(flipped(good, bit))).toBe(false);
       }),
       { seed, numRuns: 500 },
     );
   });
-});
 
-describe("what is taken here, others take too", () => {
-  it("@peculiar/x509", async () => {
-    // It reads the contents of the extensions that it knows, too, which we leave unread.
-    const unknown = attributes(
-      sequence(oid("1.3.6.1.4.1.99999.1"), set(utf8String("text"), sequence(integer(1)))),
-    );
-    let taken = 0;
-    await fc.assert(
-      fc.asyncProperty(resigned(unknown), async (bytes) => {
-        if (!isTaken(bytes)) return;
-        taken += 1;
-        expect(await libraryTakes(bytes), Buffer.from(bytes).toString("hex")).toBe(true);
+  it("with parts taken out and put in", () => {
+    fc.assert(
+      fc.property(edits, (list) => {
+        const wrong = edited(good, list);
+        expect(isTaken(wrong)).toBe(wrong.equals(good));
       }),
-      { seed, numRuns: 2000 },
+      { seed, numRuns: 500 },
     );
-    expect(taken).toBeGreaterThan(200);
   });
 
-  it("openssl", async () => {
-    const samples = fc.sample(resigned(field), { seed, numRuns: 500 }).filter(isTaken).slice(0, 100);
-    expect(samples).toHaveLength(100);
-    for (const bytes of samples) {
-      expect(await opensslTakes(bytes), bytes.toString("hex")).toBe(true);
-    }
+  it("with octets of the key changed, signed rightly", () => {
+    // There is more to get wrong at its beginning than in its middle.
+    const place = fc.oneof(fc.nat(40), fc.nat(9999));
+    fc.assert(
+      fc.property(fc.array(fc.tuple(place, octet), { minLength: 1, maxLength: 2 }), (list) => {
+        const wrong = changed(maker.spki, list);
+        expect(isTaken(maker.signed(maker.info({ spki: wrong })))).toBe(wrong.equals(maker.spki));
+      }),
+      { seed, numRuns: 300 },
+    );
+  });
+
+  it("with any one element of it in BER that is not DER, signed rightly", () => {
+    const inside = inBer(info).map(({ what, bytes }) => ({ what, bytes: maker.signed(bytes) }));
+    const outside = inBer(good).filter(({ bytes }) => bytes.includes(info));
+    expect(inside.length).toBeGreaterThan(50);
+    expect(outside.length).toBeGreaterThan(5);
+    for (const { what, bytes } of [...inside, ...outside]) expect(isTaken(bytes), what).toBe(false);
   });
 });
+
+describe.each(makers)(
+  "what is taken of a key of type $keyType, others take too, with the same key",
+  (maker) => {
+    it("@peculiar/x509", async () => {
+      const samples = fc.oneof(resigned(maker, unknownAttributes), wild(maker));
+      let taken = 0;
+      await fc.assert(
+        fc.asyncProperty(samples, async (bytes) => {
+          if (!isTaken(bytes)) return;
+          taken += 1;
+          expect((await libraryKey(bytes))?.equals(maker.spki), bytes.toString("hex")).toBe(true);
+        }),
+        { seed, numRuns: 400 },
+      );
+      expect(taken).toBeGreaterThan(100);
+    });
+
+    it("openssl", async (context) => {
+      const program = maker.keyType.startsWith("ml-dsa") ? requireOpensslPq(context) : "openssl";
+      const samples = fc.oneof(resigned(maker, knownAttributes), wild(maker));
+      const taken = fc.sample(samples, { seed, numRuns: 400 }).filter(isTaken).slice(0, 100);
+      expect(taken).toHaveLength(100);
+      const keys = await opensslKeys(program, workspace.path, taken);
+      for (const [index, key] of keys.entries())
+        expect(key?.equals(maker.spki), taken[index]?.toString("hex")).toBe(true);
+    });
+  },
+);
