@@ -24,7 +24,8 @@ const schema = z.strictObject({
   dns: z.array(z.union([dnsName, z.ipv4(), z.ipv6()], "not a DNS name or an IP address")),
   publicUrl: z
     .url({ protocol: /^http$/, error: "not an http:// URL (RFC 5280 §8: plain HTTP)" })
-    .transform((url) => url.replace(/\/+$/, ""))
+    // As certificates carry it: in ASCII, other letters and spaces encoded (RFC 5280 §7.4).
+    .transform((url) => new URL(url).href.replace(/\/+$/, ""))
     .optional(),
   databaseUrl: z.url({ protocol: /^postgres(ql)?$/, error: "not a postgres:// URL" }).optional(),
   listen: z.strictObject({ ca: hostPort, enforce: hostPort, public: hostPort, metrics: hostPort }),

@@ -86,6 +86,9 @@ describe("a flag goes before a variable, a variable before the file, the file be
 
 test("a slash at the public URL's end is taken off, so that paths can be put behind it", () => {
   expect(settle({ publicUrl: "http://ca.example/pki//" }).publicUrl).toBe("http://ca.example/pki");
+  expect(settle({ publicUrl: "http://Müller.example/a b" }).publicUrl).toBe(
+    "http://xn--mller-kva.example/a%20b",
+  );
 });
 
 const faults: [string, unknown, RegExp][] = [
