@@ -12,11 +12,12 @@ import { makeKeyPair } from "../keys/key-pair.ts";
 import { memorySigner } from "../keys/memory-signer.ts";
 import { installIssuer } from "../services/issuers.ts";
 import type { Mutation } from "../services/record-change.ts";
+import { requireRoot } from "../services/root-crl.ts";
 import { issuerRecord, issuingCaFaults } from "../x509/ca-reader.ts";
 import { codec, issuerFrom } from "../x509/codec.ts";
 import { decryptPrivateKey, encryptPrivateKey } from "../x509/private-key.ts";
 import { makeRequest } from "../x509/request-writer.ts";
-import { installCertificate } from "./issuers.ts";
+import { installCertificate, openIssuer } from "./issuers.ts";
 import { issuerPaths } from "./paths.ts";
 
 /**
@@ -24,7 +25,7 @@ import { issuerPaths } from "./paths.ts";
  * certificate is still to come is used again: what was cut short can be gone on with.
  *
  * @returns the CSR, PEM.
- * @throws Refusal ISSUER_EXISTS, PASSWORD_WRONG.
+ * @throws Refusal ISSUER_EXISTS, PASSWORD_WRONG, FILE_UNREADABLE.
  */
 export async function requestIssuer(
   database: Database,
@@ -33,9 +34,13 @@ export async function requestIssuer(
   wanted: { readonly name: Slug; readonly keyType: KeyType },
 ): Promise<string> {
   const { name, keyType } = wanted;
-  if ((await database.issuers.list()).some((issuer) => issuer.name === name)) {
+  const issuers = await database.issuers.list();
+  if (issuers.some((issuer) => issuer.name === name)) {
     throw new Refusal("ISSUER_EXISTS", `There is an issuing CA '${name}' already.`);
   }
+  // One password opens all issuing keys: with another, the server would not start any more.
+  const known = issuers.find(({ role }) => role === "issuing");
+  if (known) openIssuer(config.home, password, known.name, known.der);
   const { key: file } = issuerPaths(config.home, name);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const made = await makeKeyPair(keyType);
@@ -66,8 +71,7 @@ export async function installIssuerCertificate(
   wanted: { readonly name: Slug; readonly bytes: Uint8Array },
 ): Promise<{ readonly record: IssuerRecord; readonly sequence: number }> {
   const { name } = wanted;
-  const root = (await database.issuers.list()).find(({ role }) => role === "root");
-  if (!root) throw new Refusal("CONFIG_INVALID", "The database lacks the home's root.");
+  const root = await requireRoot(database);
   const { record, faults } = readIssuerCertificate(wanted.bytes, name, root);
   if (record.notAfter <= mutation.clock.now()) faults.push("it has ended");
   if (faults.length > 0) {

@@ -1,13 +1,14 @@
-import { X509Certificate, createPublicKey } from "node:crypto";
+import { createPublicKey } from "node:crypto";
 import { existsSync } from "node:fs";
 import { Refusal } from "../domain/errors.ts";
+import { requireStrongKey } from "../domain/key-policy.ts";
 import type { Slug } from "../domain/names.ts";
 import type { Clock } from "../domain/ports.ts";
 import type { CrlRecord } from "../domain/records.ts";
 import { type Instant, formatTime, wholeSeconds } from "../domain/time.ts";
 import { PUBLIC, appendDurably, readInput, writeFileAtomically } from "../files/files.ts";
 import { makeCaCertificate } from "../x509/ca-certificate.ts";
-import { issuingCaFaults } from "../x509/ca-reader.ts";
+import { commonNameOf, issuingCaFaults } from "../x509/ca-reader.ts";
 import { readCertificate } from "../x509/certificate-reader.ts";
 import { codec } from "../x509/codec.ts";
 import { type ReadCrl, readCrl } from "../x509/crl-reader.ts";
@@ -32,6 +33,7 @@ export async function signIssuer(
   const { place, issuer } = root;
   const request = codec.parseRequest(wanted.csr);
   codec.verifyPossession(request);
+  requireStrongKey(request.key);
   if (Buffer.from(request.spki).equals(issuer.signer.spki)) {
     throw new Refusal("ISSUER_INVALID", "That is the root's own key.");
   }
@@ -104,6 +106,5 @@ function journal({ place }: Root, now: Instant, entry: Record<string, unknown>):
 
 /** What the CA certificates are called, from the root's own name. */
 function organisation({ issuer }: Root): string {
-  const [, name = ""] = /^CN=(.*)$/s.exec(new X509Certificate(issuer.der).subject) ?? [];
-  return name.replace(/ Root CA$/, "");
+  return (commonNameOf(issuer.der) ?? "").replace(/ Root CA$/, "");
 }

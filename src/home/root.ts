@@ -1,6 +1,6 @@
 import { X509Certificate, createPublicKey } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 import { z } from "zod";
 import type { Config } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
@@ -104,7 +104,7 @@ export function moveRoot(
 ): string[] {
   const directory = resolve(to);
   const { home } = config;
-  if (!relative(home, directory).startsWith("..")) {
+  if (relative(home, directory).split(sep)[0] !== "..") {
     throw new Refusal("FILE_EXISTS", `${directory} is within the home. Choose a place outside.`);
   }
   const from = homeRoot(home, publicUrl);
@@ -129,7 +129,8 @@ export function moveRoot(
     }
     return [path];
   });
-  for (const path of [from.key, from.password, from.journal]) rmSync(path, { force: true });
+  // The key last: as long as it is there, the same call goes on.
+  for (const path of [from.password, from.journal, from.key]) rmSync(path, { force: true });
   return written;
 }
 
