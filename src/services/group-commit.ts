@@ -36,6 +36,7 @@ export class GroupCommit<Job, Result> {
   async #work(): Promise<void> {
     while (this.#waiting.length > 0) {
       await this.#commitTogether(this.#waiting.splice(0, LARGEST_GROUP));
+      // Those just answered go on first, and what they ask for next joins: fewer, larger groups.
       await new Promise((resolve) => setImmediate(resolve));
     }
     this.#isBusy = false;

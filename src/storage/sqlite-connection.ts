@@ -5,12 +5,13 @@ import type { Sql, Value } from "./sql.ts";
 export interface SqliteConnection {
   exec(sql: string, callback: (error: Error | null) => void): void;
   all(sql: string, bindings: readonly Value[], callback: Callback): void;
-  prepare(sql: string): SqliteStatement;
+  prepare(sql: string, callback: (error: Error | null) => void): SqliteStatement;
   close(callback: (error: Error | null) => void): void;
 }
 
 interface SqliteStatement {
   all(bindings: readonly Value[], callback: Callback): void;
+  reset(callback: () => void): void;
   finalize(): void;
 }
 
@@ -28,13 +29,23 @@ export function preparedSql(connection: SqliteConnection): Sql {
   finalizeBeforeClosing(connection, statements);
   return <Row>(text: string, bindings: readonly Value[]) =>
     new Promise<Row[]>((resolve, reject) => {
-      const done: Callback = (error, rows) => {
-        if (error) reject(error);
-        else resolve(rows as Row[]);
-      };
       let statement = statements.get(text);
+      const done: Callback = (error, rows) => {
+        const end = (): void => {
+          if (error) reject(error);
+          else resolve(rows as Row[]);
+        };
+        // One that found the database locked counts as running until it is reset, and until then nothing that is
+        // written on its connection is committed.
+        if (error && statement) statement.reset(end);
+        else end();
+      };
       if (!statement && statements.size < MOST_PREPARED) {
-        statement = connection.prepare(text);
+        statement = connection.prepare(text, (error) => {
+          if (!error) return;
+          statements.delete(text); // it calls nobody else back
+          reject(error);
+        });
         statements.set(text, statement);
       }
       if (statement) statement.all(bindings, done);

@@ -1,3 +1,4 @@
+import { Refusal } from "../domain/errors.ts";
 import type { IssuanceQuestion, IssuanceStanding, IssuanceWrites } from "../domain/ports.ts";
 import { certificateRow, intentRow } from "./certificate-store.ts";
 import { type Integer, number, optional, optionalNumber } from "./rows.ts";
@@ -72,7 +73,9 @@ export async function issueOnSqlite<Outcome>(
       await sql("INSERT INTO issuance VALUES (?)", [encode(writes, sequenceIn(rows))]);
       return outcome;
     } catch (error) {
-      if (attempt === ATTEMPTS || !(error instanceof Error && error.message.endsWith(": stale"))) throw error;
+      if (!(error instanceof Error && error.message.endsWith(": stale"))) throw error;
+      if (attempt === ATTEMPTS)
+        throw new Refusal("UNAVAILABLE", undefined, "others changed too much meanwhile");
     }
   }
 }

@@ -45,7 +45,9 @@ export function sqliteEngine(file: string): Engine {
         return issueOnSqlite(sqlOn(own), question, decide);
       }),
     async close() {
-      await Promise.all([reader.destroy(), writer.destroy()]);
+      // The last one to close moves what was written ahead into the file; both at once would leave it to each other.
+      await reader.destroy();
+      await writer.destroy();
     },
   };
 }
