@@ -28,6 +28,19 @@ const schema = z.strictObject({
     .transform((url) => new URL(url).href.replace(/\/+$/, ""))
     .optional(),
   databaseUrl: z.url({ protocol: /^postgres(ql)?$/, error: "not a postgres:// URL" }).optional(),
+  /** A number, or text of digits: what a variable says. */
+  waitSeconds: z
+    .union(
+      [
+        z.number(),
+        z
+          .string()
+          .regex(/^[0-9]{1,3}$/)
+          .transform(Number),
+      ],
+      "not a number of seconds",
+    )
+    .pipe(z.number().min(0).max(600)),
   listen: z.strictObject({ ca: hostPort, enforce: hostPort, public: hostPort, metrics: hostPort }),
 });
 
@@ -49,6 +62,7 @@ const defaults = {
   name: "Countersign",
   trustDomain: "countersign.internal",
   dns: ["localhost", "127.0.0.1", "::1"],
+  waitSeconds: 1,
   listen: {
     ca: "127.0.0.1:8443",
     enforce: "127.0.0.1:9443",
@@ -110,6 +124,7 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
   return {
     publicUrl: env["COUNTERSIGN_PUBLIC_URL"],
     databaseUrl: env["COUNTERSIGN_DATABASE_URL"],
+    waitSeconds: env["COUNTERSIGN_WAIT_SECONDS"],
     listen: Object.fromEntries(listen) as unknown,
   };
 }

@@ -25,6 +25,7 @@ test("without anything said, the defaults hold", () => {
     name: "Countersign",
     trustDomain: "countersign.internal",
     dns: ["localhost", "127.0.0.1", "::1"],
+    waitSeconds: 1,
     listen: {
       ca: { host: "127.0.0.1", port: 8443 },
       enforce: { host: "127.0.0.1", port: 9443 },
@@ -52,6 +53,11 @@ describe("a flag goes before a variable, a variable before the file, the file be
     ["flag without a file", settle({}, {}, flags), ["http://flag", 4, 9443]],
   ])("%s", (_name, config, expected) => {
     expect(said(config)).toEqual(expected);
+  });
+
+  test("for the wait for servers", () => {
+    expect(settle({ waitSeconds: 2.5 }).waitSeconds).toBe(2.5);
+    expect(settle({ waitSeconds: 2.5 }, { COUNTERSIGN_WAIT_SECONDS: "30" }).waitSeconds).toBe(30);
   });
 
   test("for the database's URL and every listener", () => {
@@ -115,6 +121,10 @@ const faults: [string, unknown, RegExp][] = [
   ],
   ["an empty name", { name: "" }, /name: /],
   ["an overlong name", { name: "x".repeat(41) }, /name: /],
+  ["a wait that is no number", { waitSeconds: "soon" }, /waitSeconds: not a number of seconds/],
+  ["an empty wait", { waitSeconds: "" }, /waitSeconds: /],
+  ["a negative wait", { waitSeconds: -1 }, /waitSeconds: /],
+  ["a wait of an hour", { waitSeconds: 3600 }, /waitSeconds: /],
   ["an unknown key", { pubicUrl: "http://typo" }, /config: .*pubicUrl/],
   ["an unknown listener", { listen: { admin: "127.0.0.1:1" } }, /listen: .*admin/],
 ];

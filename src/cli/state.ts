@@ -1,6 +1,7 @@
 import { hostname, userInfo } from "node:os";
 import { type Config, type RawConfig, homeDirectory, readConfigFile, resolveConfig } from "../config.ts";
 import type { Database } from "../domain/ports.ts";
+import { SECOND } from "../domain/time.ts";
 import { openState, systemClock } from "../home/open.ts";
 import { type Application, awaitFollowers } from "../services/await-followers.ts";
 import type { Mutation } from "../services/record-change.ts";
@@ -39,13 +40,19 @@ export async function withState<Result>(
   }
 }
 
-/** Waits up to a second for the running servers to apply a change, or several from `first` on. */
-export function awaitServers(database: Database, last: number, first = last): Promise<Application> {
+/** Waits for the running servers to apply a change, or several from `first` on: for as long as is configured. */
+export function awaitServers(
+  database: Database,
+  { waitSeconds }: Config,
+  last: number,
+  first = last,
+): Promise<Application> {
   return awaitFollowers(
     database,
     systemClock,
     { first, last },
     ({ pid, host }) => host !== hostname() || isRunning(pid),
+    waitSeconds * SECOND,
   );
 }
 
@@ -54,7 +61,7 @@ export function describeApplication({ servers, late, connectionsClosed }: Applic
   if (servers + late === 0) return "No server is running; it takes hold when one starts.";
   const plural = (count: number, noun: string): string => `${String(count)} ${noun}${count === 1 ? "" : "s"}`;
   const applied = `Applied by ${plural(servers, "server")}; ${plural(connectionsClosed, "connection")} closed.`;
-  return late === 0 ? applied : `${applied} ${plural(late, "server")} did not answer within a second.`;
+  return late === 0 ? applied : `${applied} ${plural(late, "server")} did not answer in time.`;
 }
 
 /** Whether a process of this host still runs. */

@@ -25,7 +25,7 @@ export async function awaitFollowers(
   clock: Clock,
   changes: { readonly first?: number; readonly last: number },
   isAlive: (follower: { pid: number; host: string }) => boolean,
-  patience = SECOND,
+  patience: number,
 ): Promise<Application> {
   const { last, first = last } = changes;
   const end = clock.now() + patience;

@@ -22,7 +22,7 @@ onEachDatabase("waiting for the servers", (db) => {
   };
 
   test("ends at once when there is none", async () => {
-    expect(await awaitFollowers(db.database, testClock(), { last: 5 }, everybody)).toEqual({
+    expect(await awaitFollowers(db.database, testClock(), { last: 5 }, everybody, SECOND)).toEqual({
       servers: 0,
       late: 0,
       connectionsClosed: 0,
@@ -32,7 +32,7 @@ onEachDatabase("waiting for the servers", (db) => {
   test("ends when all have applied the change, and counts the connections that they end", async () => {
     const ids = [await server(5), await server(9)];
     for (const id of ids) await db.database.followers.closing(id, 5, 2);
-    expect(await awaitFollowers(db.database, testClock(), { last: 5 }, everybody)).toEqual({
+    expect(await awaitFollowers(db.database, testClock(), { last: 5 }, everybody, SECOND)).toEqual({
       servers: 2,
       late: 0,
       connectionsClosed: 4,
@@ -57,6 +57,7 @@ onEachDatabase("waiting for the servers", (db) => {
       testClock(),
       { last: 6 },
       everybody,
+      SECOND,
     );
     expect(application).toMatchObject({ servers: 2, late: 0 });
     expect(asked).toBe(3);
@@ -72,7 +73,7 @@ onEachDatabase("waiting for the servers", (db) => {
         return clock.now();
       },
     };
-    expect(await awaitFollowers(db.database, impatient, { last: 6 }, everybody)).toMatchObject({
+    expect(await awaitFollowers(db.database, impatient, { last: 6 }, everybody, SECOND)).toMatchObject({
       servers: 1,
       late: 1,
     });
@@ -83,7 +84,7 @@ onEachDatabase("waiting for the servers", (db) => {
     await server(5, START, 4711);
     await server(5, START - FOLLOWER_SILENCE - 1);
     const isAlive = ({ pid }: { pid: number }) => pid !== 4711;
-    expect(await awaitFollowers(db.database, testClock(), { last: 6 }, isAlive)).toMatchObject({
+    expect(await awaitFollowers(db.database, testClock(), { last: 6 }, isAlive, SECOND)).toMatchObject({
       servers: 1,
       late: 0,
     });

@@ -64,9 +64,9 @@ async function runUpdate(slug: string, options: RightsFlags): Promise<void> {
   const { awaitServers, describeApplication, localMutation, withState } = await import("../state.ts");
   const name = parseSlug(slug);
   const changes = await rightsIn(options);
-  const { account, applied } = await withState(options, async (database) => {
+  const { account, applied } = await withState(options, async (database, config) => {
     const updated = await updateAccount(database, localMutation(), name, changes);
-    return { account: updated.account, applied: await awaitServers(database, updated.sequence) };
+    return { account: updated.account, applied: await awaitServers(database, config, updated.sequence) };
   });
   print(options, { ...(await shown(account)), ...applied }, () => {
     return `Account ${name} changed. ${describeApplication(applied)}`;
@@ -135,8 +135,8 @@ async function runSetStatus(slug: string, status: Account["status"], options: Co
   const { setAccountStatus } = await import("../../services/accounts.ts");
   const { awaitServers, describeApplication, localMutation, withState } = await import("../state.ts");
   const name = parseSlug(slug);
-  const applied = await withState(options, async (database) =>
-    awaitServers(database, await setAccountStatus(database, localMutation(), name, status)),
+  const applied = await withState(options, async (database, config) =>
+    awaitServers(database, config, await setAccountStatus(database, localMutation(), name, status)),
   );
   const done = status === "active" ? "resumed" : "suspended";
   print(options, { account: name, status, ...applied }, () => {

@@ -113,7 +113,7 @@ async function runCreate(name: string | undefined, options: CreateFlags): Promis
     const bytes = await signIssuer(root, systemClock, { csr: Buffer.from(csr), name: slug, life });
     const wanted = { name: slug, bytes };
     const installed = await installIssuerCertificate(database, config, localMutation(), password, wanted);
-    return { record: installed.record, applied: await awaitServers(database, installed.sequence) };
+    return { record: installed.record, applied: await awaitServers(database, config, installed.sequence) };
   });
   const value = await shown(record);
   print(options, { ...value, ...applied }, () => {
@@ -151,7 +151,7 @@ async function runInstall(
   const { record, applied } = await withState(options, async (database, config) => {
     const password = readPassword(config.home, options.passwordFile, process.env);
     const installed = await installIssuerCertificate(database, config, localMutation(), password, wanted);
-    return { record: installed.record, applied: await awaitServers(database, installed.sequence) };
+    return { record: installed.record, applied: await awaitServers(database, config, installed.sequence) };
   });
   const value = await shown(record);
   print(options, { ...value, ...applied }, () => {
@@ -168,7 +168,7 @@ async function runRetire(name: string, options: CommonOptions): Promise<void> {
   const slug = parseSlug(name);
   const applied = await withState(options, async (database, config) => {
     const profiles = loadProfiles(homePaths(config.home).profiles);
-    return awaitServers(database, await retireIssuer(database, localMutation(), slug, profiles));
+    return awaitServers(database, config, await retireIssuer(database, localMutation(), slug, profiles));
   });
   print(options, { name: slug, status: "retired", ...applied }, () => {
     return `Issuing CA ${slug} retired. ${describeApplication(applied)}`;

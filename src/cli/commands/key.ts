@@ -25,10 +25,10 @@ async function runBlock(path: string, options: BlockFlags): Promise<void> {
   const { keyInFile } = await import("../../x509/key-file.ts");
   const { awaitServers, describeApplication, localMutation, withState } = await import("../state.ts");
   const key = keyInFile(readInput(path));
-  const { revoked, applied } = await withState(options, async (database) => {
+  const { revoked, applied } = await withState(options, async (database, config) => {
     const blocking = await blockKey(database, localMutation(), key, options.because);
     const { first, last } = blocking;
-    return { revoked: blocking.revoked, applied: await awaitServers(database, last, first) };
+    return { revoked: blocking.revoked, applied: await awaitServers(database, config, last, first) };
   });
   const ended = revoked.map(({ fingerprint, account }) => ({ fingerprint, account }));
   print(options, { ...key, because: options.because, revoked: ended, ...applied }, () => {

@@ -34,9 +34,9 @@ async function runRevoke(id: string, options: RevokeFlags): Promise<void> {
   const { awaitServers, describeApplication, localMutation, withState } = await import("../state.ts");
   const reason = parseReason(options.reason);
   const name = namedCertificate(id);
-  const { certificate, applied } = await withState(options, async (database) => {
+  const { certificate, applied } = await withState(options, async (database, config) => {
     const { certificate: found, sequence } = await revoke(database, localMutation(), name, reason);
-    return { certificate: found, applied: await awaitServers(database, sequence) };
+    return { certificate: found, applied: await awaitServers(database, config, sequence) };
   });
   const { fingerprint, serial, account } = certificate;
   print(options, { fingerprint, serial, account, status: "revoked", reason, ...applied }, () => {
@@ -49,9 +49,9 @@ async function runHold(id: string, what: "suspend" | "resume", options: CommonOp
   const { namedCertificate } = await import("../named-certificate.ts");
   const { awaitServers, describeApplication, localMutation, withState } = await import("../state.ts");
   const name = namedCertificate(id);
-  const { certificate, applied } = await withState(options, async (database) => {
+  const { certificate, applied } = await withState(options, async (database, config) => {
     const { certificate: found, sequence } = await services[what](database, localMutation(), name);
-    return { certificate: found, applied: await awaitServers(database, sequence) };
+    return { certificate: found, applied: await awaitServers(database, config, sequence) };
   });
   const { fingerprint, serial, account } = certificate;
   const status = what === "suspend" ? "suspended" : "active";
