@@ -24,7 +24,7 @@ const env = cleanEnvironment();
 const anyPorts = ["ca", "enforce", "public", "metrics"]
   .map((name) => `--${name}-listen 127.0.0.1:0`)
   .join(" ");
-const serveCommand = `node "$CHECKOUT/src/cli/main.ts" serve --quickstart --json ${anyPorts}`;
+const serveCommand = `"$CHECKOUT/bin/countersign" serve --quickstart --json ${anyPorts}`;
 let server: ChildProcess | undefined;
 let log = "";
 

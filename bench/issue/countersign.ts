@@ -10,7 +10,8 @@ import type { Target } from "./measure.ts";
 
 const ACCOUNT = "bench";
 const DAY = 24 * 60 * 60 * 1000;
-const main = join(projectRoot, "src/cli/main.ts");
+/** As it is run in earnest: with the flags that this gives to Node. */
+const bin = join(projectRoot, "bin/countersign");
 
 /** Lends a real `serve` in a new home, with that many tokens. */
 export async function withCountersign<T>(
@@ -22,7 +23,7 @@ export async function withCountersign<T>(
   const home = await mkdtemp(join(folder, "home-"));
   const env = cleanEnvironment();
   const countersign = (...args: string[]): Promise<string> =>
-    runOk(process.execPath, [main, ...args, "--home", home], { env, signal });
+    runOk(bin, [...args, "--home", home], { env, signal });
   await countersign("init", "--key-type", issuerType);
   await countersign("account", "create", ACCOUNT);
   const tokens = insertTokens(home, tokenCount);
@@ -31,16 +32,7 @@ export async function withCountersign<T>(
     `--${name}-listen`,
     "127.0.0.1:0",
   ]);
-  const command = [
-    ...pinning.server,
-    process.execPath,
-    main,
-    "serve",
-    "--json",
-    "--home",
-    home,
-    ...listeners,
-  ];
+  const command = [...pinning.server, bin, "serve", "--json", "--home", home, ...listeners];
   const server = start(command, signal, { env });
   try {
     const { ca: url } = JSON.parse(await firstLine(server)) as { ca: string };
