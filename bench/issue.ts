@@ -1,15 +1,16 @@
 import { parseArgs } from "node:util";
 import type { PeculiarMethods } from "./issue/peculiar.ts";
-import { withCountersign } from "./issue/countersign.ts";
+import { makeHome, withCountersign } from "./issue/countersign.ts";
 import { type KeyType, clientKeyTypes } from "./issue/csr.ts";
 import type { BareMethods } from "./issue/bare.ts";
 import { measureGenerator } from "./issue/generator.ts";
-import { type Amount, measure, tokensFor } from "./issue/measure.ts";
+import type { InProcessMethods } from "./issue/in-process.ts";
+import { type Amount, CONNECTIONS, measure, tokensFor } from "./issue/measure.ts";
 import { opensslSpeed } from "./issue/openssl-speed.ts";
 import { measurePeers } from "./issue/peers.ts";
-import { type Cell, type Figures, describeMachine, report } from "./issue/report.ts";
+import { type Cell, type Figures, type InProcess, describeMachine, report } from "./issue/report.ts";
 import { type Surroundings, withSurroundings } from "./processes.ts";
-import { median } from "./statistics.ts";
+import { median, percentile } from "./statistics.ts";
 import { startWorker } from "./worker.ts";
 
 const FULL: Amount = { warmUp: 500, rounds: 3, perRound: 1000 };
@@ -79,14 +80,40 @@ function readPlan(flags: readonly string[]): Plan {
 async function measureCell(
   surroundings: Surroundings,
   [client, issuer]: Pair,
-  { amount, seconds }: Plan,
+  { amount, peers, seconds }: Plan,
 ): Promise<Cell> {
   surroundings.tell(`${client} certified by ${issuer} …`);
   const measured = await withCountersign(surroundings, issuer, tokensFor(amount), (target) =>
     measure(surroundings, target, client, amount),
   );
+  const inProcess = await measureInProcess(surroundings, client, issuer, peers);
   const barePerSecond = await measureBare(surroundings, client, issuer, seconds);
-  return { client, issuer, ...measured, barePerSecond, ofBare: measured.perSecond / barePerSecond };
+  const ofBare = measured.perSecond / barePerSecond;
+  return { client, issuer, ...measured, inProcess, barePerSecond, ofBare };
+}
+
+async function measureInProcess(
+  surroundings: Surroundings,
+  keyType: KeyType,
+  issuer: KeyType,
+  amount: Amount,
+): Promise<InProcess> {
+  const { pinning, signal } = surroundings;
+  const home = await makeHome(surroundings, issuer, tokensFor(amount));
+  const worker = startWorker<InProcessMethods>("issue/in-process.ts", pinning.server, signal);
+  try {
+    await worker.ask("prepare", { ...home, keyType, atOnce: CONNECTIONS });
+    await worker.ask("run", amount.warmUp);
+    const rounds = [];
+    while (rounds.length < amount.rounds) rounds.push(await worker.ask("run", amount.perRound));
+    const latencies = rounds.flatMap((round) => round.latencies);
+    return {
+      perSecond: median(rounds.map((round) => amount.perRound / round.seconds)),
+      latency: { p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99) },
+    };
+  } finally {
+    await worker.stop();
+  }
 }
 
 async function measureBare(

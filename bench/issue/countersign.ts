@@ -13,27 +13,35 @@ const DAY = 24 * 60 * 60 * 1000;
 /** As it is run in earnest: with the flags that this gives to Node. */
 const bin = join(projectRoot, "bin/countersign");
 
+/** Makes a home with that many tokens. */
+export async function makeHome(
+  { folder, signal }: Surroundings,
+  issuerType: string,
+  tokenCount: number,
+): Promise<{ readonly home: string; readonly tokens: string[] }> {
+  const home = await mkdtemp(join(folder, "home-"));
+  const countersign = (...args: string[]): Promise<string> =>
+    runOk(bin, [...args, "--home", home], { env: cleanEnvironment(), signal });
+  await countersign("init", "--key-type", issuerType);
+  await countersign("account", "create", ACCOUNT);
+  return { home, tokens: insertTokens(home, tokenCount) };
+}
+
 /** Lends a real `serve` in a new home, with that many tokens. */
 export async function withCountersign<T>(
-  { folder, pinning, signal }: Surroundings,
+  surroundings: Surroundings,
   issuerType: string,
   tokenCount: number,
   use: (target: Target) => Promise<T>,
 ): Promise<T> {
-  const home = await mkdtemp(join(folder, "home-"));
-  const env = cleanEnvironment();
-  const countersign = (...args: string[]): Promise<string> =>
-    runOk(bin, [...args, "--home", home], { env, signal });
-  await countersign("init", "--key-type", issuerType);
-  await countersign("account", "create", ACCOUNT);
-  const tokens = insertTokens(home, tokenCount);
-
+  const { home, tokens } = await makeHome(surroundings, issuerType, tokenCount);
+  const { pinning, signal } = surroundings;
   const listeners = ["ca", "enforce", "public", "metrics"].flatMap((name) => [
     `--${name}-listen`,
     "127.0.0.1:0",
   ]);
   const command = [...pinning.server, bin, "serve", "--json", "--home", home, ...listeners];
-  const server = start(command, signal, { env });
+  const server = start(command, signal, { env: cleanEnvironment() });
   try {
     const { ca: url } = JSON.parse(await firstLine(server)) as { ca: string };
     const ca = readFileSync(join(home, "certs", "root.crt"), "latin1");

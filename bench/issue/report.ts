@@ -8,9 +8,17 @@ import type { Peer } from "./peers.ts";
 export interface Cell extends Measured {
   readonly client: KeyType;
   readonly issuer: KeyType;
+  readonly inProcess: InProcess;
   /** Verify and sign alone. */
   readonly barePerSecond: number;
   readonly ofBare: number;
+}
+
+/** The same without HTTPS. */
+export interface InProcess {
+  readonly perSecond: number;
+  /** Milliseconds. */
+  readonly latency: { readonly p50: number; readonly p99: number };
 }
 
 interface Machine {
@@ -45,7 +53,7 @@ export function report(figures: Figures): string {
   return [
     `Node ${machine.node} (OpenSSL ${machine.openssl}) on ${String(machine.cores)} × ${machine.cpu}; ${machine.pinning}`,
     `${String(first?.certificates)} certificates each, medians of ${String(first?.rounds.length)} rounds (latencies: of all); ` +
-      `${String(CONNECTIONS)} kept-alive TLS connections, a new token and CSR each, SQLite`,
+      `${String(CONNECTIONS)} kept-alive TLS connections (or calls at once), a new token and CSR each, SQLite`,
     `the load alone: ${whole(generator.perSecond)}/s from a server that does nothing, ` +
       `${whole(generator.loadCpuMicroseconds)} µs of its core each`,
     ...warnings(cells),
@@ -69,11 +77,15 @@ function warnings(cells: readonly Cell[]): string[] {
 function cellTable(cells: readonly Cell[]): string[] {
   const head = ["client", "issuer", "certs/s", "p50 ms", "p99", "max", "CPU µs", "RSS MiB", "after", "peak"];
   return table(2, [
-    [...head, "bare/s", "of bare", "keys"],
+    [...head, "in process/s", "p50 ms", "p99", "bare/s", "of bare", "keys"],
     ...cells.map((cell) => [
       cell.client,
       cell.issuer,
       ...figuresOf(cell),
+      whole(cell.inProcess.perSecond),
+      ...[cell.inProcess.latency.p50, cell.inProcess.latency.p99].map((milliseconds) =>
+        milliseconds.toFixed(1),
+      ),
       whole(cell.barePerSecond),
       `${(100 * cell.ofBare).toFixed(1)} %`,
       whole(cell.distinctKeys),

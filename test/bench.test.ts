@@ -1,0 +1,44 @@
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { projectRoot, run } from "./support/run.ts";
+
+// That the bench still runs, and what it says has the form that docs/performance.md speaks of; not how fast.
+
+test(
+  "issuing is measured over HTTPS, in process, and beside bare signatures",
+  { timeout: 180_000 },
+  async () => {
+    const args = [join(projectRoot, "bench/main.ts"), "issue", "--json", "--count", "20"];
+    const { code, stdout, stderr } = await run(process.execPath, args);
+    expect(code, stderr).toBe(0);
+    const figures = JSON.parse(stdout) as { cells: readonly Record<string, unknown>[]; peers: unknown[] };
+    const positive = expect.toSatisfy((value: unknown) => Number(value) > 0) as number;
+    expect(figures.cells).toEqual([
+      expect.objectContaining({
+        client: "ec-p256",
+        issuer: "ec-p256",
+        certificates: 20,
+        perSecond: positive,
+        latency: { p50: positive, p99: positive, max: positive },
+        inProcess: { perSecond: positive, latency: { p50: positive, p99: positive } },
+        barePerSecond: positive,
+        ofBare: positive,
+      }),
+    ]);
+    expect(figures.peers).toHaveLength(2);
+  },
+);
+
+test.each([
+  ["another bench", ["fly"]],
+  ["a count that is none", ["issue", "--count", "few"]],
+  ["a flag that there isn't", ["issue", "--fast"]],
+])("%s is refused", async (_name, flags) => {
+  const { code, stdout, stderr } = await run(process.execPath, [
+    join(projectRoot, "bench/main.ts"),
+    ...flags,
+  ]);
+  expect(code).toBe(2);
+  expect(stdout).toBe("");
+  expect(stderr).toMatch(/\S/);
+});
