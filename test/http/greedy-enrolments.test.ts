@@ -9,6 +9,7 @@ import { FuzzedServer, most, profileNames, waysToSend } from "../support/fuzzed-
 import { account } from "../support/granted.ts";
 import { subjects } from "../support/odd-names.ts";
 import { attributeFields } from "../support/odd-requests.ts";
+import { extensionsIn } from "../support/openssl-text.ts";
 import { runOk } from "../support/run.ts";
 
 const fuzzed = new FuzzedServer(400);
@@ -87,16 +88,4 @@ test("the server that was asked all of this is unharmed", () => {
 /** The names in it, as OpenSSL's library writes them. */
 function sanOf(certificate: string): string {
   return new X509Certificate(certificate).subjectAltName ?? "";
-}
-
-/** Reads the extensions out of `openssl x509 -text`: name to what is said of it, on one line. */
-function extensionsIn(text: string): Record<string, string> {
-  const found: Record<string, string> = {};
-  const [, part = ""] = /X509v3 extensions:\n([^]*?)\n {4}Signature Algorithm/.exec(text) ?? [];
-  let name = "";
-  for (const line of part.split("\n")) {
-    if (/^ {12}\S/.test(line)) name = line.trim();
-    else found[name] = [found[name], line.trim()].filter(Boolean).join(" ");
-  }
-  return found;
 }

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import forge from "node-forge";
 import { describe, expect, test } from "vitest";
 import { call, freshRequest, requestCertificate } from "../support/client.ts";
+import { extensionsIn } from "../support/openssl-text.ts";
 import { countersign, run, runOk } from "../support/run.ts";
 import { sharedServer } from "../support/server.ts";
 
@@ -125,15 +126,3 @@ test("an admin signs a CSR file without a token, to a file or to standard output
   expect(bad).toMatchObject({ code: 1, stdout: "" });
   expect(bad.stderr).toContain("CSR_MALFORMED");
 });
-
-/** Reads the extensions out of `openssl x509 -text`: name to what is said of it, on one line. */
-function extensionsIn(text: string): Record<string, string> {
-  const found: Record<string, string> = {};
-  const [, part = ""] = /X509v3 extensions:\n([^]*?)\n {4}Signature Algorithm/.exec(text) ?? [];
-  let name = "";
-  for (const line of part.split("\n")) {
-    if (/^ {12}\S/.test(line)) name = line.trim();
-    else found[name] = [found[name], line.trim()].filter(Boolean).join(" ");
-  }
-  return found;
-}
