@@ -94,7 +94,7 @@ async function start(
   const database = await openState(config);
   closers.push(() => database.close());
   const issuers = await HomeIssuers.open(database, home, password);
-  const root = requireRoot(issuers.records, home);
+  const root = rootOfHome(issuers.records, home);
   clearAllStaging(home); // an init that was cut short at its very end left a copy of the root key there
   warnOfRootKey(home, logger);
 
@@ -220,7 +220,7 @@ function caTlsOptions(certificate: TlsCertificate) {
   } as const;
 }
 
-function requireRoot(issuers: readonly IssuerRecord[], home: string): IssuerRecord {
+function rootOfHome(issuers: readonly IssuerRecord[], home: string): IssuerRecord {
   const id = issuerIdOf(new X509Certificate(readInput(homePaths(home).rootCert)).raw);
   const root = issuers.find((issuer) => issuer.id === id && issuer.role === "root");
   if (!root) throw new Refusal("CONFIG_INVALID", "The database lacks the home's root.");

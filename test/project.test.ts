@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ESLint } from "eslint";
 import { describe, expect, test } from "vitest";
@@ -85,6 +85,27 @@ describe("the layer rule: an import against the direction fails lint", () => {
     ["enforce", "export const now = performance.now();\n"],
   ] as const)("no clock of its own in %s", async (layer, code) => {
     expect(await rulesBroken(layer, code)).toContain("no-restricted-syntax");
+  });
+});
+
+describe("a script is the command that it says", () => {
+  const scripts = globSync("scripts/*.ts", { cwd: projectRoot }).filter((file) => file !== "scripts/demo.ts");
+  const commandOf = (file: string): string | undefined =>
+    /^\/\/ The same as `countersign (.+) …`\.$/m.exec(readFileSync(join(projectRoot, file), "utf8"))?.[1];
+
+  test.each(scripts)("%s", async (file) => {
+    const ran = await run(process.execPath, [join(projectRoot, file), "--help"]);
+    expect(ran).toMatchObject({ code: 0, stderr: "" });
+    expect(ran.stdout.startsWith(`Usage: countersign ${String(commandOf(file))} `)).toBe(true);
+  });
+
+  test("each of an admin's commands that changes something has one", () => {
+    const page = readFileSync(join(projectRoot, "docs/cli.md"), "utf8");
+    const documented = [...page.matchAll(/^### (.+)$/gm)].map(([, name]) => name);
+    const others = /^(serve|enroll|whoami)$|(list|show)$/;
+    const wanted = documented.filter((name) => name !== undefined && !others.test(name));
+    expect(wanted.length).toBeGreaterThan(20);
+    expect(scripts.map(commandOf)).toEqual(expect.arrayContaining(wanted));
   });
 });
 

@@ -50,7 +50,7 @@ export function allowedDnsNames(requested: readonly string[], rules: readonly Dn
   return [...new Set(allowed)];
 }
 
-/** Of the addresses asked for, those within a range. An IPv4 address in IPv6 clothing is nobody's. */
+/** Of the addresses asked for, those within a range. An IPv4-mapped IPv6 address is nobody's (RFC 4291 §2.5.5.2). */
 export function allowedAddresses(requested: readonly string[], ranges: readonly Cidr[]): string[] {
   const isWithin = addressMatcher(ranges);
   return [...new Set(requested.filter((address) => !isMapped(address) && isWithin(address)))];

@@ -88,7 +88,7 @@ export interface SubjectNames {
 }
 
 /** RFC 5280 appendix A.1, ub-common-name. */
-const LONGEST_COMMON_NAME = 64;
+export const LONGEST_COMMON_NAME = 64;
 
 /**
  * Decides whom a certificate names: the templates filled in, and of what the CSR asks for only what the account has.
@@ -129,11 +129,18 @@ function unfit(profile: Profile, text: string): Refusal {
   return new Refusal("PROFILE_UNFIT", `The profile '${profile.name}' would name this account '${text}'.`);
 }
 
-/** What is wrong with a template; `undefined` when nothing is. */
+/** What is wrong with a template for an alternative name; `undefined` when nothing is. */
 export function templateFault(template: string): string | undefined {
   const rest = template.replaceAll("{account}", "").replaceAll("{trustDomain}", "");
   if (/[{}]/.test(rest)) return `'${template}' has a placeholder other than {account} and {trustDomain}`;
   return /^[\x21-\x7e]+$/.test(template) ? undefined : `'${template}' is not printable ASCII without spaces`;
+}
+
+/** The same for a common name, in which nothing may stand that is escaped where names are shown (RFC 4514 §2.4). */
+export function commonNameFault(template: string): string | undefined {
+  const fault = templateFault(template);
+  if (fault !== undefined || !/[#"+,;<>\\]/.test(template)) return fault;
+  return `'${template}' has one of # " + , ; < > \\ in it`;
 }
 
 /** What is wrong between a profile's parts, sentence by sentence; parts that are missing are wrong in themselves. */

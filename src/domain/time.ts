@@ -20,6 +20,15 @@ export function parseDuration(text: string): number {
   return Number(match[1]) * unit;
 }
 
+/** A duration as it is written, in the largest unit that has no rest. */
+export function formatDuration(milliseconds: number): string {
+  const [unit, length] = Object.entries(units).findLast(([, size]) => milliseconds % size === 0) ?? [
+    "s",
+    SECOND,
+  ];
+  return `${String(milliseconds / length)}${unit}`;
+}
+
 /** Reads an RFC 3339 date-time with any offset. Throws TIME_INVALID. */
 export function parseTime(text: string): Instant {
   const match = /^(\d{4}-\d\d-\d\d)T(?:[01]\d|2[0-3]):\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/.exec(text);

@@ -37,7 +37,7 @@ const hopeless: readonly DenialCode[] = [
  * The post-quantum hybrid first (RFC 9794), asked for anew (HelloRetryRequest) from a client that knows it but guessed
  * otherwise: that is what OpenSSL's `/` means.
  */
-export const KEY_EXCHANGE = "X25519MLKEM768/X25519:prime256v1:secp384r1";
+const KEY_EXCHANGE = "X25519MLKEM768/X25519:prime256v1:secp384r1";
 
 /**
  * The TLS options of a listener that asks every caller for a certificate. TLS itself refuses nobody, so that a denial

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Config } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
+import { spkiHashOf } from "../domain/identifiers.ts";
 import { type KeyType, keyTypeOf } from "../domain/key-policy.ts";
 import type { Slug } from "../domain/names.ts";
 import type { Database } from "../domain/ports.ts";
@@ -85,9 +86,10 @@ export async function installIssuerCertificate(
     throw new Refusal("FILE_UNREADABLE", `${file} is not there: make it with 'issuer csr ${name}' first.`);
   }
   const key = decryptPrivateKey(readInput(file).toString("latin1"), password);
-  const isOwn = Buffer.from(memorySigner(key).spki).equals(spkiOf(record.der));
-  if (!isOwn) throw new Refusal("ISSUER_INVALID", `The certificate is not for the key in ${file}.`);
-  const issuer = issuerFrom(record.der, memorySigner(key));
+  const signer = memorySigner(key);
+  if (spkiHashOf(signer.spki) !== record.spkiHash)
+    throw new Refusal("ISSUER_INVALID", `The certificate is not for the key in ${file}.`);
+  const issuer = issuerFrom(record.der, signer);
   const sequence = await installIssuer(database, mutation, codec, record, issuer);
   installCertificate(config.home, name, record.der);
   return { record, sequence };
@@ -104,8 +106,4 @@ function readIssuerCertificate(
   } catch (error) {
     throw new Refusal("ISSUER_INVALID", "This is not one CA certificate in PEM or DER.", String(error));
   }
-}
-
-function spkiOf(der: Uint8Array): Buffer {
-  return new X509Certificate(der).publicKey.export({ format: "der", type: "spki" });
 }

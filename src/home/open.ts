@@ -20,7 +20,7 @@ const POOL = 4096;
 let pool = Buffer.alloc(0);
 
 /** The same, for what is public anyway, such as serial numbers: asking for a few octets costs as much as for many. */
-export const pooledRandom: RandomBytes = (count) => {
+const pooledRandom: RandomBytes = (count) => {
   if (pool.length < count) pool = randomBytes(POOL);
   const taken = pool.subarray(0, count);
   pool = pool.subarray(count);

@@ -4,9 +4,17 @@ import { z } from "zod";
 import { Refusal } from "../domain/errors.ts";
 import { keyTypes } from "../domain/key-policy.ts";
 import { parseSlug } from "../domain/names.ts";
-import { type Profile, keyUsages, profileFaults, purposeIds, templateFault } from "../domain/profile.ts";
+import {
+  type Profile,
+  commonNameFault,
+  keyUsages,
+  profileFaults,
+  purposeIds,
+  templateFault,
+} from "../domain/profile.ts";
 import type { IssuerRecord } from "../domain/records.ts";
 import { parseDuration } from "../domain/time.ts";
+import { DEFAULT_ISSUER } from "./paths.ts";
 
 const shipped = join(import.meta.dirname, "..", "..", "ca", "profiles");
 
@@ -23,10 +31,14 @@ function parsed<Value>(parse: (text: string) => Value) {
 }
 
 const duration = parsed(parseDuration);
-const template = z.string().superRefine((text, context) => {
-  const message = templateFault(text);
-  if (message !== undefined) context.addIssue({ code: "custom", message });
-});
+/** A text in which `faultOf` finds nothing wrong. */
+const faultless = (faultOf: (text: string) => string | undefined) =>
+  z.string().superRefine((text, context) => {
+    const message = faultOf(text);
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  });
+const template = faultless(templateFault);
+const commonName = faultless(commonNameFault);
 const list = <Item extends z.ZodType>(item: Item) => z.array(item).refine(isUnique, "names something twice");
 
 const schema = z.strictObject({
@@ -35,12 +47,12 @@ const schema = z.strictObject({
   life: z.strictObject({ default: duration, max: duration }),
   keyUsage: list(z.enum(keyUsages)).min(1).default(["digitalSignature"]),
   extendedKeyUsage: list(z.literal(Object.keys(purposeIds) as (keyof typeof purposeIds)[])).min(1),
-  subject: z.strictObject({ commonName: template }).default({ commonName: "{account}" }),
+  subject: z.strictObject({ commonName }).default({ commonName: "{account}" }),
   subjectAltNames: z
     .strictObject({ uri: list(template).default([]), dns: list(template).default([]) })
     .default({ uri: ["spiffe://{trustDomain}/account/{account}"], dns: [] }),
   requestedNames: list(z.enum(["dns", "ip"])).default([]),
-  issuer: parsed(parseSlug).default(parseSlug("default")),
+  issuer: parsed(parseSlug).default(parseSlug(DEFAULT_ISSUER)),
 });
 
 /** Copies the profiles that this package ships into a home, and leaves those that are there alone. */
@@ -109,7 +121,7 @@ function issuerFault(
   issuers: readonly Pick<IssuerRecord, "name" | "role" | "status">[],
 ): string | undefined {
   const found = issuers.find(({ name, role }) => name === profile.issuer && role === "issuing");
-  if (!found) return `issuer there is none called '${profile.issuer}'`;
+  if (!found) return `issuer '${profile.issuer}' does not exist`;
   return found.status === "active" ? undefined : `issuer '${profile.issuer}' is retired`;
 }
 

@@ -4,6 +4,7 @@ import { Refusal } from "../domain/errors.ts";
 import { requireStrongKey } from "../domain/key-policy.ts";
 import type { Slug } from "../domain/names.ts";
 import type { Clock } from "../domain/ports.ts";
+import { LONGEST_COMMON_NAME } from "../domain/profile.ts";
 import type { CrlRecord } from "../domain/records.ts";
 import { type Instant, formatTime, wholeSeconds } from "../domain/time.ts";
 import { PUBLIC, appendDurably, readInput, writeFileAtomically } from "../files/files.ts";
@@ -38,7 +39,7 @@ export async function signIssuer(
     throw new Refusal("ISSUER_INVALID", "That is the root's own key.");
   }
   const publicKey = createPublicKey({ key: Buffer.from(request.spki), format: "der", type: "spki" });
-  const commonName = `${organisation(root)} Issuing CA ${wanted.name}`.slice(0, 64);
+  const commonName = `${organisation(root)} Issuing CA ${wanted.name}`.slice(0, LONGEST_COMMON_NAME);
   const life = Math.min(wanted.life, issuer.notAfter - wholeSeconds(clock.now()));
   const crlUrl = place.publicUrl === undefined ? undefined : issuerUrls(place.publicUrl, issuer.id).crl;
   const template = { ...caTemplate(clock, commonName, 0, life), crlUrl };

@@ -94,7 +94,7 @@ export function openRoot(place: RootPlace, passwordFile: string | undefined): Ro
  *
  * @param crl the root's latest, whose number the next one goes on from
  * @returns the files that are in the folder now
- * @throws Refusal FILE_EXISTS when the folder holds another root's files, FILE_UNREADABLE.
+ * @throws Refusal CONFIG_INVALID within the home, FILE_EXISTS when the folder holds another root's files, FILE_UNREADABLE.
  */
 export function moveRoot(
   config: Config,
@@ -105,7 +105,7 @@ export function moveRoot(
   const directory = resolve(to);
   const { home } = config;
   if (relative(home, directory).split(sep)[0] !== "..") {
-    throw new Refusal("FILE_EXISTS", `${directory} is within the home. Choose a place outside.`);
+    throw new Refusal("CONFIG_INVALID", `${directory} is within the home. Choose a place outside.`);
   }
   const from = homeRoot(home, publicUrl);
   if (!existsSync(from.key)) {

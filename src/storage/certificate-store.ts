@@ -157,12 +157,12 @@ async function crlEntries(db: Knex, issuer: IssuerId, expiredBefore: number): Pr
   });
 }
 
-/** In the order of `intentRow`. */
 const intentColumns = {
   ...{ issuer_id: "?", serial: "?", account_id: "?", profile: "?", key_id: KEY_ID },
   ...{ not_before: "?", not_after: "?", created_at: "?" },
 };
 
+/** An intent's columns. `sqlite-issuance.ts` reads their values in this order. */
 export function intentRow(intent: Intent): Record<keyof typeof intentColumns, string | number | null> {
   return {
     issuer_id: intent.issuerId,
@@ -176,13 +176,13 @@ export function intentRow(intent: Intent): Record<keyof typeof intentColumns, st
   };
 }
 
-/** In the order of `certificateRow`. */
 const certificateColumns = {
   ...{ fingerprint: "?", issuer_id: "?", serial: "?", account_id: "?", profile: "?", scopes: "?" },
   ...{ key_id: KEY_ID, not_before: "?", not_after: "?", issued_at: "?" },
   ...{ status: "?", status_at: "?", reason: "?", der: "?" },
 };
 
+/** A certificate's columns. `sqlite-issuance.ts` reads their values in this order, `der` last. */
 export function certificateRow(
   certificate: Omit<CertificateRecord, "account" | "keyType">,
 ): Record<keyof typeof certificateColumns, string | number | Buffer | null> & { der: Buffer } {

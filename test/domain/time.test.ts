@@ -1,9 +1,10 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import {
   DAY,
   HOUR,
   MINUTE,
   formatTime,
+  formatDuration,
   parseDuration,
   parseTime,
   wholeSeconds,
@@ -97,4 +98,21 @@ describe("times", () => {
     expect(formatTime(time)).toBe(text);
     expect(parseTime(text)).toBe(wholeSeconds(time));
   });
+});
+
+test.each(["90s", "1s", "15m", "90m", "24h", "36h", "30d", "400d"])(
+  "a duration is written as it is read: %s",
+  (text) => {
+    const written = formatDuration(parseDuration(text));
+    expect(parseDuration(written)).toBe(parseDuration(text));
+  },
+);
+
+test.each([
+  [90_000, "90s"],
+  [3_600_000, "1h"],
+  [86_400_000, "1d"],
+  [36 * 3_600_000, "36h"],
+])("%i ms are %s", (milliseconds, text) => {
+  expect(formatDuration(milliseconds)).toBe(text);
 });

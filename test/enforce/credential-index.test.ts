@@ -138,7 +138,7 @@ onEachDatabase("the credentials in memory", (db) => {
     expect(await index.fetch(fingerprint)).toMatchObject({ fingerprint });
   });
 
-  /** What gives the index its answers late: the follower's next round comes before them. */
+  /** What gives a look-up its answer late: the follower's next round comes before it. */
   const slowStores = (): { stores: Stores; read: Promise<void>; answer: () => void } => {
     const read = Promise.withResolvers<undefined>();
     const answer = Promise.withResolvers<undefined>();
@@ -149,10 +149,17 @@ onEachDatabase("the credentials in memory", (db) => {
       return found;
     };
     const { accounts, certificates } = db.database;
+    let asked = 0;
     const stores: Stores = {
       ...db.database,
       accounts: { ...accounts, byId: (id) => late(accounts.byId(id)) },
-      certificates: { ...certificates, byFingerprint: (one) => late(certificates.byFingerprint(one)) },
+      certificates: {
+        ...certificates,
+        credentials: (some) => {
+          const reading = certificates.credentials(some);
+          return asked++ === 0 ? late(reading) : reading;
+        },
+      },
     };
     const resolve = () => {
       answer.resolve(undefined);

@@ -121,6 +121,11 @@ const faults: [string, Record<string, unknown>, RegExp][] = [
     { "a.json": { ...valid, subject: { commonName: "{account}.{host}" } } },
     /subject\.commonName '\{account\}\.\{host\}' has a placeholder other than/,
   ],
+  ...["#", '"', "+", ",", ";", "<", ">", "\\"].map((character): (typeof faults)[number] => [
+    `a common name with ${character}`,
+    { "a.json": { ...valid, subject: { commonName: `a${character}{account}` } } },
+    /subject\.commonName '.*' has one of # " \+ , ; < > \\ in it/,
+  ]),
   [
     "a template that is no ASCII",
     { "a.json": { ...valid, subjectAltNames: { uri: ["spiffe://ü/{account}"] } } },
@@ -195,8 +200,8 @@ test("a profile's issuer must be there, and active, and no root", async () => {
   await expectRefusal(
     loading,
     "CONFIG_INVALID",
-    "The profiles are not valid: b.json: issuer 'old' is retired; c.json: issuer there is none called 'pq'; " +
-      "d.json: issuer there is none called 'root'.",
+    "The profiles are not valid: b.json: issuer 'old' is retired; c.json: issuer 'pq' does not exist; " +
+      "d.json: issuer 'root' does not exist.",
   );
 });
 

@@ -91,7 +91,7 @@ describe("moving the root is refused, and nothing is taken away", () => {
 
   test.each([".", "secrets", "certs/offline", "..root"])("to a place within the home: %s", (path) => {
     const to = join(config.home, path);
-    expectKept(to, "FILE_EXISTS", `${to} is within the home. Choose a place outside.`);
+    expectKept(to, "CONFIG_INVALID", `${to} is within the home. Choose a place outside.`);
   });
 
   test.each(moved)("to a folder that has another %s", (name) => {

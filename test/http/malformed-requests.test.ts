@@ -32,21 +32,36 @@ async function ask(parts: readonly (string | Uint8Array)[], ends: boolean): Prom
   return Promise.race([connection.untilClosed(), connection.finalAnswer().then((answer) => [answer])]);
 }
 
-/** No answer at all, or one that puts the fault with whoever asked; and nothing changed. */
-async function expectRefused(parts: readonly (string | Uint8Array)[], ends = false): Promise<void> {
+/** The answer's status, or none at all, and that nothing changed. */
+async function expectRefused(
+  parts: readonly (string | Uint8Array)[],
+  status: number | undefined,
+  ends = false,
+): Promise<RawAnswer | undefined> {
   const before = snapshot(server.home);
-  for (const { status } of await ask(parts, ends)) {
-    expect(status).toBeGreaterThanOrEqual(400);
-    expect(status).toBeLessThan(500);
-  }
+  const [answer] = await ask(parts, ends);
+  expect(answer?.status).toBe(status);
   expect(snapshot(server.home)).toEqual(before);
+  return answer;
+}
+
+/** The same for what is refused as a body, with our own words. */
+async function expectMalformed(parts: readonly (string | Uint8Array)[], detail: RegExp): Promise<void> {
+  const answer = await expectRefused(parts, 400);
+  expect(answer?.head).toContain("content-type: application/problem+json; charset=utf-8\r\n");
+  const problem = JSON.parse(answer?.body ?? "") as Record<string, unknown>;
+  expect(problem).toMatchObject({
+    code: "BODY_MALFORMED",
+    status: 400,
+    detail: expect.stringMatching(detail) as string,
+  });
 }
 
 describe("framing that is wrong is refused, and changes nothing", () => {
-  test.each<[string, () => string, "ends"?]>([
+  test.each<[string, () => string, (number | "none")?, "ends"?]>([
     ["a control character in a header", () => `${START}${usual}X: \x01\r\n${length()}\r\n${body}`],
     ["a length that is too short", () => `${START}${usual}Content-Length: 5\r\n\r\n${body}`],
-    ["a length that is too long", () => `${START}${usual}Content-Length: 9999\r\n\r\n${body}`, "ends"],
+    ["a length that is too long", () => `${START}${usual}Content-Length: 9999\r\n\r\n${body}`, 400, "ends"],
     ["a negative length", () => `${START}${usual}Content-Length: -1\r\n\r\n${body}`],
     ["a length with a sign", () => `${START}${usual}Content-Length: +${String(body.length)}\r\n\r\n${body}`],
     ["two lengths", () => `${START}${usual}${length()}Content-Length: 3\r\n\r\n${body}`],
@@ -56,25 +71,34 @@ describe("framing that is wrong is refused, and changes nothing", () => {
     [
       "chunks without an end",
       () => `${START}${usual}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`,
+      400,
       "ends",
     ],
     [
       "chunks that are not the last coding",
       () => `${START}${usual}Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n`,
     ],
-    ["a huge header", () => `${START}${usual}X: ${"x".repeat(20_000)}\r\n${length()}\r\n${body}`],
-    ["thousands of headers", () => `${START}${usual}${"a: 1\r\n".repeat(3000)}${length()}\r\n${body}`],
+    ["a huge header", () => `${START}${usual}X: ${"x".repeat(20_000)}\r\n${length()}\r\n${body}`, 431],
+    ["thousands of headers", () => `${START}${usual}${"a: 1\r\n".repeat(3000)}${length()}\r\n${body}`, 431],
     ["a folded header", () => `${START}${usual}X: a\r\n b\r\n${length()}\r\n${body}`],
     ["line feeds alone", () => `${START}${usual}${length()}\r\n${body}`.replaceAll("\r\n", "\n")],
     ["no host", () => `${START}${usual.replace("Host: localhost\r\n", "")}${length()}\r\n${body}`],
-    ["an expectation", () => `${START}${usual}Expect: magic\r\n${length()}\r\n${body}`],
+    ["an expectation", () => `${START}${usual}Expect: magic\r\n${length()}\r\n${body}`, 417],
     ["another version of HTTP", () => "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"],
     ["something else altogether", () => "\x16\x03\x01\0\0hello\r\n\r\n"],
-    ["a tunnel", () => `CONNECT localhost:443 HTTP/1.1\r\n${usual}\r\n`, "ends"],
-    ["another method", () => `PUT /v1/certificates HTTP/1.1\r\n${usual}${length()}\r\n${body}`],
-    ["another path's spelling", () => `POST /v1//certificates HTTP/1.1\r\n${usual}${length()}\r\n${body}`],
-  ])("%s", async (_name, text, ends) => {
-    await expectRefused([Buffer.from(text(), "latin1")], ends === "ends");
+    ["a tunnel", () => `CONNECT localhost:443 HTTP/1.1\r\n${usual}\r\n`, "none", "ends"],
+    ["another method", () => `PUT /v1/certificates HTTP/1.1\r\n${usual}${length()}\r\n${body}`, 405],
+    [
+      "another path's spelling",
+      () => `POST /v1//certificates HTTP/1.1\r\n${usual}${length()}\r\n${body}`,
+      404,
+    ],
+  ])("%s", async (_name, text, status = 400, ends) => {
+    await expectRefused(
+      [Buffer.from(text(), "latin1")],
+      status === "none" ? undefined : status,
+      ends === "ends",
+    );
   });
 });
 
@@ -89,7 +113,8 @@ describe("a body in a form that this route does not take is refused, and changes
     "application/pkcs7-mime",
   ])("the type '%s'", async (type) => {
     const head = usual.replace("application/json", type);
-    await expectRefused([`${START}${head}${length()}\r\n${body}`]);
+    const detail = /^Send application\/json, or a CSR as application\/pkcs10\.$/;
+    await expectMalformed([`${START}${head}${length()}\r\n${body}`], detail);
   });
 
   test.each([
@@ -100,7 +125,7 @@ describe("a body in a form that this route does not take is refused, and changes
   ] as [string, (text: string) => Buffer][])("the encoding '%s'", async (encoding, compress) => {
     const coded = compress(body);
     const head = `${usual}Content-Encoding: ${encoding}\r\nContent-Length: ${String(coded.length)}\r\n`;
-    await expectRefused([`${START}${head}\r\n`, coded]);
+    await expectMalformed([`${START}${head}\r\n`, coded], /\S/);
   });
 });
 

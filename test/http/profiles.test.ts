@@ -172,12 +172,12 @@ test("serve does not start with profiles that are not valid, and names every fau
   writeFileSync(other, JSON.stringify({ ...client, issuer: "nobody" }));
   const ran = await countersign(["serve", "--home", server.home]);
   expect(ran).toMatchObject({ code: 1, stdout: "" });
-  for (const fault of ["one.json: ", "isCA", "life.max is more than 90d", "there is none called 'nobody'"]) {
+  for (const fault of ["one.json: ", "isCA", "life.max is more than 90d", "issuer 'nobody' does not exist"]) {
     expect(ran.stderr).toContain(fault);
   }
   const checked = await countersign(["profile", "check", "--home", server.home]);
   expect(checked).toMatchObject({ code: 1, stdout: "" });
-  expect(checked.stderr).toContain("other.json: issuer there is none called 'nobody'");
+  expect(checked.stderr).toContain("other.json: issuer 'nobody' does not exist");
   const alone = await countersign(["profile", "check", one]);
   expect(alone).toMatchObject({ code: 1, stdout: "" });
   expect(alone.stderr).toContain("life.max is more than 90d");

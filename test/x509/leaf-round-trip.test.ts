@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { parseSerial } from "../../src/domain/identifiers.ts";
 import type { KeyType } from "../../src/domain/key-policy.ts";
 import type { LeafTemplate } from "../../src/domain/ports.ts";
-import { keyUsages, purposeIds } from "../../src/domain/profile.ts";
+import { commonNameFault, keyUsages, purposeIds } from "../../src/domain/profile.ts";
 import { keyUsageBits } from "../../src/x509/extensions.ts";
 import { compareLeaf } from "../../src/x509/leaf-comparison.ts";
 import { type LeafFields, readLeaf } from "../../src/x509/leaf-reader.ts";
@@ -46,6 +46,8 @@ const templates: fc.Arbitrary<LeafTemplate> = fc
     commonName: fc.oneof(
       label,
       fc.stringMatching(/^[A-Za-z0-9 .:@*-]{1,64}$/).map((text) => text.trim() || "x"),
+      // Whatever a profile's template may come to.
+      fc.stringMatching(/^[!-~]{1,64}$/).filter((text) => commonNameFault(text) === undefined),
     ),
     start: seconds,
     life: fc.integer({ min: 1, max: 90 * 24 * 3600 }),

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { Profile } from "../../domain/profile.ts";
+import { formatDuration } from "../../domain/time.ts";
 import { type CommonOptions, withCommon } from "../options.ts";
 import { print, table } from "../output.ts";
 
@@ -70,15 +71,5 @@ async function homeProfiles(options: CommonOptions): Promise<ReadonlyMap<string,
 /** As in its file, with durations as they are written. */
 function shown(profile: Profile) {
   const { life, ...rest } = profile;
-  return { ...rest, life: { default: duration(life.default), max: duration(life.max) } };
-}
-
-function duration(milliseconds: number): string {
-  const units = [
-    ["d", 86_400_000],
-    ["h", 3_600_000],
-    ["m", 60_000],
-  ] as const;
-  const [name, size] = units.find(([, length]) => milliseconds % length === 0) ?? ["s", 1000];
-  return `${String(milliseconds / size)}${name}`;
+  return { ...rest, life: { default: formatDuration(life.default), max: formatDuration(life.max) } };
 }

@@ -37,7 +37,7 @@ export function requireProfile(profiles: ReadonlyMap<string, Profile>, name: str
 }
 
 /** Throws UNAVAILABLE when that issuer signs nothing here any more. */
-export function requireIssuer({ issuers }: Pick<IssuingParts, "issuers">, profile: Profile): Issuer {
+function requireIssuer({ issuers }: Pick<IssuingParts, "issuers">, profile: Profile): Issuer {
   const issuer = issuers.signing(profile.issuer);
   if (issuer) return issuer;
   const fault = `profile ${profile.name} needs the issuer ${profile.issuer}`;

@@ -10,7 +10,7 @@ export interface RecordEntry {
 }
 
 /**
- * Step: record. A key that was found out meanwhile gets nothing, and a token's second certificate is dropped.
+ * Step: record. A key that was blocked since the intent gets nothing, and a token's second certificate is dropped.
  *
  * @returns false when another request with the same token and CSR has recorded its certificate first.
  * @throws Refusal KEY_BLOCKED.
