@@ -239,5 +239,8 @@ function warnOfEnds(issuers: readonly IssuerRecord[], clock: Clock, logger: Logg
 function warnOfRootKey(home: string, logger: Logger): void {
   const { rootKey } = homePaths(home);
   if (!existsSync(rootKey)) return;
-  logger.warn({ rootKey }, "the root key is still here: move it and its password offline");
+  logger.warn(
+    { rootKey },
+    "the root key is still here: take it and its password offline, with 'countersign root move --to DIR'",
+  );
 }

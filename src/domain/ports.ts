@@ -207,6 +207,7 @@ export interface IssuanceQuestion {
   readonly tokens: readonly string[];
   readonly accounts: readonly number[];
   readonly keys: readonly SpkiHash[];
+  readonly issuers: readonly IssuerId[];
 }
 
 /** How those stand. What is not on record is not among them. */
@@ -214,6 +215,7 @@ export interface IssuanceStanding {
   readonly tokens: readonly Pick<TokenRecord, "id" | "csrHash" | "fingerprint" | "expiresAt" | "revokedAt">[];
   readonly accounts: readonly Pick<Account, "id" | "status">[];
   readonly keys: readonly Pick<KeyRecord, "spkiHash" | "accountId" | "blockedAt">[];
+  readonly issuers: readonly Pick<IssuerRecord, "id" | "status">[];
 }
 
 /** What a group of entries writes. */

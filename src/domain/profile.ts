@@ -104,19 +104,26 @@ export function decideNames(
 ): SubjectNames {
   const fill = (template: Template): string =>
     template.replaceAll("{account}", account.slug).replaceAll("{trustDomain}", trustDomain);
-  const commonName = fill(profile.subject.commonName);
-  if (commonName.length > LONGEST_COMMON_NAME) throw unfit(profile, commonName);
   const { uri, dns } = profile.subjectAltNames;
   const own = dns.map((template) => requireDnsName(profile, fill(template)));
   const { requestedNames } = profile;
   const asked = requestedNames.length > 0 ? requested() : { dnsNames: [], addresses: [] };
   const granted = requestedNames.includes("dns") ? allowedDnsNames(asked.dnsNames, account.dnsNames) : [];
+  const dnsNames = [...new Set([...own, ...granted])];
   return {
-    commonName,
+    commonName: commonNameOf(profile, fill(profile.subject.commonName), dnsNames),
     uris: uri.map(fill),
-    dnsNames: [...new Set([...own, ...granted])],
+    dnsNames,
     addresses: requestedNames.includes("ip") ? allowedAddresses(asked.addresses, account.serverIps) : [],
   };
+}
+
+/** Where a server's certificate has no DNS name, its clients take the common name for one (RFC 6125 §6.4.4). */
+function commonNameOf(profile: Profile, wanted: string, dnsNames: readonly DnsName[]): string {
+  const couldBeTaken = profile.extendedKeyUsage.includes("serverAuth") && dnsNames.length === 0;
+  const name = couldBeTaken ? `${wanted}@server` : wanted;
+  if (name.length > LONGEST_COMMON_NAME) throw unfit(profile, name);
+  return name;
 }
 
 function requireDnsName(profile: Profile, text: string): DnsName {

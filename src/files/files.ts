@@ -7,7 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
 import { Refusal } from "../domain/errors.ts";
@@ -47,7 +47,7 @@ export function appendDurably(path: string, text: string): void {
   try {
     const file = openSync(path, "a", SECRET);
     try {
-      writeSync(file, text);
+      writeFileSync(file, text); // all of it: a write alone may be cut short on a full disk
       fsyncSync(file);
     } finally {
       closeSync(file);
@@ -68,7 +68,7 @@ function place(
   try {
     const file = openSync(temporary, "wx", mode);
     try {
-      writeSync(file, Buffer.from(contents));
+      writeFileSync(file, contents);
       fsyncSync(file);
     } finally {
       closeSync(file);

@@ -59,7 +59,10 @@ export class HomeIssuers implements Issuers {
     return this.#records.find((issuer) => issuer.id === id)?.der;
   }
 
-  /** Whoever signs the listeners' certificate: the default issuer, or the first that is active when it is retired. */
+  /**
+   * Whoever signs the listeners' certificate: the default issuer, or the oldest that is active when it is retired. One
+   * with a classical key goes before one with ML-DSA, whose signature older clients cannot read.
+   */
   forListeners(): Issuer {
     for (const { name } of this.#byPreference) {
       const issuer = this.signing(name);
@@ -82,7 +85,10 @@ export class HomeIssuers implements Issuers {
   }
 
   get #byPreference(): readonly IssuerRecord[] {
-    return [...this.#issuing].sort((one, other) => preference(one) - preference(other));
+    const isPostQuantum = ({ keyType }: IssuerRecord): number => (keyType.startsWith("ml-dsa") ? 1 : 0);
+    return [...this.#issuing].sort(
+      (one, other) => isPostQuantum(one) - isPostQuantum(other) || preference(one) - preference(other),
+    );
   }
 
   get #issuing(): readonly IssuerRecord[] {

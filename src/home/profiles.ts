@@ -44,7 +44,9 @@ const list = <Item extends z.ZodType>(item: Item) => z.array(item).refine(isUniq
 const schema = z.strictObject({
   description: z.string().optional(),
   keyTypes: list(z.enum(keyTypes)).min(1),
-  life: z.strictObject({ default: duration, max: duration }),
+  life: z
+    .strictObject({ default: duration, max: duration.optional() })
+    .transform((life) => ({ ...life, max: life.max ?? life.default })),
   keyUsage: list(z.enum(keyUsages)).min(1).default(["digitalSignature"]),
   extendedKeyUsage: list(z.literal(Object.keys(purposeIds) as (keyof typeof purposeIds)[])).min(1),
   subject: z.strictObject({ commonName }).default({ commonName: "{account}" }),

@@ -1,6 +1,6 @@
 import { X509Certificate, createPublicKey } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join, relative, resolve, sep } from "node:path";
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { z } from "zod";
 import type { Config } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
@@ -48,9 +48,23 @@ const infoSchema = z.object({ publicUrl: z.string() });
 /** The root in a folder that `moveRoot` made. Throws FILE_UNREADABLE, CONFIG_INVALID. */
 export function movedRoot(directory: string): RootPlace {
   const files = movedFiles(directory);
+  if (!existsSync(files.info)) {
+    const hint = "'root move --to DIR' makes such a folder, of a root that is in its home.";
+    throw new Refusal("FILE_UNREADABLE", `${files.info} is not there. ${hint}`);
+  }
   const info = infoSchema.safeParse(parseJson(readInput(files.info).toString("utf8")));
   if (!info.success) throw new Refusal("CONFIG_INVALID", `${files.info} is not what 'root move' wrote.`);
   return { ...files, publicUrl: info.data.publicUrl };
+}
+
+/** Whether a folder, which need not be there yet, lies in another, by whatever name it goes: links are followed. */
+function isWithin(home: string, directory: string): boolean {
+  let [existing, rest] = [directory, ""];
+  while (!existsSync(existing)) {
+    rest = join(basename(existing), rest);
+    existing = dirname(existing);
+  }
+  return relative(realpathSync(home), join(realpathSync(existing), rest)).split(sep)[0] !== "..";
 }
 
 function movedFiles(directory: string) {
@@ -104,7 +118,7 @@ export function moveRoot(
 ): string[] {
   const directory = resolve(to);
   const { home } = config;
-  if (relative(home, directory).split(sep)[0] !== "..") {
+  if (isWithin(home, directory)) {
     throw new Refusal("CONFIG_INVALID", `${directory} is within the home. Choose a place outside.`);
   }
   const from = homeRoot(home, publicUrl);

@@ -81,9 +81,11 @@ export class CrlPublisher {
 
   async #publishIfDue(): Promise<void> {
     const { issuers, clock } = this.#parts;
-    for (const issuer of issuers()) {
-      if (issuer.notAfter > clock.now()) await this.#publishIfDueFor(issuer); // an ended one's word counts no more
-    }
+    const live = issuers().filter(({ notAfter }) => notAfter > clock.now()); // an ended one's word counts no more
+    const failures: unknown[] = [];
+    for (const issuer of live)
+      await this.#publishIfDueFor(issuer).catch((error: unknown) => failures.push(error));
+    if (failures.length > 0) throw failures[0]; // the others' are published all the same
   }
 
   async #publishIfDueFor(issuer: Issuer): Promise<void> {

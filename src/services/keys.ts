@@ -2,7 +2,7 @@ import { Refusal } from "../domain/errors.ts";
 import type { Database } from "../domain/ports.ts";
 import type { CertificateRecord, KeyRecord } from "../domain/records.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
-import { setRevoked } from "./revocation.ts";
+import { revokeLive } from "./revocation.ts";
 
 export interface Blocking {
   /** The certificates that it ended, as they were. */
@@ -29,17 +29,13 @@ export function blockKey(
   return database.transaction(async (stores) => {
     const own = (await stores.issuers.list()).find((issuer) => issuer.spkiHash === spkiHash);
     if (own) throw new Refusal("KEY_IN_USE", `This is the key of the CA '${own.name}'. Nothing was changed.`);
-    const now = mutation.clock.now();
-    const live = (await stores.certificates.list({ spkiHash })).filter(
-      ({ status, notAfter }) => status !== "revoked" && notAfter > now,
-    );
     const [known] = await stores.keys.byHashes([spkiHash]);
-    if (known?.blockedAt === undefined) await stores.keys.block(key, now, because);
-    else if (live.length === 0) throw new Refusal("STATE_UNCHANGED", "The key is blocked already.");
-    const detail = { because, certificates: live.length };
-    const first = await recordChange(stores, mutation, "key.block", spkiHash, detail);
-    let last = first;
-    for (const certificate of live) last = await setRevoked(stores, mutation, certificate, "keyCompromise");
-    return { revoked: live, first, last };
+    const isBlocked = known?.blockedAt !== undefined;
+    if (!isBlocked) await stores.keys.block(key, mutation.clock.now(), because);
+    const first = await recordChange(stores, mutation, "key.block", spkiHash, { because });
+    const { revoked, last = first } = await revokeLive(stores, mutation, spkiHash);
+    if (isBlocked && revoked.length === 0)
+      throw new Refusal("STATE_UNCHANGED", "The key is blocked already.");
+    return { revoked, first, last };
   });
 }

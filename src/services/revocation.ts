@@ -1,5 +1,5 @@
 import { Refusal } from "../domain/errors.ts";
-import type { CertificateId } from "../domain/identifiers.ts";
+import type { CertificateId, SpkiHash } from "../domain/identifiers.ts";
 import type { Database, Stores } from "../domain/ports.ts";
 import type { CertificateRecord } from "../domain/records.ts";
 import type { RevocationReason } from "../domain/revocation.ts";
@@ -12,24 +12,49 @@ export interface StatusChange {
   readonly sequence: number;
 }
 
+export interface Revocation extends StatusChange {
+  /** The first of the changes, of which `sequence` is the last. */
+  readonly first: number;
+  /** Those that ended along with it, as they were: for the same key, when that is compromised. */
+  readonly others: readonly CertificateRecord[];
+}
+
 /** Ends a certificate for good. Throws NOT_FOUND, ID_AMBIGUOUS, ALREADY_REVOKED. */
 export async function revoke(
   database: Database,
   mutation: Mutation,
   id: CertificateId,
   reason: RevocationReason,
-): Promise<StatusChange> {
+): Promise<Revocation> {
   return database.transaction(async (stores) => {
     const certificate = await findCertificate(stores, id);
     if (certificate.status === "revoked") throw new Refusal("ALREADY_REVOKED");
-    // Whoever has a copy of the key would be back with the next certificate, which is public.
-    if (reason === "keyCompromise") await stores.keys.block(certificate, mutation.clock.now(), reason);
-    return { certificate, sequence: await setRevoked(stores, mutation, certificate, reason) };
+    const first = await setRevoked(stores, mutation, certificate, reason);
+    if (reason !== "keyCompromise") return { certificate, first, sequence: first, others: [] };
+    // Whoever has a copy of the key has it for every certificate with it, and for the next one, which is public.
+    await stores.keys.block(certificate, mutation.clock.now(), reason);
+    const { revoked, last = first } = await revokeLive(stores, mutation, certificate.spkiHash);
+    return { certificate, first, sequence: last, others: revoked };
   });
 }
 
-/** Within a transaction; returns the change's sequence number. */
-export async function setRevoked(
+/** Within a transaction, revokes whatever lives with a key as keyCompromise. */
+export async function revokeLive(
+  stores: Stores,
+  mutation: Mutation,
+  spkiHash: SpkiHash,
+): Promise<{ readonly revoked: readonly CertificateRecord[]; readonly last: number | undefined }> {
+  const now = mutation.clock.now();
+  const revoked = (await stores.certificates.list({ spkiHash })).filter(
+    ({ status, notAfter }) => status !== "revoked" && notAfter > now,
+  );
+  let last: number | undefined;
+  for (const certificate of revoked) last = await setRevoked(stores, mutation, certificate, "keyCompromise");
+  return { revoked, last };
+}
+
+/** Returns the change's sequence number. */
+async function setRevoked(
   stores: Stores,
   mutation: Mutation,
   { fingerprint, account }: CertificateRecord,

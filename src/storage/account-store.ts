@@ -5,7 +5,7 @@ import { type Slug, parseScope } from "../domain/names.ts";
 import type { AccountStore } from "../domain/ports.ts";
 import type { Account } from "../domain/records.ts";
 import { type Integer, list, number, optionalNumber } from "./rows.ts";
-import { type Sql, repeat } from "./sql.ts";
+import { type Sql, inChunks } from "./sql.ts";
 
 interface AccountRow {
   id: number;
@@ -50,11 +50,10 @@ export function accountStore(db: Knex, sql: Sql): AccountStore {
     },
     bySlug: async (slug) => one(await accounts().where({ slug }).first()),
     byId: async (id) => one(await accounts().where({ id }).first()),
-    async byIds(ids) {
-      if (ids.length === 0) return [];
-      const text = `SELECT * FROM accounts WHERE id IN (${repeat("?", ids.length)})`;
-      return (await sql<AccountRow>(text, ids)).map(fromRow);
-    },
+    byIds: (ids) =>
+      inChunks(ids, async (list, chunk) => {
+        return (await sql<AccountRow>(`SELECT * FROM accounts WHERE id IN (${list})`, chunk)).map(fromRow);
+      }),
     list: async () => (await accounts().orderBy("slug")).map(fromRow),
     async update(account) {
       await accounts().where({ id: account.id }).update(rights(account));

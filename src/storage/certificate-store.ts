@@ -13,7 +13,7 @@ import type {
 import { HOLD, type RevocationReason, revocationReasons } from "../domain/revocation.ts";
 import { KEY_ID } from "./key-store.ts";
 import { type Integer, number, optional, optionalList, optionalNumber } from "./rows.ts";
-import { type Sql, insertRows, repeat } from "./sql.ts";
+import { type Sql, inChunks, insertRows } from "./sql.ts";
 
 interface CertificateRow {
   fingerprint: Fingerprint;
@@ -77,16 +77,12 @@ export function certificateStore(db: Knex, sql: Sql): CertificateStore {
         .update({ status, status_at: at ?? null, reason: reason ?? null });
     },
     crlEntries: (issuer, expiredBefore) => crlEntries(db, issuer, expiredBefore),
-    async credentials(fingerprints) {
-      const found: CredentialRecord[] = [];
-      for (let start = 0; start < fingerprints.length; start += CHUNK) {
-        const chunk = fingerprints.slice(start, start + CHUNK);
+    credentials: (fingerprints) =>
+      inChunks(fingerprints, async (list, chunk) => {
         const text = `SELECT ${CREDENTIAL} FROM certificates
-          WHERE fingerprint IN (${repeat("?", chunk.length)}) AND account_id IS NOT NULL`;
-        found.push(...(await sql<CredentialRow>(text, chunk)).map(credentialFrom));
-      }
-      return found;
-    },
+          WHERE fingerprint IN (${list}) AND account_id IS NOT NULL`;
+        return (await sql<CredentialRow>(text, chunk)).map(credentialFrom);
+      }),
     async *live(now) {
       let last = "";
       for (;;) {

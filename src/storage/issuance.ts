@@ -6,6 +6,7 @@ export async function readStanding(stores: Stores, question: IssuanceQuestion): 
     tokens: await stores.tokens.byIds(question.tokens),
     accounts: await stores.accounts.byIds(question.accounts),
     keys: await stores.keys.byHashes(question.keys),
+    issuers: (await stores.issuers.list()).filter(({ id }) => question.issuers.includes(id)),
   };
 }
 

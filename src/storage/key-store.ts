@@ -4,7 +4,7 @@ import type { KeyType } from "../domain/key-policy.ts";
 import type { KeyStore } from "../domain/ports.ts";
 import type { KeyRecord } from "../domain/records.ts";
 import { type Integer, number, optional, optionalNumber } from "./rows.ts";
-import { type Sql, insertRows, repeat } from "./sql.ts";
+import { type Sql, inChunks, insertRows } from "./sql.ts";
 
 interface KeyRow {
   id: number;
@@ -21,11 +21,10 @@ export const KEY_ID = "COALESCE((SELECT id FROM keys WHERE spki_hash = ?), 0)";
 
 export function keyStore(db: Knex, sql: Sql): KeyStore {
   return {
-    async byHashes(hashes) {
-      if (hashes.length === 0) return [];
-      const text = `SELECT * FROM keys WHERE spki_hash IN (${repeat("?", hashes.length)})`;
-      return (await sql<KeyRow>(text, hashes)).map(fromRow);
-    },
+    byHashes: (hashes) =>
+      inChunks(hashes, async (list, chunk) => {
+        return (await sql<KeyRow>(`SELECT * FROM keys WHERE spki_hash IN (${list})`, chunk)).map(fromRow);
+      }),
     async bind(keys) {
       const columns = { spki_hash: "?", key_type: "?", account_id: "?", seen_at: "?" };
       const rows = keys.map(({ spkiHash, keyType, accountId, seenAt }) => ({

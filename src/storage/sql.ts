@@ -34,6 +34,29 @@ export async function insertRows<Column extends string>(
   );
 }
 
+const CHUNK = 256;
+
+/**
+ * Reads rows for many values, of which nobody knows how many there will be: in chunks, for a statement takes only so many,
+ * and in few sizes, for every text stays prepared. What fills a chunk up is its last value again.
+ *
+ * @param read gets the list's `?,?,…`, and its bindings
+ */
+export async function inChunks<Item extends Value, Row>(
+  values: readonly Item[],
+  read: (list: string, chunk: readonly Item[]) => Promise<Row[]>,
+): Promise<Row[]> {
+  const unique = [...new Set(values)];
+  const rows: Row[] = [];
+  for (let start = 0; start < unique.length; start += CHUNK) {
+    const chunk = unique.slice(start, start + CHUNK);
+    const size = 2 ** Math.ceil(Math.log2(chunk.length));
+    const filling = Array<Item>(size - chunk.length).fill(chunk.at(-1) as Item);
+    rows.push(...(await read(repeat("?", size), [...chunk, ...filling])));
+  }
+  return rows;
+}
+
 /** `item,item,…` */
 export function repeat(item: string, count: number): string {
   return Array<string>(count).fill(item).join();

@@ -44,10 +44,12 @@ UNION ALL SELECT 'account', id, status, NULL, NULL, NULL
   FROM accounts WHERE id IN (SELECT value FROM json_each(?2))
 UNION ALL SELECT 'key', spki_hash, account_id, NULL, NULL, blocked_at
   FROM keys WHERE spki_hash IN (SELECT value FROM json_each(?3))
+UNION ALL SELECT 'issuer', id, status, NULL, NULL, NULL
+  FROM issuers WHERE id IN (SELECT value FROM json_each(?4))
 UNION ALL SELECT 'sequence', last, NULL, NULL, NULL, NULL FROM sequence`;
 
 interface StandingRow {
-  kind: "token" | "account" | "key" | "sequence";
+  kind: "token" | "account" | "key" | "issuer" | "sequence";
   name: unknown;
   one: unknown;
   other: unknown;
@@ -64,7 +66,8 @@ export async function issueOnSqlite<Outcome>(
   question: IssuanceQuestion,
   decide: (standing: IssuanceStanding) => { readonly outcome: Outcome; readonly writes: IssuanceWrites },
 ): Promise<Outcome> {
-  const asked = [question.tokens, question.accounts, question.keys].map((names) => JSON.stringify(names));
+  const { tokens, accounts, keys, issuers } = question;
+  const asked = [tokens, accounts, keys, issuers].map((names) => JSON.stringify(names));
   for (let attempt = 1; ; attempt++) {
     const rows = await sql<StandingRow>(STANDING, asked);
     const { outcome, writes } = decide(standingIn(rows));
@@ -99,6 +102,10 @@ function standingIn(rows: readonly StandingRow[]): IssuanceStanding {
       spkiHash: name as Standing["keys"][number]["spkiHash"],
       accountId: optional(one) as number | undefined,
       blockedAt: optionalNumber(ended),
+    })),
+    issuers: of("issuer").map(({ name, one }) => ({
+      id: name as Standing["issuers"][number]["id"],
+      status: one as Standing["issuers"][number]["status"],
     })),
   };
 }

@@ -5,7 +5,7 @@ import type { TokenStore } from "../domain/ports.ts";
 import type { TokenRecord } from "../domain/records.ts";
 import { type AliasedAccountRow, accountColumns, accountFrom } from "./account-store.ts";
 import { type Integer, number, optional, optionalList, optionalNumber } from "./rows.ts";
-import { type Sql, repeat } from "./sql.ts";
+import { type Sql, inChunks, repeat } from "./sql.ts";
 
 interface TokenRow {
   id: string;
@@ -29,12 +29,12 @@ export function tokenStore(db: Knex, sql: Sql): TokenStore {
     db("tokens")
       .join("accounts", "accounts.id", "tokens.account_id")
       .select("tokens.*", "accounts.slug as account") as Knex.QueryBuilder<object, JoinedRow[]>;
-  const byIds: TokenStore["byIds"] = async (ids) => {
-    if (ids.length === 0) return [];
-    const text = `SELECT tokens.*, accounts.slug AS account FROM tokens
-      JOIN accounts ON accounts.id = tokens.account_id WHERE tokens.id IN (${repeat("?", ids.length)})`;
-    return (await sql<JoinedRow>(text, ids)).map(fromRow);
-  };
+  const byIds: TokenStore["byIds"] = (ids) =>
+    inChunks(ids, async (list, chunk) => {
+      const text = `SELECT tokens.*, accounts.slug AS account FROM tokens
+        JOIN accounts ON accounts.id = tokens.account_id WHERE tokens.id IN (${list})`;
+      return (await sql<JoinedRow>(text, chunk)).map(fromRow);
+    });
   return {
     async insert(token) {
       await tokens().insert({
@@ -47,16 +47,16 @@ export function tokenStore(db: Knex, sql: Sql): TokenStore {
         expires_at: token.expiresAt,
       });
     },
-    async byHashes(hashes) {
-      if (hashes.length === 0) return [];
-      const text = `SELECT tokens.*, ${accountColumns} FROM tokens
-        JOIN accounts ON accounts.id = tokens.account_id WHERE tokens.hash IN (${repeat("?", hashes.length)})`;
-      const rows = await sql<TokenRow & AliasedAccountRow>(text, hashes);
-      return rows.map((row) => {
-        const account = accountFrom(row);
-        return { token: fromRow({ ...row, account: account.slug }), account };
-      });
-    },
+    byHashes: (hashes) =>
+      inChunks(hashes, async (list, chunk) => {
+        const text = `SELECT tokens.*, ${accountColumns} FROM tokens
+          JOIN accounts ON accounts.id = tokens.account_id WHERE tokens.hash IN (${list})`;
+        const rows = await sql<TokenRow & AliasedAccountRow>(text, chunk);
+        return rows.map((row) => {
+          const account = accountFrom(row);
+          return { token: fromRow({ ...row, account: account.slug }), account };
+        });
+      }),
     byIds,
     byId: async (id) => (await byIds([id]))[0],
     async list(account) {

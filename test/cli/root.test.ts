@@ -13,7 +13,8 @@ import { type Ran, countersign, runOk } from "../support/run.ts";
 import { serveHome, sharedServer } from "../support/server.ts";
 import { snapshot } from "../support/snapshot.ts";
 
-const warning = "the root key is still here: move it and its password offline";
+const warning =
+  "the root key is still here: take it and its password offline, with 'countersign root move --to DIR'";
 const publicUrl = "http://ca.example.internal:8080";
 
 const server = sharedServer({ init: ["--public-url", publicUrl] });

@@ -155,6 +155,21 @@ describe("names", () => {
     expect(names(["ip"])).toEqual([[], ["10.1.2.3"]]);
   });
 
+  it("of a server that has no DNS name: a common name that no client takes for one", () => {
+    const server: Profile = { ...profile, extendedKeyUsage: ["serverAuth"], requestedNames: ["dns", "ip"] };
+    const nobody = { slug: account.slug, dnsNames: [], serverIps: account.serverIps };
+    expect(decideNames(server, nobody, "x", asked)).toMatchObject({
+      commonName: "billing@server",
+      dnsNames: [],
+      addresses: ["10.1.2.3"],
+    });
+    expect(decideNames(server, account, "x", asked).commonName).toBe("billing");
+    const long = { ...nobody, slug: parseSlug("x".repeat(58)) };
+    expect(() => decideNames(server, long, "x", asked)).toThrow(
+      `The profile 'client' would name this account '${"x".repeat(58)}@server'.`,
+    );
+  });
+
   it("that the profile makes and the CSR asks for too are put in once", () => {
     const made: Profile = {
       ...profile,

@@ -6,6 +6,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -94,6 +95,19 @@ describe("moving the root is refused, and nothing is taken away", () => {
     expectKept(to, "CONFIG_INVALID", `${to} is within the home. Choose a place outside.`);
   });
 
+  test("to a place within the home by another name", () => {
+    const link = `${directory}-link`;
+    symlinkSync(config.home, link);
+    for (const to of [join(link, "secrets"), join(link, "certs/offline"), link]) {
+      expectKept(to, "CONFIG_INVALID", `${to} is within the home. Choose a place outside.`);
+    }
+    const through = { ...config, home: link };
+    const to = join(config.home, "secrets");
+    const refused = refusalOf(() => moveRoot(through, "http://127.0.0.1:8080", crl, to));
+    expect(refused).toMatchObject({ code: "CONFIG_INVALID" });
+    expect(existsSync(join(config.home, "secrets/root.key"))).toBe(true);
+  });
+
   test.each(moved)("to a folder that has another %s", (name) => {
     mkdirSync(directory);
     const path = join(directory, name);
@@ -118,7 +132,8 @@ test("a folder that is not what moving made is no root's", () => {
   mkdirSync(directory);
   const info = join(directory, "root.json");
   const refusal = () => refusalOf(() => movedRoot(directory));
-  expect(refusal()).toEqual({ code: "FILE_UNREADABLE", message: `${info} cannot be read.` });
+  const hint = "'root move --to DIR' makes such a folder, of a root that is in its home.";
+  expect(refusal()).toEqual({ code: "FILE_UNREADABLE", message: `${info} is not there. ${hint}` });
   for (const contents of ["{}", "not JSON"]) {
     writeFileSync(info, contents);
     const message = `${info} is not what 'root move' wrote.`;

@@ -6,7 +6,6 @@ import { algorithmFor } from "../../src/x509/algorithms.ts";
 import { integer, sequence } from "../../src/x509/der-writer.ts";
 import { signInfo } from "../support/fixtures-csr.ts";
 import { FuzzedServer, most, profileNames, waysToSend } from "../support/fuzzed-server.ts";
-import { account } from "../support/granted.ts";
 import { subjects } from "../support/odd-names.ts";
 import { attributeFields } from "../support/odd-requests.ts";
 import { extensionsIn } from "../support/openssl-text.ts";
@@ -67,7 +66,8 @@ test.each(profileNames)("openssl reads the same in certificates of the profile '
   expect(longest.length).toBeGreaterThan(12);
   for (const certificate of longest.slice(0, 12)) {
     const text = await runOk("openssl", ["x509", "-noout", "-text"], { input: certificate });
-    expect(text).toMatch(new RegExp(`Subject: CN ?= ?${account.slug}\n`));
+    const { subject } = new X509Certificate(certificate);
+    expect(/Subject: (.*)/.exec(text)?.[1]?.replaceAll(" ", "")).toBe(subject);
     expect(extensionsIn(text)).toEqual({
       "X509v3 Basic Constraints: critical": "CA:FALSE",
       "X509v3 Key Usage: critical": "Digital Signature",

@@ -1,18 +1,25 @@
-import { X509Certificate } from "node:crypto";
+import { X509Certificate, randomBytes } from "node:crypto";
 import { beforeAll, expect, test } from "vitest";
+import type { Refusal } from "../../src/domain/errors.ts";
 import { fingerprintOf } from "../../src/domain/identifiers.ts";
 import { parseScope } from "../../src/domain/names.ts";
 import { DAY, HOUR, MINUTE } from "../../src/domain/time.ts";
+import { makeToken } from "../../src/domain/token.ts";
 import { makeKeyPair } from "../../src/keys/key-pair.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import {
   START,
+  clientProfile,
   csrOf,
+  enrolRecord,
+  expectRefusal,
   freshAccount,
   freshToken,
   makeCsr,
+  makeIssuer,
   makeIssuing,
-  enrolRecord,
+  recordIssuer,
+  testClock,
 } from "../support/issuing.ts";
 
 onEachDatabase("enrolment", (db) => {
@@ -88,6 +95,52 @@ onEachDatabase("enrolment", (db) => {
       const issued = await enrolRecord(parts, { token, csr: await makeCsr("ed25519"), profile });
       expect(issued.profile).toBe("modern");
     }
+  });
+
+  test("whose answer was lost is answered as before, whatever the profile says by now", async () => {
+    const account = await freshAccount(parts);
+    const { token } = await freshToken(parts, account);
+    const wanted = { token, csr: await makeCsr() };
+    const notAfter = START + HOUR;
+    const { fingerprint } = await enrolRecord(parts, { ...wanted, notAfter });
+    const narrowed = new Map([["client", { ...clientProfile, keyTypes: ["ml-dsa-87"] as const }]]);
+    const late = testClock(START + MINUTE);
+    const nobody = { ...parts.issuers, signing: () => undefined };
+    for (const changes of [
+      { profiles: () => narrowed },
+      { profiles: () => new Map() },
+      { issuers: nobody },
+    ]) {
+      const again = await enrolRecord({ ...parts, ...changes, clock: late }, { ...wanted, notAfter: START });
+      expect(again.fingerprint).toBe(fingerprint);
+    }
+  });
+
+  test("with tokens by the ten thousand, all unknown, refuses each, and serves who has one", async () => {
+    const { token } = await freshToken(parts, await freshAccount(parts));
+    const strangers = Array.from({ length: 40_000 }, () => makeToken(randomBytes));
+    const refused = Promise.all(
+      strangers.map((each) =>
+        parts.desk.authenticate(each).catch((error: unknown) => (error as Refusal).code),
+      ),
+    );
+    expect(await parts.desk.authenticate(token)).toMatchObject({ account: { status: "active" } });
+    expect(new Set(await refused)).toEqual(new Set(["TOKEN_UNKNOWN"]));
+  });
+
+  test("is refused by an issuing CA that another process has retired meanwhile", async () => {
+    const issuer = await makeIssuer("Retired");
+    await recordIssuer(db.database, issuer);
+    await db.database.issuers.retire(issuer.id);
+    const { token } = await freshToken(parts, await freshAccount(parts));
+    const behind = { ...parts, issuers: { ...parts.issuers, signing: () => issuer } };
+    const before = await db.dump();
+    await expectRefusal(
+      enrolRecord(behind, { token, csr: await makeCsr() }),
+      "UNAVAILABLE",
+      "Nobody signs for this profile right now.",
+    );
+    expect(await db.dump()).toEqual(before);
   });
 
   test("of an account's further key, or the same key again, gives a further certificate", async () => {

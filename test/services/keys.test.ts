@@ -34,11 +34,7 @@ onEachDatabase("a blocked key", (db) => {
     const before = await db.database.changes.last();
     expect(await block(pair)).toEqual({ revoked: [], first: before + 1, last: before + 1 });
     expect(await db.database.changes.after(before, 10)).toMatchObject([
-      {
-        action: "key.block",
-        subject: hashOf(pair),
-        detail: { because: "found on a web page", certificates: 0 },
-      },
+      { action: "key.block", subject: hashOf(pair), detail: { because: "found on a web page" } },
     ]);
     const account = await freshAccount(parts);
     const csr = await csrOf(pair);
@@ -96,7 +92,7 @@ onEachDatabase("a blocked key", (db) => {
     expect(await found(ended)).toMatchObject({ status: "active" });
   });
 
-  test("is blocked once; by a revocation as keyCompromise too, and then what still lives is ended", async () => {
+  test("is blocked once; by a revocation as keyCompromise too, which ends whatever lives with it", async () => {
     const pair = await makeKeyPair("ec-p256");
     await block(pair);
     const before = await db.dump();
@@ -106,13 +102,22 @@ onEachDatabase("a blocked key", (db) => {
     const leaked = await makeKeyPair("ec-p256");
     const account = (await freshAccount(parts)).slug;
     const wanted = { account, csr: await csrOf(leaked), profile: "client" };
-    const [one, other] = [
+    const [one, other, held] = [
+      await signRecord(parts, "cli:tester", wanted),
       await signRecord(parts, "cli:tester", wanted),
       await signRecord(parts, "cli:tester", wanted),
     ];
-    await revoke(db.database, parts, one, "keyCompromise");
+    await suspend(db.database, parts, held);
+    const begin = await db.database.changes.last();
+    const revocation = await revoke(db.database, parts, one, "keyCompromise");
+    const names = revocation.others.map(({ fingerprint }) => fingerprint);
+    expect(names.sort()).toEqual([other.fingerprint, held.fingerprint].sort());
+    expect(revocation).toMatchObject({ first: begin + 1, sequence: begin + 3 });
+    for (const each of [one, other, held]) {
+      expect(await found(each)).toMatchObject({ status: "revoked", reason: "keyCompromise" });
+    }
     await expectRefusal(signRecord(parts, "cli:tester", wanted), "KEY_BLOCKED");
-    expect((await block(leaked)).revoked.map(({ fingerprint }) => fingerprint)).toEqual([other.fingerprint]);
+    await expectRefusal(block(leaked), "STATE_UNCHANGED");
     const [key] = await db.database.keys.byHashes([hashOf(leaked)]);
     expect(key).toMatchObject({ blockedBecause: "keyCompromise" });
   });

@@ -49,7 +49,7 @@ onEachDatabase("a certificate", (db) => {
     const [certificate, other] = [await issued(), await issued()];
     const before = await db.database.changes.last();
     const change = await revoke(db.database, parts, id(certificate), "keyCompromise");
-    expect(change).toEqual({ certificate, sequence: before + 1 });
+    expect(change).toEqual({ certificate, first: before + 1, sequence: before + 1, others: [] });
     const revoked = { status: "revoked", statusAt: START, reason: "keyCompromise" };
     expect(await again(certificate)).toEqual({ ...certificate, ...revoked });
     expect(await again(other)).toEqual(other);

@@ -1,6 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
-import { type IssuerId, fingerprintOf, parseFingerprint, sha256Hex } from "../../src/domain/identifiers.ts";
+import {
+  type IssuerId,
+  fingerprintOf,
+  parseFingerprint,
+  parseIssuerId,
+  sha256Hex,
+} from "../../src/domain/identifiers.ts";
 import { parseScope } from "../../src/domain/names.ts";
 import type { Database, IssuanceWrites } from "../../src/domain/ports.ts";
 import type { Account, CertificateRecord, Change, TokenRecord } from "../../src/domain/records.ts";
@@ -87,6 +93,7 @@ onEachDatabase("the transaction of issuing", (db) => {
       tokens: [token.id, "unknown"],
       accounts: [account.id, 999_999],
       keys: [known.spkiHash, someIntent(issuerId, account).spkiHash],
+      issuers: [issuerId, parseIssuerId("0".repeat(40))],
     };
     const standing = await db.database.issue(question, (outcome) => ({ outcome, writes: nothing }));
     expect(standing.tokens).toMatchObject([
@@ -99,6 +106,7 @@ onEachDatabase("the transaction of issuing", (db) => {
       },
     ]);
     expect(standing.accounts).toMatchObject([{ id: account.id, status: "active" }]);
+    expect(standing.issuers).toMatchObject([{ id: issuerId, status: "active" }]);
     expect(standing.keys).toMatchObject([
       { spkiHash: known.spkiHash, accountId: account.id, blockedAt: START + 7 },
     ]);
@@ -106,9 +114,9 @@ onEachDatabase("the transaction of issuing", (db) => {
 
   test("asked about nothing, tells nothing, and writes nothing", async () => {
     const before = await db.dump();
-    const question = { tokens: [], accounts: [], keys: [] };
+    const question = { tokens: [], accounts: [], keys: [], issuers: [] };
     const standing = await db.database.issue(question, (outcome) => ({ outcome, writes: nothing }));
-    expect(standing).toEqual({ tokens: [], accounts: [], keys: [] });
+    expect(standing).toEqual({ tokens: [], accounts: [], keys: [], issuers: [] });
     expect(await db.dump()).toEqual(before);
   });
 
@@ -116,7 +124,10 @@ onEachDatabase("the transaction of issuing", (db) => {
     const { issuerId, account, tokens } = await setting(db.database);
     const writes = someWrites(issuerId, account, tokens);
     const put = (wanted: IssuanceWrites) =>
-      db.database.issue({ tokens: [], accounts: [], keys: [] }, () => ({ outcome: "done", writes: wanted }));
+      db.database.issue({ tokens: [], accounts: [], keys: [], issuers: [] }, () => ({
+        outcome: "done",
+        writes: wanted,
+      }));
     const before = await db.dump();
     const again = { ...writes, certificates: [...writes.certificates, ...writes.certificates.slice(0, 1)] };
     await expect(put(again)).rejects.toThrow(/unique/i);
@@ -144,7 +155,7 @@ onEachDatabase("the transaction of issuing", (db) => {
     const [token] = tokens;
     if (!token) throw new Error("there are tokens");
     const nodes = [db.database, await db.open(), await db.open()] as const;
-    const question = { tokens: [token.id], accounts: [], keys: [] };
+    const question = { tokens: [token.id], accounts: [], keys: [], issuers: [] };
     const outcomes = await Promise.all(
       Array.from({ length: 30 }, (_, index) =>
         (nodes[index % nodes.length] ?? db.database).issue(question, ({ tokens: [found] }) => {
@@ -178,6 +189,7 @@ test("on SQLite it writes, to the letter, what the stores would write", async ()
       tokens: tokens.map(({ id }) => id),
       accounts: [account.id],
       keys: writes.firstSeen.map(({ spkiHash }) => spkiHash),
+      issuers: [issuerId],
     };
     const standing = await database.issue(question, (found) => ({ outcome: found, writes }));
     await other.transaction(async (stores) => {

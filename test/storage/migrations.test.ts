@@ -35,6 +35,20 @@ onEachDatabase("migrations", (db) => {
     expect(await db.dump()).toEqual(before);
   });
 
+  test("go on where two processes each put a lock there: Knex gets neither", async () => {
+    const fresh = new TestDatabase(db.kind);
+    await fresh.create();
+    try {
+      await fresh.query('CREATE TABLE knex_migrations_lock ("index" integer PRIMARY KEY, is_locked integer)');
+      await fresh.query('INSERT INTO knex_migrations_lock ("index", is_locked) VALUES (1, 0), (2, 0)');
+      const database = await fresh.open();
+      expect(await database.changes.last()).toBe(0);
+      expect(await fresh.query("SELECT is_locked FROM knex_migrations_lock")).toEqual([{ is_locked: 0 }]);
+    } finally {
+      await fresh.remove();
+    }
+  });
+
   test("let several processes open a database at once", async () => {
     const before = await db.dump();
     await Promise.all([db.open(), db.open(), db.open(), db.open()]);

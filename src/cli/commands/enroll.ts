@@ -32,12 +32,13 @@ export function enrollCommand(program: Command): void {
 async function runEnroll(options: EnrollFlags): Promise<void> {
   const { enrollToFiles } = await import("../../client/enroll-files.ts");
   const { parseFingerprint } = await import("../../domain/identifiers.ts");
+  const { parseToken } = await import("../../domain/token.ts");
   const { readSecret } = await import("../../files/files.ts");
   const { caUrl, key, cert, ca, keyType, passphraseFile } = options;
   const enrolled = await enrollToFiles({
     caUrl,
     fingerprint: parseFingerprint(options.fingerprint),
-    token: readSecret(options.tokenFile),
+    token: parseToken(readSecret(options.tokenFile)),
     files: { key, cert, ca },
     keyType,
     passphrase: passphraseFile === undefined ? undefined : readSecret(passphraseFile),

@@ -74,7 +74,7 @@ export function describeInit(made: Made): string {
     }),
     "",
     "Give clients the root fingerprint: it is how they know this CA.",
-    `Move ${rootFiles} to a place that is offline, and keep a copy.`,
+    `Take ${rootFiles} offline, with 'countersign root move --to DIR', and keep a copy.`,
     "Only a new issuing CA or the root's next CRL, a year from now, needs them; nothing in daily work does.",
   ].join("\n");
 }

@@ -34,14 +34,21 @@ async function runRevoke(id: string, options: RevokeFlags): Promise<void> {
   const { awaitServers, describeApplication, localMutation, withState } = await import("../state.ts");
   const reason = parseReason(options.reason);
   const name = namedCertificate(id);
-  const { certificate, applied } = await withState(options, async (database, config) => {
-    const { certificate: found, sequence } = await revoke(database, localMutation(), name, reason);
-    return { certificate: found, applied: await awaitServers(database, config, sequence) };
+  const { certificate, others, applied } = await withState(options, async (database, config) => {
+    const revocation = await revoke(database, localMutation(), name, reason);
+    const { first, sequence } = revocation;
+    return { ...revocation, applied: await awaitServers(database, config, sequence, first) };
   });
   const { fingerprint, serial, account } = certificate;
-  print(options, { fingerprint, serial, account, status: "revoked", reason, ...applied }, () => {
-    return `Revoked ${fingerprint}${of(account)} (${reason}). ${describeApplication(applied)}`;
-  });
+  const withIts = others.map((other) => other.fingerprint);
+  print(
+    options,
+    { fingerprint, serial, account, status: "revoked", reason, others: withIts, ...applied },
+    () => {
+      const more = others.length === 0 ? "" : `, and ${String(others.length)} more for the same key`;
+      return `Revoked ${fingerprint}${of(account)} (${reason})${more}. ${describeApplication(applied)}`;
+    },
+  );
 }
 
 async function runHold(id: string, what: "suspend" | "resume", options: CommonOptions): Promise<void> {

@@ -14,6 +14,7 @@ import {
 import type { Account } from "../../domain/records.ts";
 import type { Instant } from "../../domain/time.ts";
 import type { IssuingParts } from "./parts.ts";
+import { nobodySigns } from "./standing.ts";
 
 /** A certificate that has been decided on: everything it is to say is settled. */
 export interface Order {
@@ -40,8 +41,7 @@ export function requireProfile(profiles: ReadonlyMap<string, Profile>, name: str
 function requireIssuer({ issuers }: Pick<IssuingParts, "issuers">, profile: Profile): Issuer {
   const issuer = issuers.signing(profile.issuer);
   if (issuer) return issuer;
-  const fault = `profile ${profile.name} needs the issuer ${profile.issuer}`;
-  throw new Refusal("UNAVAILABLE", "Nobody signs for this profile right now.", fault);
+  throw nobodySigns(`profile ${profile.name} needs the issuer ${profile.issuer}`);
 }
 
 /**

@@ -52,7 +52,8 @@ export class TokenDesk {
     this.#asked = [];
     try {
       const found = await this.#stores.tokens.byHashes(asked.map(({ hash }) => hash));
-      for (const { hash, resolve } of asked) resolve(found.find(({ token }) => token.hash === hash));
+      const known = new Map(found.map((each) => [each.token.hash, each]));
+      for (const { hash, resolve } of asked) resolve(known.get(hash));
     } catch (error) {
       for (const { reject } of asked) reject(error);
     }

@@ -33,14 +33,14 @@ export async function enrol(
   if (enrolment.profile !== undefined && enrolment.profile !== token.profile) {
     throw new Refusal("PROFILE_UNKNOWN", "The enrolment token is not for that profile.");
   }
-  const profile = requireProfile(parts.profiles(), token.profile);
 
   const request = readRequest(parts, enrolment.csr);
-  const { notAfter } = enrolment;
-  const order = applyProfile(parts, request, { account, profile, scopes: token.scopes, notAfter });
-
   const earlier = await earlierAnswer(parts, token, request);
   if (earlier) return answer(parts, earlier);
+
+  const profile = requireProfile(parts.profiles(), token.profile);
+  const { notAfter } = enrolment;
+  const order = applyProfile(parts, request, { account, profile, scopes: token.scopes, notAfter });
   const paid = { id: token.id, csrHash: request.hash };
   const issued = await carryOut(parts, `token:${token.id}`, order, paid);
   return answer(parts, issued ?? (await winner(parts, token.id, request)));

@@ -3,7 +3,7 @@ import type { KeyType } from "../../domain/key-policy.ts";
 import type { Slug } from "../../domain/names.ts";
 import type { Intent } from "../../domain/records.ts";
 import type { Instant } from "../../domain/time.ts";
-import { type Standing, requireNotBlocked, requireUsable } from "./standing.ts";
+import { type Standing, nobodySigns, requireNotBlocked, requireUsable } from "./standing.ts";
 
 /** What is to be on record before anything is signed. */
 export interface IntentEntry {
@@ -20,10 +20,11 @@ export interface IntentEntry {
  * Step: intent. Looks again, within the transaction, at everything that could have changed since it was decided, and
  * notes what this intent takes: of two in one group, the first comes first.
  *
- * @throws Refusal ACCOUNT_SUSPENDED, KEY_BLOCKED, KEY_IN_USE, TOKEN_*.
+ * @throws Refusal UNAVAILABLE, ACCOUNT_SUSPENDED, KEY_BLOCKED, KEY_IN_USE, TOKEN_*.
  */
 export function admitIntent({ intent, token, keyType }: IntentEntry, standing: Standing, now: Instant): void {
-  const { accountId, spkiHash } = intent;
+  const { accountId, issuerId, spkiHash } = intent;
+  if (!standing.active.has(issuerId)) throw nobodySigns(`the issuer ${issuerId} is retired`);
   if (accountId !== undefined && standing.accounts.get(accountId)?.status !== "active") {
     throw new Refusal("ACCOUNT_SUSPENDED");
   }

@@ -43,6 +43,7 @@ function questionOf(entries: readonly Entry[]): IssuanceQuestion {
     keys: unique(
       entries.map((entry) => (entry.kind === "intent" ? entry.intent : entry.certificate).spkiHash),
     ),
+    issuers: unique(entries.flatMap((entry) => (entry.kind === "intent" ? entry.intent.issuerId : []))),
   };
 }
 

@@ -1,5 +1,5 @@
 import { Refusal } from "../../domain/errors.ts";
-import type { SpkiHash } from "../../domain/identifiers.ts";
+import type { IssuerId, SpkiHash } from "../../domain/identifiers.ts";
 import type { IssuanceStanding, IssuanceWrites } from "../../domain/ports.ts";
 import type { TokenRecord } from "../../domain/records.ts";
 import type { Instant } from "../../domain/time.ts";
@@ -13,19 +13,27 @@ export interface Standing {
   readonly tokens: Map<string, Token>;
   readonly accounts: ReadonlyMap<number, Account>;
   readonly keys: Map<SpkiHash, Key>;
+  /** Those that sign. */
+  readonly active: ReadonlySet<IssuerId>;
   /** Tokens that the group takes, and keys that it sees for the first time: to be written. */
   readonly taken: IssuanceWrites["taken"][number][];
   readonly firstSeen: IssuanceWrites["firstSeen"][number][];
 }
 
-export function standingFrom({ tokens, accounts, keys }: IssuanceStanding): Standing {
+export function standingFrom({ tokens, accounts, keys, issuers }: IssuanceStanding): Standing {
   return {
     tokens: new Map(tokens.map((token) => [token.id, token])),
     accounts: new Map(accounts.map((account) => [account.id, account])),
     keys: new Map(keys.map((key) => [key.spkiHash, key])),
+    active: new Set(issuers.filter(({ status }) => status === "active").map(({ id }) => id)),
     taken: [],
     firstSeen: [],
   };
+}
+
+/** UNAVAILABLE: what was to sign does not, or does not any more. */
+export function nobodySigns(fault: string): Refusal {
+  return new Refusal("UNAVAILABLE", "Nobody signs for this profile right now.", fault);
 }
 
 /** Throws TOKEN_UNKNOWN, TOKEN_REVOKED, TOKEN_EXPIRED. */
