@@ -6,6 +6,7 @@ import type { Config, ListenerName } from "./config.ts";
 import { Refusal } from "./domain/errors.ts";
 import { type Fingerprint, fingerprintOf } from "./domain/identifiers.ts";
 import type { Clock, Logger } from "./domain/ports.ts";
+import type { Profile } from "./domain/profile.ts";
 import type { IssuerRecord } from "./domain/records.ts";
 import { DAY, SECOND, formatTime } from "./domain/time.ts";
 import { Authenticator } from "./enforce/authenticator.ts";
@@ -114,7 +115,7 @@ async function start(
   const publicPort = await open("public", publicServer);
   const publicUrl = publicUrlOf(config, publicPort);
   const parts = issuingParts(config, database, issuers, publicUrl, clock);
-  let profiles = parts.profiles();
+  let profiles = requireKeys(parts.profiles(), issuers);
   const desk = new TokenDesk(database, clock);
   const issuing = { ...parts, desk, onStep, profiles: () => profiles };
 
@@ -201,7 +202,7 @@ async function start(
   };
   const reload = (): void => {
     try {
-      profiles = loadProfiles(homePaths(home).profiles, issuers.records);
+      profiles = requireKeys(loadProfiles(homePaths(home).profiles, issuers.records), issuers);
       logger.info({ profiles: [...profiles.keys()] }, "the profiles were read again");
     } catch (error) {
       logger.error({ err: error }, "the profiles were not read again: the old ones stay");
@@ -225,6 +226,19 @@ function rootOfHome(issuers: readonly IssuerRecord[], home: string): IssuerRecor
   const root = issuers.find((issuer) => issuer.id === id && issuer.role === "root");
   if (!root) throw new Refusal("CONFIG_INVALID", "The database lacks the home's root.");
   return root;
+}
+
+/** Homes that share a database need not all have every issuer's key; but those that their own profiles name. */
+function requireKeys<Profiles extends ReadonlyMap<string, Profile>>(
+  profiles: Profiles,
+  issuers: HomeIssuers,
+): Profiles {
+  for (const { name, issuer } of profiles.values()) {
+    if (issuers.signing(issuer)) continue;
+    const fault = `${name}.json: the key of issuer '${issuer}' is not in this home`;
+    throw new Refusal("CONFIG_INVALID", `The profiles are not valid: ${fault}.`);
+  }
+  return profiles;
 }
 
 /** What is issued never outlives its issuer: long before that end, lives get shorter. */

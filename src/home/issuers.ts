@@ -26,7 +26,7 @@ export class HomeIssuers implements Issuers {
   }
 
   /**
-   * Opens the key of every issuer on record.
+   * Opens the key of every issuer on record; but for one whose key is in another home that shares the database.
    *
    * @param only leaves all others closed: a key takes a tenth of a second to open
    * @throws Refusal PASSWORD_WRONG, FILE_UNREADABLE, CONFIG_INVALID.
@@ -35,7 +35,8 @@ export class HomeIssuers implements Issuers {
     const issuers = new HomeIssuers(home, password);
     issuers.#records = await stores.issuers.list();
     for (const record of issuers.#issuing) {
-      if (only === undefined || record.name === only) issuers.#open(record);
+      const isElsewhere = record.name !== DEFAULT_ISSUER && !existsSync(issuerPaths(home, record.name).key);
+      if (only === undefined ? !isElsewhere : record.name === only) issuers.#open(record);
     }
     return issuers;
   }
@@ -64,11 +65,10 @@ export class HomeIssuers implements Issuers {
    * with a classical key goes before one with ML-DSA, whose signature older clients cannot read.
    */
   forListeners(): Issuer {
-    for (const { name } of this.#byPreference) {
-      const issuer = this.signing(name);
-      if (issuer) return issuer;
-    }
-    throw new Refusal("CONFIG_INVALID", "No issuing CA is active.");
+    const active = this.#byPreference.flatMap(({ name }) => this.signing(name) ?? []);
+    const issuer = active.find(({ signer }) => !signer.keyType.startsWith("ml-dsa")) ?? active[0];
+    if (!issuer) throw new Refusal("CONFIG_INVALID", "No issuing CA is active.");
+    return issuer;
   }
 
   /** Takes up what other processes have changed; an issuer whose key can't be opened here is told and left out. */
@@ -85,10 +85,7 @@ export class HomeIssuers implements Issuers {
   }
 
   get #byPreference(): readonly IssuerRecord[] {
-    const isPostQuantum = ({ keyType }: IssuerRecord): number => (keyType.startsWith("ml-dsa") ? 1 : 0);
-    return [...this.#issuing].sort(
-      (one, other) => isPostQuantum(one) - isPostQuantum(other) || preference(one) - preference(other),
-    );
+    return [...this.#issuing].sort((one, other) => preference(one) - preference(other));
   }
 
   get #issuing(): readonly IssuerRecord[] {
