@@ -12,6 +12,7 @@ import { DAY, SECOND, formatTime } from "./domain/time.ts";
 import { Authenticator } from "./enforce/authenticator.ts";
 import { createEnforceListener, enforceTlsOptions } from "./enforce/listener.ts";
 import { ownRoutes } from "./enforce/own-routes.ts";
+import { listenerFaults } from "./enforce/self-test.ts";
 import { readInput } from "./files/files.ts";
 import { homePaths } from "./home/paths.ts";
 import { certificateNames } from "./home/init.ts";
@@ -19,6 +20,7 @@ import { HomeIssuers } from "./home/issuers.ts";
 import { ListenerCertificate, type TlsCertificate } from "./home/listener-certificate.ts";
 import { issuingParts, openState, processIdentity, publicUrlOf, systemClock, urlHost } from "./home/open.ts";
 import { loadProfiles } from "./home/profiles.ts";
+import { mintTrials, signerFaults } from "./home/self-test.ts";
 import { clearAllStaging } from "./home/staging.ts";
 import { caApp } from "./http/ca-app.ts";
 import { countOutcome, createMetrics, metricsApp } from "./http/metrics-app.ts";
@@ -98,6 +100,7 @@ async function start(
   const root = rootOfHome(issuers.records, home);
   clearAllStaging(home); // an init that was cut short at its very end left a copy of the root key there
   warnOfRootKey(home, logger);
+  await selfTest(issuers, clock);
 
   const open = async (name: ListenerName, server: Server): Promise<number> => {
     const port = await listen(server, config.listen[name], `--${name}-listen HOST:PORT`, (error) => {
@@ -226,6 +229,17 @@ function rootOfHome(issuers: readonly IssuerRecord[], home: string): IssuerRecor
   const root = issuers.find((issuer) => issuer.id === id && issuer.role === "root");
   if (!root) throw new Refusal("CONFIG_INVALID", "The database lacks the home's root.");
   return root;
+}
+
+/** Nothing listens before it is proved that who is to be refused is refused, and that what is signed verifies. */
+async function selfTest(issuers: HomeIssuers, clock: Clock): Promise<void> {
+  const faults = await signerFaults(issuers.opened);
+  try {
+    faults.push(...(await listenerFaults(await mintTrials(clock), clock)));
+  } catch (error) {
+    throw new Refusal("SELF_TEST_FAILED", undefined, String(error));
+  }
+  if (faults.length > 0) throw new Refusal("SELF_TEST_FAILED", `The self-test failed: ${faults.join("; ")}.`);
 }
 
 /** Homes that share a database need not all have every issuer's key; but those that their own profiles name. */

@@ -72,6 +72,7 @@ const administration = {
   CONFIG_INVALID: [400, "The configuration is not valid."],
   FILE_UNREADABLE: [400, "A file cannot be read or written."],
   FILE_EXISTS: [409, "A file is there already. Nothing was changed."],
+  SELF_TEST_FAILED: [500, "The self-test failed: nothing is served."],
   PASSWORD_WRONG: [403, "The key does not open with this password."],
   SERVER_UNTRUSTED: [502, "The server cannot be trusted."],
   SERVER_UNREACHABLE: [502, "The server cannot be reached."],
