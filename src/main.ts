@@ -23,6 +23,7 @@ import { loadProfiles } from "./home/profiles.ts";
 import { mintTrials, signerFaults } from "./home/self-test.ts";
 import { clearAllStaging } from "./home/staging.ts";
 import { caApp } from "./http/ca-app.ts";
+import { registerCredentialGauges } from "./http/credential-gauges.ts";
 import { countOutcome, createMetrics, metricsApp } from "./http/metrics-app.ts";
 import { publicApp } from "./http/public-app.ts";
 import { type Server, listen, stopListening, timeLimits } from "./http/server.ts";
@@ -144,6 +145,7 @@ async function start(
     issuerSeconds: () =>
       issuers.records.map(({ name, notAfter }) => ({ name, left: (notAfter - clock.now()) / SECOND })),
   });
+  registerCredentialGauges(metrics.registry, clock, (ends) => database.certificates.tally(ends));
   const certificate = await ListenerCertificate.open({
     home,
     password,

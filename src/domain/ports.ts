@@ -136,6 +136,14 @@ export interface CertificateFilter {
   readonly spkiHash?: SpkiHash;
 }
 
+export interface CredentialTally {
+  readonly status: CertificateStatus;
+  readonly reason: RevocationReason | undefined;
+  /** Which of the times asked about they end before: an index, or their number for none. */
+  readonly endsBefore: number;
+  readonly count: number;
+}
+
 export interface CertificateStore {
   /** Fails when an issuer has used a serial before. Their keys are on record already. */
   intend(intents: readonly Intent[]): Promise<void>;
@@ -155,6 +163,8 @@ export interface CertificateStore {
   crlEntries(issuer: IssuerId, expiredBefore: Instant): Promise<CrlEntry[]>;
   /** Those of an account, by fingerprint. */
   credentials(fingerprints: readonly Fingerprint[]): Promise<CredentialRecord[]>;
+  /** How many credentials there are, by state, reason and the first of these times (in order) that they end before. */
+  tally(ends: readonly Instant[]): Promise<CredentialTally[]>;
   /** Every credential that is not past its end, in pages. */
   live(now: Instant): AsyncIterable<CredentialRecord[]>;
 }

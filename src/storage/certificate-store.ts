@@ -32,6 +32,7 @@ interface CertificateRow {
   der: Uint8Array;
 }
 
+type TallyRow = Pick<CertificateRow, "status" | "reason"> & Record<"ends_before" | "count", Integer>;
 type JoinedRow = CertificateRow & { account: Slug | null; spki_hash: SpkiHash; key_type: KeyType };
 
 const PAGE = 2000;
@@ -83,6 +84,15 @@ export function certificateStore(db: Knex, sql: Sql): CertificateStore {
           WHERE fingerprint IN (${list}) AND account_id IS NOT NULL`;
         return (await sql<CredentialRow>(text, chunk)).map(credentialFrom);
       }),
+    async tally(ends) {
+      const cases = ends.map((_end, index) => `WHEN not_after <= ? THEN ${String(index)}`).join(" ");
+      const text = `SELECT status, reason, CASE ${cases} ELSE ${String(ends.length)} END AS ends_before,
+        COUNT(*) AS count FROM certificates WHERE account_id IS NOT NULL GROUP BY 1, 2, 3`;
+      const rows = await sql<TallyRow>(text, ends);
+      return rows.map(({ status, reason, ends_before, count }) => {
+        return { status, reason: optional(reason), endsBefore: number(ends_before), count: number(count) };
+      });
+    },
     async *live(now) {
       let last = "";
       for (;;) {
