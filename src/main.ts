@@ -23,10 +23,14 @@ import { caApp } from "./http/ca-app.ts";
 import { countOutcome, createMetrics, metricsApp } from "./http/metrics-app.ts";
 import { publicApp } from "./http/public-app.ts";
 import { type Server, listen, stopListening, timeLimits } from "./http/server.ts";
+import { makeKeyPair } from "./keys/key-pair.ts";
+import { memorySigner } from "./keys/memory-signer.ts";
 import { CrlPublisher } from "./services/crl-publisher.ts";
 import { TokenDesk } from "./services/issue/authenticate.ts";
 import { enrol } from "./services/issue/enrol.ts";
 import type { Step } from "./services/issue/parts.ts";
+import { OcspDelegates } from "./services/ocsp/delegates.ts";
+import { OcspResponder } from "./services/ocsp/responder.ts";
 import { isNearEnd } from "./services/issuers.ts";
 import { codec, issuerIdOf } from "./x509/codec.ts";
 import { toPem } from "./x509/pem.ts";
@@ -120,6 +124,17 @@ async function start(
 
   const publisher = new CrlPublisher({ database, codec, issuers: () => issuers.opened, clock, logger });
   closers.push(() => publisher.stop());
+  const delegates = new OcspDelegates({
+    issuing,
+    issuers: () => issuers.opened,
+    makeSigner: async (keyType) => memorySigner((await makeKeyPair(keyType)).privateKey),
+    logger,
+  });
+  closers.push(() => delegates.stop());
+  const responder = new OcspResponder({
+    ...{ database, codec, clock, logger, delegates },
+    isCurrent: () => authenticator.isCurrent,
+  });
   const authenticator = await Authenticator.start({
     database,
     clock,
@@ -128,10 +143,13 @@ async function start(
     onChanges: async (changes) => {
       if (changes.some(({ action }) => action.startsWith("issuer."))) await issuers.refresh(database, logger);
       publisher.onChanges(changes);
+      delegates.onChanges(changes);
+      responder.onChanges(changes);
     },
   });
   closers.push(() => authenticator.close());
   await publisher.start();
+  await delegates.start();
 
   const metrics = createMetrics({
     credentials: () => authenticator.size,
@@ -169,8 +187,14 @@ async function start(
     crl: (id) => publisher.latest(id),
     issuer: (id) => issuers.certificate(id),
     crlToPem: (der) => toPem("X509 CRL", der),
+    ocsp: {
+      responder,
+      onAnswer: (outcomes) => {
+        for (const status of outcomes) metrics.ocspAnswers.inc({ status });
+      },
+    },
     unreadiness: () => (authenticator.isCurrent ? undefined : "the database does not answer"),
-  }) as RequestListener;
+  });
   certificate.watch(logger, (renewed) => {
     caServer.setSecureContext(caTlsOptions(renewed));
     enforceServer.setSecureContext(enforceTlsOptions(authenticator, renewed));
