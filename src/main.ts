@@ -125,7 +125,7 @@ async function start(
   const publisher = new CrlPublisher({ database, codec, issuers: () => issuers.opened, clock, logger });
   closers.push(() => publisher.stop());
   const delegates = new OcspDelegates({
-    issuing,
+    issuing: parts,
     issuers: () => issuers.opened,
     makeSigner: async (keyType) => memorySigner((await makeKeyPair(keyType)).privateKey),
     logger,

@@ -20,8 +20,14 @@ const LONGEST_CACHED = 60;
 
 const PATH = "/ocsp";
 
-export function isOcsp({ url = "" }: IncomingMessage): boolean {
-  return url === PATH || url.startsWith(`${PATH}/`);
+export function isOcsp(request: IncomingMessage): boolean {
+  const target = targetOf(request);
+  return target === PATH || target.startsWith(`${PATH}/`);
+}
+
+/** A proxy may be asked for the whole URL, and pass it on (RFC 9112 §3.2.2). */
+function targetOf({ url = "" }: IncomingMessage): string {
+  return url.startsWith("/") ? url : url.replace(/^https?:\/\/[^/]*/i, "");
 }
 
 /**
@@ -35,9 +41,9 @@ export async function ocspEndpoint(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const { url = "" } = request;
-  requireMethod(request, response, url === PATH ? ["POST"] : ["GET", "HEAD"]);
-  const bytes = url === PATH ? await readBody(request, LARGEST_REQUEST) : fromPath(url);
+  const target = targetOf(request);
+  requireMethod(request, response, target === PATH ? ["POST"] : ["GET", "HEAD"]);
+  const bytes = target === PATH ? await readBody(request, LARGEST_REQUEST) : fromPath(target);
   const answer = await (bytes ? ocsp.responder.answer(bytes) : ocsp.responder.fail("malformedRequest"));
   ocsp.onAnswer(answer.outcomes);
   send(request, response, answer, clock);
@@ -54,8 +60,8 @@ function requireMethod(
 }
 
 /** Some clients leave `/` and `+` as they are, some escape them; some leave the padding out. */
-function fromPath(url: string): Buffer | undefined {
-  const text = unescaped(url.slice(PATH.length + 1));
+function fromPath(target: string): Buffer | undefined {
+  const text = unescaped(target.slice(PATH.length + 1));
   return text !== undefined && /^[A-Za-z0-9+/]+={0,2}$/.test(text) ? Buffer.from(text, "base64") : undefined;
 }
 

@@ -101,6 +101,27 @@ test("GET takes base64 escaped or not, padded or not; HEAD has no body; an uncha
   expect((await get(request, { headers: { "If-None-Match": '"0"' } })).status).toBe(200);
 });
 
+/** The status line and all after it, for a request line as it is: fetch would tidy it up. */
+async function raw(line: string): Promise<string> {
+  const { hostname, port } = new URL(server.public);
+  const socket = connect(Number(port), hostname);
+  socket.end(`${line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+  let answer = "";
+  socket.setEncoding("latin1").on("data", (chunk: string) => (answer += chunk));
+  await once(socket, "close");
+  return answer;
+}
+
+test("GET may have the whole URL, as a proxy is asked", async () => {
+  const path = `/ocsp/${encodeURIComponent(base64(request))}`;
+  const whole = await raw(`GET http://ca.example${path}`);
+  expect(whole).toMatch(/^HTTP\/1\.1 200 /);
+  expect(Buffer.from(whole.slice(whole.indexOf("\r\n\r\n") + 4), "latin1")).toEqual(
+    (await get(request)).body,
+  );
+  expect(await raw(`GET ftp://ca.example${path}`)).toMatch(/^HTTP\/1\.1 404 /);
+});
+
 test("what is signed for one caller is for nobody else", async () => {
   const nonce = Buffer.alloc(32, 3);
   const requestExtensions = extensions(2, nonceOf(nonce));
@@ -242,14 +263,7 @@ describe("whatever is sent, it is answered, and never with a fault of the server
     const part = fc.stringMatching(/^[A-Za-z0-9+/=%._~!$&'()*,;:@-]{0,80}$/);
     await fc.assert(
       fc.asyncProperty(part, async (text) => {
-        // Bytes as they are: fetch would tidy the path up.
-        const { hostname, port } = new URL(server.public);
-        const socket = connect(Number(port), hostname);
-        socket.end(`GET /ocsp/${text} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
-        let answer = "";
-        socket.setEncoding("latin1").on("data", (chunk: string) => (answer += chunk));
-        await once(socket, "close");
-        expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+        expect(await raw(`GET /ocsp/${text}`)).toMatch(/^HTTP\/1\.1 200 /);
       }),
       most(150),
     );

@@ -235,6 +235,32 @@ onEachDatabase("the OCSP responder", (db) => {
     expect(await statuses(serial)).toEqual(["good"]);
   });
 
+  test("asks the database one question at a time, however many ask", async () => {
+    const { certificates } = db.database;
+    let [asked, atOnce, most] = [0, 0, 0];
+    const counting: Database = {
+      ...db.database,
+      certificates: {
+        ...certificates,
+        async standings(...question) {
+          asked += 1;
+          most = Math.max(most, ++atOnce);
+          const read = await certificates.standings(...question);
+          atOnce -= 1;
+          return read;
+        },
+      },
+    };
+    const { statuses } = await started({ database: counting });
+    const records = [await issued(), await issued()];
+    const strangers = Array.from({ length: 600 }, () => statuses(never()));
+    const known = await Promise.all(records.map(({ serial }) => statuses(never(), serial, serial)));
+    expect(known).toEqual([0, 1].map(() => ["unknown", "good", "good"]));
+    expect(new Set((await Promise.all(strangers)).flat())).toEqual(new Set(["unknown"]));
+    expect(most).toBe(1);
+    expect(asked).toBeLessThan(10);
+  });
+
   test("says when to try later, and that a fault was its own", async () => {
     const failing = (error: Error): Database => ({
       ...db.database,

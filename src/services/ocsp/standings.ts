@@ -2,6 +2,7 @@ import type { Fingerprint, IssuerId, Serial } from "../../domain/identifiers.ts"
 import type { Standing } from "../../domain/ocsp.ts";
 import type { Stores } from "../../domain/ports.ts";
 import type { Change } from "../../domain/records.ts";
+import { StandingDesk } from "./standing-desk.ts";
 
 const MOST_CERTIFICATES = 50_000;
 const MOST_OCTETS = 32 * 1024 * 1024;
@@ -17,7 +18,7 @@ export interface Kept<Answer> {
  * not kept: strangers can make up any number of it, and it may be issued next.
  */
 export class Standings<Answer extends { readonly der: Uint8Array }> {
-  readonly #stores: Stores;
+  readonly #desk: StandingDesk;
   readonly #kept = new Map<string, Kept<Answer>>();
   readonly #keys = new Map<Fingerprint, string>();
   #octets = 0;
@@ -25,7 +26,7 @@ export class Standings<Answer extends { readonly der: Uint8Array }> {
   #generation = 0;
 
   constructor(stores: Stores) {
-    this.#stores = stores;
+    this.#desk = new StandingDesk(stores);
   }
 
   /** Those on record, by serial. Throws UNAVAILABLE. */
@@ -39,7 +40,7 @@ export class Standings<Answer extends { readonly der: Uint8Array }> {
     }
     if (missing.length === 0) return found;
     const generation = this.#generation;
-    for (const standing of await this.#stores.certificates.standings(issuer, missing)) {
+    for (const standing of await this.#desk.ask(issuer, missing)) {
       const kept = { standing, answers: new Map<string, Answer>() };
       if (generation === this.#generation) this.#keep(keyOf(issuer, standing.serial), kept);
       found.set(standing.serial, kept);
