@@ -1,99 +1,40 @@
-import { randomBytes } from "node:crypto";
-import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { Refusal } from "../../src/domain/errors.ts";
-import { type Serial, parseSerial } from "../../src/domain/identifiers.ts";
-import type { KeyType } from "../../src/domain/key-policy.ts";
+import { parseSerial } from "../../src/domain/identifiers.ts";
 import type { Database, Issuer } from "../../src/domain/ports.ts";
-import type { Account, CertificateRecord } from "../../src/domain/records.ts";
 import { DAY, HOUR, MINUTE } from "../../src/domain/time.ts";
-import { makeKeyPair } from "../../src/keys/key-pair.ts";
-import { memorySigner } from "../../src/keys/memory-signer.ts";
 import { setAccountStatus } from "../../src/services/accounts.ts";
-import { OcspDelegates } from "../../src/services/ocsp/delegates.ts";
-import { OcspResponder } from "../../src/services/ocsp/responder.ts";
 import { resume, revoke, suspend } from "../../src/services/revocation.ts";
 import { onEachDatabase } from "../support/databases.ts";
-import {
-  START,
-  type TestIssuing,
-  eventually,
-  freshAccount,
-  freshSlug,
-  makeIssuer,
-  makeIssuing,
-  recordIssuer,
-  testLogger,
-} from "../support/issuing.ts";
+import { START, freshAccount, freshSlug, makeIssuer, recordIssuer } from "../support/issuing.ts";
+import { OcspScene, never } from "../support/ocsp-scene.ts";
 import { certId, extensions, nonceOf, readAnswer, readSigned, requestOf } from "../support/ocsp.ts";
+import { cuttableWay } from "../support/outage.ts";
 import { putCertificate } from "../storage/records.ts";
 
 onEachDatabase("the OCSP responder", (db) => {
-  let parts: TestIssuing;
-  let account: Account;
-  let logger: ReturnType<typeof testLogger>;
-  beforeEach(async () => {
-    parts = await makeIssuing(db.database);
-    account = await freshAccount(parts);
-    logger = testLogger();
-  });
-
-  const makeSigner = async (keyType: KeyType) => memorySigner((await makeKeyPair(keyType)).privateKey);
-
-  /** A responder that is told of no change but by `follow`. */
-  async function started(
-    options: { issuers?: readonly Issuer[]; database?: Database; isCurrent?: () => boolean } = {},
-  ) {
-    const { issuers = [parts.issuer], database = db.database, isCurrent = () => true } = options;
-    const signed: number[] = [];
-    const delegates = new OcspDelegates({ issuing: parts, issuers: () => issuers, makeSigner, logger });
-    onTestFinished(() => delegates.stop());
-    await delegates.start();
-    const codec: typeof parts.codec = {
-      ...parts.codec,
-      signOcspAnswers: (by, answers) => {
-        signed.push(answers.singles.length);
-        return parts.codec.signOcspAnswers(by, answers);
-      },
-    };
-    const responder = new OcspResponder({ ...parts, codec, database, logger, delegates, isCurrent });
-    let applied = await db.database.changes.last();
-    const follow = async (): Promise<void> => {
-      const changes = await db.database.changes.after(applied, 1000);
-      applied = changes.at(-1)?.sequence ?? applied;
-      delegates.onChanges(changes);
-      responder.onChanges(changes);
-    };
-    const ask = (...serials: readonly Serial[]) =>
-      responder.answer(requestOf(serials.map((serial) => certId(parts.issuer, serial))));
-    /** What it says of each. */
-    const statuses = async (...serials: readonly Serial[]) =>
-      readSigned((await ask(...serials)).der).singles.map(({ status }) => status);
-    return { delegates, responder, follow, ask, statuses, signed };
-  }
-
-  const issued = (as: Partial<CertificateRecord> = {}): Promise<CertificateRecord> =>
-    putCertificate(db.database, parts.issuer.id, account, as);
-  const held = (at: number) => ({ at: new Date(at).toISOString(), reason: 6 });
-  const never = (): Serial => parseSerial(`7${randomBytes(15).toString("hex")}`);
-  const delegatesOnRecord = async (issuer = parts.issuer): Promise<CertificateRecord[]> =>
-    (await db.database.certificates.list({ issuer: issuer.id })).filter(
-      ({ profile }) => String(profile) === "ocsp-responder",
-    );
+  const scene = new OcspScene(db);
 
   test("says what is on record, of every state, in one answer as in several", async () => {
-    const { statuses, follow } = await started();
-    const paused = await freshAccount(parts);
+    const { statuses, follow } = await scene.started();
+    const paused = await freshAccount(scene.parts);
     const [good, suspended, resumed, plain, superseded] = [
-      ...[await issued(), await issued(), await issued(), await issued(), await issued()],
+      ...[
+        await scene.issued(),
+        await scene.issued(),
+        await scene.issued(),
+        await scene.issued(),
+        await scene.issued(),
+      ],
     ] as const;
-    const ofPaused = await putCertificate(db.database, parts.issuer.id, paused);
-    await suspend(db.database, parts, suspended);
-    await suspend(db.database, parts, resumed);
-    parts.clock.advance(MINUTE);
-    await resume(db.database, parts, resumed);
-    await setAccountStatus(db.database, parts, paused.slug, "suspended");
-    await revoke(db.database, parts, plain, "unspecified");
-    await revoke(db.database, parts, superseded, "superseded");
+    const ofPaused = await putCertificate(db.database, scene.parts.issuer.id, paused);
+    await suspend(db.database, scene.parts, suspended);
+    await suspend(db.database, scene.parts, resumed);
+    scene.parts.clock.advance(MINUTE);
+    await resume(db.database, scene.parts, resumed);
+    await setAccountStatus(db.database, scene.parts, paused.slug, "suspended");
+    await revoke(db.database, scene.parts, plain, "unspecified");
+    await revoke(db.database, scene.parts, superseded, "superseded");
     await follow();
     const at = new Date(START + MINUTE).toISOString();
     const meant = [
@@ -112,20 +53,20 @@ onEachDatabase("the OCSP responder", (db) => {
   test("knows serial numbers of every shape, and by each issuer only its own", async () => {
     const other = await makeIssuer();
     await recordIssuer(db.database, other, "issuing", freshSlug("issuer"));
-    const { statuses, responder } = await started({ issuers: [parts.issuer, other] });
+    const { statuses, responder } = await scene.started({ issuers: [scene.parts.issuer, other] });
     for (const text of ["1", "7f", "80", "ff00", "8000000000000000", "7f".repeat(20), "ff".repeat(19)]) {
-      const { serial } = await issued({ serial: parseSerial(text) });
+      const { serial } = await scene.issued({ serial: parseSerial(text) });
       expect(await statuses(serial), text).toEqual(["good"]);
       const byOther = await responder.answer(requestOf([certId(other, serial)]));
       expect(readSigned(byOther.der).singles).toMatchObject([{ status: "unknown" }]);
     }
-    const mixed = [certId(parts.issuer, "7f"), certId(other, "7f")];
+    const mixed = [certId(scene.parts.issuer, "7f"), certId(other, "7f")];
     expect(readAnswer((await responder.answer(requestOf(mixed))).der)).toEqual({ status: 6 });
   });
 
   test("speaks for no issuer that is not its own, nor one that has ended", async () => {
     const stranger = await makeIssuer("Somebody else's CA");
-    const { responder } = await started();
+    const { responder } = await scene.started();
     const ask = async (issuer: Issuer, algorithm?: "sha512") => {
       const how = algorithm ? { algorithm } : {};
       const { der, outcomes, caching } = await responder.answer(requestOf([certId(issuer, "1", how)]));
@@ -133,34 +74,34 @@ onEachDatabase("the OCSP responder", (db) => {
     };
     const unauthorized = { status: 6, outcomes: ["unauthorized"], caching: undefined };
     expect(await ask(stranger)).toEqual(unauthorized);
-    expect(await ask({ ...stranger, subject: parts.issuer.subject })).toEqual(unauthorized);
-    expect(await ask({ ...parts.issuer, subject: stranger.subject })).toEqual(unauthorized);
-    expect(await ask(parts.issuer, "sha512")).toEqual(unauthorized);
-    parts.clock.advance(6 * 365 * DAY);
-    const late = await started();
+    expect(await ask({ ...stranger, subject: scene.parts.issuer.subject })).toEqual(unauthorized);
+    expect(await ask({ ...scene.parts.issuer, subject: stranger.subject })).toEqual(unauthorized);
+    expect(await ask(scene.parts.issuer, "sha512")).toEqual(unauthorized);
+    scene.parts.clock.advance(6 * 365 * DAY);
+    const late = await scene.started();
     expect(readAnswer((await late.ask(never())).der)).toEqual({ status: 6 });
-    expect(logger.lines.filter(({ level }) => level === "error")).toEqual([]);
+    expect(scene.logger.lines.filter(({ level }) => level === "error")).toEqual([]);
   });
 
   test("keeps an answer until a change, and tells of the change in the next one", async () => {
-    const { ask, statuses, follow, signed } = await started();
-    const { serial, fingerprint } = await issued();
+    const { ask, statuses, follow, signed } = await scene.started();
+    const { serial, fingerprint } = await scene.issued();
     const first = await ask(serial);
     expect(await ask(serial)).toBe(first);
     expect(signed).toEqual([1]);
     expect(first.caching).toMatchObject({ thisUpdate: START, nextUpdate: START + HOUR });
 
-    await issued(); // somebody else's
+    await scene.issued(); // somebody else's
     await follow();
     expect(await ask(serial)).toBe(first);
-    parts.clock.advance(1000);
+    scene.parts.clock.advance(1000);
     const changes: readonly (readonly [() => Promise<unknown>, unknown])[] = [
-      [() => suspend(db.database, parts, { fingerprint }), held(START + 1000)],
-      [() => resume(db.database, parts, { fingerprint }), "good"],
-      [() => setAccountStatus(db.database, parts, account.slug, "suspended"), held(START + 1000)],
-      [() => setAccountStatus(db.database, parts, account.slug, "active"), "good"],
+      [() => suspend(db.database, scene.parts, { fingerprint }), held(START + 1000)],
+      [() => resume(db.database, scene.parts, { fingerprint }), "good"],
+      [() => setAccountStatus(db.database, scene.parts, scene.account.slug, "suspended"), held(START + 1000)],
+      [() => setAccountStatus(db.database, scene.parts, scene.account.slug, "active"), "good"],
       [
-        () => revoke(db.database, parts, { fingerprint }, "keyCompromise"),
+        () => revoke(db.database, scene.parts, { fingerprint }, "keyCompromise"),
         { ...held(START + 1000), reason: 1 },
       ],
     ];
@@ -174,7 +115,7 @@ onEachDatabase("the OCSP responder", (db) => {
   });
 
   test("keeps nothing that was read before a change and signed after it", async () => {
-    const { serial, fingerprint } = await issued();
+    const { serial, fingerprint } = await scene.issued();
     const { certificates } = db.database;
     let meanwhile = (): Promise<void> => Promise.resolve();
     const slow: Database = {
@@ -188,10 +129,10 @@ onEachDatabase("the OCSP responder", (db) => {
         },
       },
     };
-    const { statuses, follow } = await started({ database: slow });
+    const { statuses, follow } = await scene.started({ database: slow });
     meanwhile = async () => {
       meanwhile = () => Promise.resolve();
-      await revoke(db.database, parts, { fingerprint }, "superseded");
+      await revoke(db.database, scene.parts, { fingerprint }, "superseded");
       await follow();
     };
     expect(await statuses(serial)).toEqual(["good"]); // as it was when it was asked
@@ -199,23 +140,23 @@ onEachDatabase("the OCSP responder", (db) => {
   });
 
   test("signs anew at half of an answer's life, and when the clock was set back", async () => {
-    const { ask } = await started();
-    const { serial } = await issued();
+    const { ask } = await scene.started();
+    const { serial } = await scene.issued();
     const first = await ask(serial);
-    parts.clock.advance(HOUR / 2 - 1);
+    scene.parts.clock.advance(HOUR / 2 - 1);
     expect(await ask(serial)).toBe(first);
-    parts.clock.advance(1);
+    scene.parts.clock.advance(1);
     const second = await ask(serial);
     expect(second.caching).toMatchObject({ thisUpdate: START + HOUR / 2, nextUpdate: START + 1.5 * HOUR });
-    parts.clock.advance(-MINUTE);
+    scene.parts.clock.advance(-MINUTE);
     expect((await ask(serial)).caching?.thisUpdate).toBe(START + HOUR / 2 - MINUTE);
   });
 
   test("lets nobody keep what has a nonce, is about several, or not on record", async () => {
-    const { ask, responder, signed } = await started();
-    const { serial } = await issued();
+    const { ask, responder, signed } = await scene.started();
+    const { serial } = await scene.issued();
     const requestExtensions = extensions(2, nonceOf(Buffer.alloc(32, 9)));
-    const withNonce = requestOf([certId(parts.issuer, serial)], { requestExtensions });
+    const withNonce = requestOf([certId(scene.parts.issuer, serial)], { requestExtensions });
     const cases = [() => responder.answer(withNonce), () => ask(serial, serial), () => ask(never())];
     for (const answer of cases) {
       const [one, other] = [await answer(), await answer()];
@@ -228,10 +169,10 @@ onEachDatabase("the OCSP responder", (db) => {
   });
 
   test("knows a certificate as soon as it is on record", async () => {
-    const { statuses } = await started();
+    const { statuses } = await scene.started();
     const serial = never();
     expect(await statuses(serial)).toEqual(["unknown"]);
-    await issued({ serial });
+    await scene.issued({ serial });
     expect(await statuses(serial)).toEqual(["good"]);
   });
 
@@ -251,8 +192,8 @@ onEachDatabase("the OCSP responder", (db) => {
         },
       },
     };
-    const { statuses } = await started({ database: counting });
-    const records = [await issued(), await issued()];
+    const { statuses } = await scene.started({ database: counting });
+    const records = [await scene.issued(), await scene.issued()];
     const strangers = Array.from({ length: 600 }, () => statuses(never()));
     const known = await Promise.all(records.map(({ serial }) => statuses(never(), serial, serial)));
     expect(known).toEqual([0, 1].map(() => ["unknown", "good", "good"]));
@@ -266,102 +207,36 @@ onEachDatabase("the OCSP responder", (db) => {
       ...db.database,
       certificates: { ...db.database.certificates, standings: () => Promise.reject(error) },
     });
-    const asked = async (options: Parameters<typeof started>[0]) => {
-      const { der, outcomes } = await (await started(options)).ask(never());
+    const asked = async (options: Parameters<OcspScene["started"]>[0]) => {
+      const { der, outcomes } = await (await scene.started(options)).ask(never());
       return [readAnswer(der), outcomes];
     };
     const later = [{ status: 3 }, ["tryLater"]];
     expect(await asked({ database: failing(new Refusal("UNAVAILABLE")) })).toEqual(later);
     expect(await asked({ isCurrent: () => false })).toEqual(later);
-    expect(logger.lines.filter(({ level }) => level === "error")).toEqual([]);
+    expect(scene.logger.lines.filter(({ level }) => level === "error")).toEqual([]);
     const internal = [{ status: 2 }, ["internalError"]];
     expect(await asked({ database: failing(new Error("a fault")) })).toEqual(internal);
-    expect(logger.lines.filter(({ level }) => level === "error")).toHaveLength(1);
+    expect(scene.logger.lines.filter(({ level }) => level === "error")).toHaveLength(1);
   });
 
-  test("delegates with a key of the issuer's strength, on record", async () => {
-    for (const [keyType, its] of [
-      ["rsa-2048", "ec-p256"],
-      ["ml-dsa-44", "ml-dsa-44"],
-    ] as const) {
-      const issuer = await makeIssuer("CA", await makeKeyPair(keyType));
-      await recordIssuer(db.database, issuer, "issuing", freshSlug("issuer"));
-      const { responder } = await started({ issuers: [issuer] });
-      const read = readSigned((await responder.answer(requestOf([certId(issuer, "1")]))).der);
-      expect(read.isSigned).toBe(true);
-      const [record, ...others] = await delegatesOnRecord(issuer);
-      expect(others).toEqual([]);
-      expect(record).toMatchObject({ keyType: its, accountId: undefined, notAfter: START + 3 * DAY });
-      expect(Buffer.from(read.certificate)).toEqual(Buffer.from(record?.der ?? []));
-    }
-  });
-
-  test("renews its delegate at two thirds of its life, by itself", async () => {
-    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
-    onTestFinished(() => {
-      vi.useRealTimers();
+  if (db.kind === "PostgreSQL") {
+    test("says to try later while the database is gone, and goes on after", async () => {
+      const way = await cuttableWay("url" in db.location ? db.location.url : "");
+      onTestFinished(() => way.close());
+      const { ask, statuses } = await scene.started({ database: await db.openAt({ url: way.url }) });
+      const [kept, other] = [await scene.issued(), await scene.issued()];
+      const first = await ask(kept.serial);
+      await way.whileCut(async () => {
+        expect(readAnswer((await ask(other.serial)).der)).toEqual({ status: 3 });
+        expect(await ask(kept.serial)).toBe(first);
+      });
+      expect(await statuses(other.serial)).toEqual(["good"]);
+      expect(scene.logger.lines.filter(({ level }) => level === "error")).toEqual([]);
     });
-    const { ask } = await started();
-    const { serial } = await issued();
-    const signedBy = async () => Buffer.from(readSigned((await ask(serial)).der).certificate).toString("hex");
-    const first = await signedBy();
-    parts.clock.advance(2 * DAY - MINUTE);
-    vi.advanceTimersByTime(MINUTE);
-    expect(await signedBy()).toBe(first);
-    parts.clock.advance(2 * MINUTE);
-    vi.advanceTimersByTime(MINUTE);
-    await eventually(async () => {
-      expect(await signedBy()).not.toBe(first);
-    });
-    expect(await delegatesOnRecord()).toHaveLength(2);
-    parts.clock.advance(4 * DAY); // nobody has renewed it
-    expect(readAnswer((await ask(serial)).der)).toEqual({ status: 3 });
-  });
-
-  test("replaces a delegate that an admin revokes, and what that has signed", async () => {
-    const { ask, follow } = await started();
-    const { serial } = await issued();
-    const first = await ask(serial);
-    const [record] = await delegatesOnRecord();
-    if (!record) throw new Error("there is a delegate");
-    await revoke(db.database, parts, record, "keyCompromise");
-    await follow();
-    await eventually(async () => {
-      expect(await delegatesOnRecord()).toHaveLength(2);
-      expect(readAnswer((await ask(serial)).der).status).toBe(0);
-    });
-    const second = await ask(serial);
-    expect(readSigned(second.der).certificate).not.toEqual(readSigned(first.der).certificate);
-  });
-
-  test("never speaks beyond its issuer's end, and makes no delegate that could not last longer", async () => {
-    parts.clock.advance(parts.issuer.notAfter - START - DAY);
-    const { ask, delegates } = await started();
-    const { serial } = await issued();
-    parts.clock.advance(DAY - MINUTE);
-    await delegates.refresh();
-    expect((await ask(serial)).caching?.nextUpdate).toBe(parts.issuer.notAfter);
-    expect(await delegatesOnRecord()).toMatchObject([{ notAfter: parts.issuer.notAfter }]);
-    parts.clock.advance(MINUTE);
-    await delegates.refresh();
-    expect(readAnswer((await ask(serial)).der)).toEqual({ status: 6 });
-  });
-
-  test("goes on for an issuing CA that is retired, which signs nothing else", async () => {
-    await db.database.issuers.retire(parts.issuer.id);
-    const { statuses } = await started();
-    expect(await statuses((await issued()).serial)).toEqual(["good"]);
-    expect(await delegatesOnRecord()).toHaveLength(1);
-  });
-
-  test("goes on for the others when one has no delegate", async () => {
-    const unrecorded = await makeIssuer(); // its certificate cannot be put on record
-    const { responder, statuses } = await started({ issuers: [unrecorded, parts.issuer] });
-    expect(await statuses(never())).toEqual(["unknown"]);
-    const theirs = await responder.answer(requestOf([certId(unrecorded, "1")]));
-    expect(readAnswer(theirs.der)).toEqual({ status: 3 });
-    expect(logger.lines.filter(({ level }) => level === "error")).toMatchObject([
-      { fields: { issuer: unrecorded.id } },
-    ]);
-  });
+  }
 });
+
+function held(at: number) {
+  return { at: new Date(at).toISOString(), reason: 6 };
+}
