@@ -27,10 +27,14 @@ import { registerCredentialGauges } from "./http/credential-gauges.ts";
 import { countOutcome, createMetrics, metricsApp } from "./http/metrics-app.ts";
 import { publicApp } from "./http/public-app.ts";
 import { type Server, listen, stopListening, timeLimits } from "./http/server.ts";
+import { makeKeyPair } from "./keys/key-pair.ts";
+import { memorySigner } from "./keys/memory-signer.ts";
 import { CrlPublisher } from "./services/crl-publisher.ts";
 import { TokenDesk } from "./services/issue/authenticate.ts";
 import { enrol } from "./services/issue/enrol.ts";
 import type { Step } from "./services/issue/parts.ts";
+import { OcspDelegates } from "./services/ocsp/delegates.ts";
+import { OcspResponder } from "./services/ocsp/responder.ts";
 import { isNearEnd } from "./services/issuers.ts";
 import { codec, issuerIdOf } from "./x509/codec.ts";
 import { toPem } from "./x509/pem.ts";
@@ -125,6 +129,17 @@ async function start(
 
   const publisher = new CrlPublisher({ database, codec, issuers: () => issuers.opened, clock, logger });
   closers.push(() => publisher.stop());
+  const delegates = new OcspDelegates({
+    issuing: parts,
+    issuers: () => issuers.opened,
+    makeSigner: async (keyType) => memorySigner((await makeKeyPair(keyType)).privateKey),
+    logger,
+  });
+  closers.push(() => delegates.stop());
+  const responder = new OcspResponder({
+    ...{ database, codec, clock, logger, delegates },
+    isCurrent: () => authenticator.isCurrent,
+  });
   const authenticator = await Authenticator.start({
     database,
     clock,
@@ -133,10 +148,13 @@ async function start(
     onChanges: async (changes) => {
       if (changes.some(({ action }) => action.startsWith("issuer."))) await issuers.refresh(database, logger);
       publisher.onChanges(changes);
+      delegates.onChanges(changes);
+      responder.onChanges(changes);
     },
   });
   closers.push(() => authenticator.close());
   await publisher.start();
+  await delegates.start();
 
   const metrics = createMetrics({
     credentials: () => authenticator.size,
@@ -175,8 +193,14 @@ async function start(
     crl: (id) => publisher.latest(id),
     issuer: (id) => issuers.certificate(id),
     crlToPem: (der) => toPem("X509 CRL", der),
+    ocsp: {
+      responder,
+      onAnswer: (outcomes) => {
+        for (const status of outcomes) metrics.ocspAnswers.inc({ status });
+      },
+    },
     unreadiness: () => (authenticator.isCurrent ? undefined : "the database does not answer"),
-  }) as RequestListener;
+  });
   certificate.watch(logger, (renewed) => {
     caServer.setSecureContext(caTlsOptions(renewed));
     enforceServer.setSecureContext(enforceTlsOptions(authenticator, renewed));

@@ -29,10 +29,29 @@ test(
   },
 );
 
+test("OCSP answers are measured beside openssl's", { timeout: 120_000 }, async () => {
+  const args = [join(projectRoot, "bench/main.ts"), "ocsp", "--json", "--quick"];
+  const { code, stdout, stderr } = await run(process.execPath, args);
+  expect(code, stderr).toBe(0);
+  const { rows, peer } = JSON.parse(stdout) as { rows: readonly Record<string, unknown>[]; peer: object };
+  const positive = expect.toSatisfy((value: unknown) => Number(value) > 0) as number;
+  const measured = { perSecond: positive, latency: { p50: positive, p99: positive } };
+  expect(peer).toMatchObject({ name: "openssl ocsp, nonce", connection: "its own", ...measured });
+  const names = rows.map(({ name, connection }) => [name, connection]);
+  expect(names).toEqual([
+    ["kept answers", "kept alive"],
+    ["signed for a nonce", "kept alive"],
+    ["kept answers", "its own"],
+    ["signed for a nonce", "its own"],
+  ]);
+  for (const row of rows) expect(row).toMatchObject({ ...measured, ofOpenssl: positive });
+});
+
 test.each([
   ["another bench", ["fly"]],
   ["a count that is none", ["issue", "--count", "few"]],
   ["a flag that there isn't", ["issue", "--fast"]],
+  ["a flag of another bench", ["ocsp", "--count", "3"]],
 ])("%s is refused", async (_name, flags) => {
   const { code, stdout, stderr } = await run(process.execPath, [
     join(projectRoot, "bench/main.ts"),
@@ -40,5 +59,5 @@ test.each([
   ]);
   expect(code).toBe(2);
   expect(stdout).toBe("");
-  expect(stderr).toMatch(/^usage: npm run bench -- issue\|revoke \[--json\]$/m);
+  expect(stderr).toMatch(/^usage: npm run bench -- issue\|revoke\|ocsp \[--json\]$/m);
 });

@@ -35,7 +35,18 @@ export async function withCountersign<T>(
   use: (target: Target) => Promise<T>,
 ): Promise<T> {
   const { home, tokens } = await makeHome(surroundings, issuerType, tokenCount);
-  const { pinning, signal } = surroundings;
+  const ca = readFileSync(join(home, "certs", "root.crt"), "latin1");
+  return serving(surroundings, home, ({ ca: url }, pid) =>
+    use({ pid, url, ca, dialect: "countersign", tokens }),
+  );
+}
+
+/** Serves a home; the URLs are its listeners'. */
+export async function serving<T>(
+  { pinning, signal }: Surroundings,
+  home: string,
+  use: (urls: { readonly ca: string; readonly public: string }, pid: number) => Promise<T>,
+): Promise<T> {
   const listeners = ["ca", "enforce", "public", "metrics"].flatMap((name) => [
     `--${name}-listen`,
     "127.0.0.1:0",
@@ -43,9 +54,7 @@ export async function withCountersign<T>(
   const command = [...pinning.server, bin, "serve", "--json", "--home", home, ...listeners];
   const server = start(command, signal, { env: cleanEnvironment() });
   try {
-    const { ca: url } = JSON.parse(await firstLine(server)) as { ca: string };
-    const ca = readFileSync(join(home, "certs", "root.crt"), "latin1");
-    return await use({ pid: server.pid, url, ca, dialect: "countersign", tokens });
+    return await use(JSON.parse(await firstLine(server)) as { ca: string; public: string }, server.pid);
   } finally {
     await server.stop();
   }

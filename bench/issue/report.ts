@@ -143,7 +143,7 @@ function figuresOf({ perSecond, latency, serverCpuMicroseconds, memory }: Measur
 }
 
 /** Aligned columns: so many to the left, the others to the right; a last one of words to the left again. */
-function table(left: number, rows: readonly (readonly string[])[]): string[] {
+export function table(left: number, rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_cell, column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0)),
   );
@@ -160,10 +160,10 @@ function table(left: number, rows: readonly (readonly string[])[]): string[] {
   );
 }
 
-function whole(value: number): string {
+export function whole(value: number): string {
   return Number.isNaN(value) ? "–" : value.toFixed(0);
 }
 
-function ratio(ours: number, theirs: number): string {
+export function ratio(ours: number, theirs: number): string {
   return `${(ours / theirs).toFixed(2)} ×`;
 }

@@ -2,7 +2,8 @@ import type { Fingerprint, IssuerId, Serial, SpkiHash } from "./identifiers.ts";
 import type { RequestedNames } from "./host-names.ts";
 import type { KeyType, PublicKeyOctets } from "./key-policy.ts";
 import type { Slug } from "./names.ts";
-import type { ExtendedKeyUsage, KeyUsage, SubjectNames, Validity } from "./profile.ts";
+import type { CertId, OcspAnswers, OcspFailure, OcspRequest, OcspSigner, Standing } from "./ocsp.ts";
+import type { KeyUsage, LeafPurpose, SubjectNames, Validity } from "./profile.ts";
 import type {
   Account,
   CertificateRecord,
@@ -70,12 +71,13 @@ export interface LeafTemplate extends SubjectNames, Validity {
   readonly serial: Serial;
   readonly spki: Uint8Array;
   readonly keyUsage: readonly KeyUsage[];
-  readonly extendedKeyUsage: readonly ExtendedKeyUsage[];
+  /** With OCSPSigning, clients are told not to check it any further (id-pkix-ocsp-nocheck, RFC 6960 §4.2.2.2.1). */
+  readonly extendedKeyUsage: readonly LeafPurpose[];
   /** Base of the CRL, OCSP and CA certificate URLs; `undefined` leaves these extensions out. */
   readonly publicUrl: string | undefined;
 }
 
-/** Certificates and CRLs as bytes. All bytes are DER. */
+/** Certificates, CRLs and OCSP as bytes. All bytes are DER. */
 export interface Codec {
   /** Reads PEM or DER. Throws CSR_MALFORMED, and KEY_* for what is no key of a type signed here. */
   parseRequest(bytes: Uint8Array): CertificationRequest;
@@ -93,6 +95,13 @@ export interface Codec {
     issuer: Issuer,
     crl: { number: number; thisUpdate: Instant; nextUpdate: Instant; entries: readonly CrlEntry[] },
   ): Promise<Uint8Array>;
+  /** Reads an OCSP request; `undefined` for what is none. */
+  readOcspRequest(bytes: Uint8Array): OcspRequest | undefined;
+  /** Every way in which a CertID may name this issuer. */
+  ocspIssuerNames(issuer: Pick<Issuer, "subject" | "signer">): readonly CertId["issuer"][];
+  signOcspAnswers(responder: OcspSigner, answers: OcspAnswers): Promise<Uint8Array>;
+  /** An OCSP response that says only why there is no answer, and is not signed. */
+  ocspFailure(failure: OcspFailure): Uint8Array;
 }
 
 export interface AccountStore {
@@ -161,6 +170,8 @@ export interface CertificateStore {
   ): Promise<void>;
   /** What belongs on the issuer's CRL, leaving out what expired before `expiredBefore`. In order of time. */
   crlEntries(issuer: IssuerId, expiredBefore: Instant): Promise<CrlEntry[]>;
+  /** How an issuer's certificates stand; what is not on record is not among them. */
+  standings(issuer: IssuerId, serials: readonly Serial[]): Promise<Standing[]>;
   /** Those of an account, by fingerprint. */
   credentials(fingerprints: readonly Fingerprint[]): Promise<CredentialRecord[]>;
   /** How many credentials there are, by state, reason and the first of these times (in order) that they end before. */

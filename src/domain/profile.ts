@@ -22,6 +22,10 @@ export const purposeIds = {
 } as const;
 export type ExtendedKeyUsage = keyof typeof purposeIds;
 
+/** With the one that our own OCSP responders alone have: no profile can name it. */
+export const leafPurposeIds = { ...purposeIds, OCSPSigning: "1.3.6.1.5.5.7.3.9" } as const;
+export type LeafPurpose = keyof typeof leafPurposeIds;
+
 /** Text with `{account}` and `{trustDomain}` to be filled in. */
 export type Template = string;
 

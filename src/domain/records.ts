@@ -101,7 +101,7 @@ export interface IssuerRecord {
   /** How profiles and commands call it. */
   readonly name: Slug;
   readonly role: "root" | "issuing";
-  /** A retired one signs no more certificates, and stays trusted until they have ended. */
+  /** A retired one signs CRLs and for OCSP alone, and stays trusted until its certificates have ended. */
   readonly status: "active" | "retired";
   readonly keyType: KeyType;
   readonly spkiHash: SpkiHash;

@@ -11,6 +11,8 @@ export interface Metrics {
   readonly decisions: Counter<"code">;
   /** Enrolments by outcome: ISSUED, or the code of the refusal. */
   readonly enrolments: Counter<"code">;
+  /** By status of each certificate asked about, or by the failure. */
+  readonly ocspAnswers: Counter<"status">;
 }
 
 /** @param read what the gauges show when they are asked */
@@ -43,12 +45,13 @@ export function createMetrics(read: {
       for (const { name, left } of read.issuerSeconds()) this.set({ issuer: name }, left);
     },
   });
-  const counter = (name: string, help: string): Counter<"code"> =>
-    new Counter({ name, help, labelNames: ["code"], registers: [registry] });
+  const counter = <Label extends string>(name: string, help: string, label: Label): Counter<Label> =>
+    new Counter({ name, help, labelNames: [label], registers: [registry] });
   return {
     registry,
-    decisions: counter("countersign_decisions_total", "Decisions on requests, by code."),
-    enrolments: counter("countersign_enrolments_total", "Enrolments, by outcome."),
+    decisions: counter("countersign_decisions_total", "Decisions on requests, by code.", "code"),
+    enrolments: counter("countersign_enrolments_total", "Enrolments, by outcome.", "code"),
+    ocspAnswers: counter("countersign_ocsp_answers_total", "OCSP answers, by status.", "status"),
   };
 }
 

@@ -1,11 +1,13 @@
-import type { Express, RequestHandler, Response } from "express";
+import type { RequestListener } from "node:http";
+import type { RequestHandler, Response } from "express";
 import { Refusal } from "../domain/errors.ts";
 import { type IssuerId, parseIssuerId } from "../domain/identifiers.ts";
 import type { Clock, Logger } from "../domain/ports.ts";
 import type { CrlRecord } from "../domain/records.ts";
 import { SECOND } from "../domain/time.ts";
 import { plainApp } from "./app.ts";
-import { finish, methodNotAllowed } from "./errors.ts";
+import { answerProblem, finish, methodNotAllowed } from "./errors.ts";
+import { type OcspParts, isOcsp, ocspEndpoint } from "./ocsp-endpoint.ts";
 
 export interface PublicAppParts {
   readonly clock: Clock;
@@ -14,15 +16,13 @@ export interface PublicAppParts {
   /** A CA certificate, DER. */
   readonly issuer: (id: IssuerId) => Uint8Array | undefined;
   readonly crlToPem: (der: Uint8Array) => string;
+  readonly ocsp: OcspParts["ocsp"];
   /** What is missing before this server can do its work; nothing when it is ready. */
   readonly unreadiness: () => string | undefined;
 }
 
-/** OCSPResponse { responseStatus unauthorized(6) }: no authoritative answer is to be had here (RFC 5019 §2.2.3). */
-const ocspUnauthorized = Buffer.from("30030a0106", "hex");
-
 /** The public listener: facts that anyone may read, over plain HTTP (RFC 5280 §8). */
-export function publicApp(parts: PublicAppParts): Express {
+export function publicApp(parts: PublicAppParts): RequestListener {
   const app = plainApp();
   const readOnly = methodNotAllowed("GET", "HEAD");
 
@@ -35,12 +35,6 @@ export function publicApp(parts: PublicAppParts): Express {
       response.type("application/pkix-cert").send(Buffer.from(der));
     })
     .all(readOnly);
-
-  const ocsp: RequestHandler = (_request, response) => {
-    response.type("application/ocsp-response").send(ocspUnauthorized);
-  };
-  app.route("/ocsp").post(ocsp).all(methodNotAllowed("POST"));
-  app.route("/ocsp/*request").get(ocsp).all(readOnly);
 
   app
     .route("/healthz")
@@ -58,7 +52,17 @@ export function publicApp(parts: PublicAppParts): Express {
     .all(readOnly);
 
   finish(app, parts.logger);
-  return app;
+  const rest = app as RequestListener;
+  return (request, response) => {
+    if (!isOcsp(request)) {
+      rest(request, response);
+      return;
+    }
+    // Without Express, which would take longer than the answer.
+    ocspEndpoint(parts, request, response).catch((error: unknown) => {
+      answerProblem(parts.logger, request, response, error);
+    });
+  };
 }
 
 function crlEndpoint(parts: PublicAppParts): RequestHandler<{ name: string }> {

@@ -7,18 +7,18 @@ const LARGEST_BODY = 64 * 1024;
 const LARGEST_DRAINED = 1024 * 1024;
 
 /** Reads a body of any type into memory. Throws BODY_TOO_LARGE; BODY_MALFORMED for a compressed or broken-off one. */
-export function readBody(request: IncomingMessage): Promise<Buffer> {
+export function readBody(request: IncomingMessage, largest = LARGEST_BODY): Promise<Buffer> {
   const encoding = request.headers["content-encoding"] ?? "identity";
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
     request.on("data", (chunk: Buffer) => {
       size += chunk.length;
-      if (size <= LARGEST_BODY) chunks.push(chunk);
+      if (size <= largest) chunks.push(chunk);
       else if (size > LARGEST_DRAINED) reject(new Refusal("BODY_TOO_LARGE"));
     });
     request.once("end", () => {
-      if (size > LARGEST_BODY) reject(new Refusal("BODY_TOO_LARGE"));
+      if (size > largest) reject(new Refusal("BODY_TOO_LARGE"));
       else if (encoding !== "identity") reject(new Refusal("BODY_MALFORMED"));
       else resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
     });

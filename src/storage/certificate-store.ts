@@ -2,6 +2,7 @@ import type { Knex } from "knex";
 import type { Fingerprint, IssuerId, Serial, SpkiHash } from "../domain/identifiers.ts";
 import type { KeyType } from "../domain/key-policy.ts";
 import { type Slug, parseScope } from "../domain/names.ts";
+import type { Revocation, Standing } from "../domain/ocsp.ts";
 import type { CertificateFilter, CertificateStore } from "../domain/ports.ts";
 import type {
   CertificateRecord,
@@ -78,6 +79,14 @@ export function certificateStore(db: Knex, sql: Sql): CertificateStore {
         .update({ status, status_at: at ?? null, reason: reason ?? null });
     },
     crlEntries: (issuer, expiredBefore) => crlEntries(db, issuer, expiredBefore),
+    standings: (issuer, serials) =>
+      inChunks(serials, async (list, chunk) => {
+        const text = `SELECT serial, fingerprint, accounts.slug AS account, certificates.status AS status,
+            status_at, reason, suspended_at
+          FROM certificates LEFT JOIN accounts ON accounts.id = certificates.account_id
+          WHERE issuer_id = ? AND serial IN (${list})`;
+        return (await sql<StandingRow>(text, [issuer, ...chunk])).map(standingFrom);
+      }),
     credentials: (fingerprints) =>
       inChunks(fingerprints, async (list, chunk) => {
         const text = `SELECT ${CREDENTIAL} FROM certificates
@@ -141,11 +150,7 @@ function filtered(
   return query;
 }
 
-/** Suspending an account is certificateHold for each of its credentials (DESIGN §6). */
 async function crlEntries(db: Knex, issuer: IssuerId, expiredBefore: number): Promise<CrlEntry[]> {
-  type EntryRow = Pick<CertificateRow, "serial" | "status" | "status_at" | "reason"> & {
-    suspended_at: Integer | null;
-  };
   const rows = await db("certificates")
     .leftJoin("accounts", "accounts.id", "certificates.account_id")
     .select<EntryRow[]>("serial", "certificates.status", "status_at", "reason", "suspended_at")
@@ -155,12 +160,32 @@ async function crlEntries(db: Knex, issuer: IssuerId, expiredBefore: number): Pr
       void query.whereNot("certificates.status", "active").orWhere("accounts.status", "suspended");
     })
     .orderByRaw("coalesce(status_at, suspended_at), serial");
-  return rows.map((row) => {
-    const at = number(row.status_at ?? row.suspended_at ?? 0);
-    if (row.status !== "revoked") return { serial: row.serial, at, reason: HOLD };
-    const reason = revocationReasons[row.reason ?? "unspecified"];
-    return { serial: row.serial, at, reason: reason === 0 ? undefined : reason };
-  });
+  return rows.map((row) => ({ serial: row.serial, ...revocationOf(row) }));
+}
+
+type EntryRow = Pick<CertificateRow, "serial" | "status" | "status_at" | "reason"> & {
+  suspended_at: Integer | null;
+};
+
+/** Suspending an account is certificateHold for each of its credentials (DESIGN §6). */
+function revocationOf(row: EntryRow): Revocation {
+  const at = number(row.status_at ?? row.suspended_at ?? 0);
+  if (row.status !== "revoked") return { at, reason: HOLD };
+  const reason = revocationReasons[row.reason ?? "unspecified"];
+  return { at, reason: reason === 0 ? undefined : reason };
+}
+
+type StandingRow = EntryRow & { fingerprint: Fingerprint; account: Slug | null };
+
+function standingFrom(row: StandingRow): Standing {
+  const isGood = row.status === "active" && row.suspended_at === null;
+  const { serial, fingerprint, account } = row;
+  return {
+    serial,
+    fingerprint,
+    account: optional(account),
+    revocation: isGood ? undefined : revocationOf(row),
+  };
 }
 
 const intentColumns = {

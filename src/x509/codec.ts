@@ -7,6 +7,9 @@ import { DerError, DerReader, tags } from "./der-reader.ts";
 import { extensionIds } from "./extensions.ts";
 import { compareLeaf } from "./leaf-comparison.ts";
 import { signLeaf } from "./leaf-writer.ts";
+import { ocspIssuerNames } from "./ocsp-names.ts";
+import { readOcspRequest } from "./ocsp-reader.ts";
+import { ocspFailure, signOcspAnswers } from "./ocsp-writer.ts";
 import { toPem } from "./pem.ts";
 import { verifyPossession } from "./request-proof.ts";
 import { parseRequest } from "./request-reader.ts";
@@ -15,6 +18,7 @@ import { requestedNames } from "./requested-names.ts";
 export const codec: Codec = {
   ...{ parseRequest, verifyPossession, requestedNames },
   ...{ signLeaf, compareLeaf, signCrl },
+  ...{ readOcspRequest, ocspIssuerNames, signOcspAnswers, ocspFailure },
   toPem: (der) => toPem("CERTIFICATE", der),
 };
 

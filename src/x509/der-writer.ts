@@ -90,6 +90,12 @@ function encodeOid(dotted: string): Buffer {
   return element(tags.oid, Buffer.from(octets));
 }
 
+/** GeneralizedTime in whole seconds, in UTC: OCSP knows no other (RFC 6960 §4.2.2.1, RFC 5280 §4.1.2.5.2). */
+export function generalizedTime(instant: Instant): Buffer {
+  const digits = new Date(instant).toISOString().replace(/\.\d+|[-:T]/g, "");
+  return element(tags.generalizedTime, Buffer.from(digits, "latin1"));
+}
+
 /** UTCTime to 2049, GeneralizedTime from 2050 (RFC 5280 §4.1.2.5); whole seconds. */
 export function time(instant: Instant): Buffer {
   // YYYY-MM-DDTHH:MM:SS.sssZ

@@ -1,6 +1,6 @@
 import type { IssuerId } from "../domain/identifiers.ts";
-import { type ExtendedKeyUsage, type KeyUsage, purposeIds } from "../domain/profile.ts";
-import { bitString, boolean, context, oid, octetString, sequence } from "./der-writer.ts";
+import { type KeyUsage, type LeafPurpose, leafPurposeIds } from "../domain/profile.ts";
+import { bitString, boolean, context, nothing, oid, octetString, sequence } from "./der-writer.ts";
 import { addressOctets } from "./ip-address.ts";
 
 export const extensionIds = {
@@ -14,6 +14,8 @@ export const extensionIds = {
   authorityKeyIdentifier: "2.5.29.35",
   extendedKeyUsage: "2.5.29.37",
   authorityInfoAccess: "1.3.6.1.5.5.7.1.1",
+  ocspNonce: "1.3.6.1.5.5.7.48.1.2",
+  ocspNoCheck: "1.3.6.1.5.5.7.48.1.5",
 } as const;
 
 /** Extension ::= SEQUENCE { extnID, critical DEFAULT FALSE, extnValue }: DER leaves the default out. */
@@ -43,9 +45,14 @@ export function keyUsage(usages: readonly KeyUsage[]): Buffer {
   return extension(extensionIds.keyUsage, true, bitString(Buffer.of(bits), unused));
 }
 
-export function extendedKeyUsage(purposes: readonly ExtendedKeyUsage[]): Buffer {
-  const ids = purposes.map((purpose) => oid(purposeIds[purpose]));
+export function extendedKeyUsage(purposes: readonly LeafPurpose[]): Buffer {
+  const ids = purposes.map((purpose) => oid(leafPurposeIds[purpose]));
   return extension(extensionIds.extendedKeyUsage, false, sequence(...ids));
+}
+
+/** For the life of an OCSP responder's certificate, its own status is not asked for (RFC 6960 §4.2.2.2.1). */
+export function ocspNoCheck(): Buffer {
+  return extension(extensionIds.ocspNoCheck, false, nothing());
 }
 
 export function subjectAltName(names: {

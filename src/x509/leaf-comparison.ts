@@ -1,6 +1,6 @@
 import { X509Certificate, verify } from "node:crypto";
 import type { Issuer, LeafTemplate } from "../domain/ports.ts";
-import { purposeIds } from "../domain/profile.ts";
+import { leafPurposeIds } from "../domain/profile.ts";
 import { algorithmFor } from "./algorithms.ts";
 import { keyIdentifier } from "./certificate-reader.ts";
 import { extensionIds as ids, keyUsageBits } from "./extensions.ts";
@@ -79,6 +79,7 @@ function expectedExtensions(template: LeafTemplate): string[] {
     `${ids.basicConstraints}!`,
     `${ids.keyUsage}!`,
     ids.extendedKeyUsage,
+    ...(template.extendedKeyUsage.includes("OCSPSigning") ? [ids.ocspNoCheck] : []),
     ...(uris.length + dnsNames.length + addresses.length > 0 ? [ids.subjectAltName] : []),
     ids.subjectKeyIdentifier,
     ids.authorityKeyIdentifier,
@@ -87,7 +88,7 @@ function expectedExtensions(template: LeafTemplate): string[] {
 }
 
 function purposesOf(template: LeafTemplate): string[] {
-  return template.extendedKeyUsage.map((purpose) => purposeIds[purpose]);
+  return template.extendedKeyUsage.map((purpose) => leafPurposeIds[purpose]);
 }
 
 function canonicalAddress(address: string): string {

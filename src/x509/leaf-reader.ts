@@ -41,6 +41,7 @@ export function readLeaf(der: Uint8Array): LeafFields {
   validity.end();
   const constraints = enter(values, ids.basicConstraints);
   constraints?.end(); // cA is FALSE by default: an end entity's is empty
+  requireNull(values.get(ids.ocspNoCheck));
   return {
     serial: parsed.serial,
     signatureAlgorithm: parsed.signatureAlgorithm,
@@ -73,6 +74,7 @@ const known: ReadonlySet<string> = new Set([
   ids.authorityKeyIdentifier,
   ids.crlDistributionPoints,
   ids.authorityInfoAccess,
+  ids.ocspNoCheck,
 ]);
 
 function valuesById({ extensions }: ParsedCertificate): Values {
@@ -89,6 +91,10 @@ function enter(values: Values, id: string): DerReader | undefined {
   const inner = outer.enter(tags.sequence);
   outer.end();
   return inner;
+}
+
+function requireNull(value: Uint8Array | undefined): void {
+  if (value && Buffer.from(value).toString("hex") !== "0500") throw new DerError("expected NULL");
 }
 
 function collect<Item>(reader: DerReader | undefined, read: (reader: DerReader) => Item): Item[] {

@@ -9,6 +9,7 @@ import {
   endEntityConstraints,
   extendedKeyUsage,
   keyUsage,
+  ocspNoCheck,
   subjectAltName,
   subjectKeyIdentifier,
 } from "./extensions.ts";
@@ -64,7 +65,12 @@ function leafExtensions(issuer: Issuer, template: LeafTemplate): Uint8Array[] {
 function usages({ keyUsage: uses, extendedKeyUsage: purposes }: LeafTemplate): Buffer {
   const known = encodedUsages.get(uses)?.get(purposes);
   if (known) return known;
-  const made = Buffer.concat([endEntityConstraints(), keyUsage(uses), extendedKeyUsage(purposes)]);
+  const made = Buffer.concat([
+    endEntityConstraints(),
+    keyUsage(uses),
+    extendedKeyUsage(purposes),
+    ...(purposes.includes("OCSPSigning") ? [ocspNoCheck()] : []),
+  ]);
   encodedUsages.set(uses, (encodedUsages.get(uses) ?? new WeakMap<object, Buffer>()).set(purposes, made));
   return made;
 }

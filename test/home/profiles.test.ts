@@ -142,6 +142,11 @@ const faults: [string, Record<string, unknown>, RegExp][] = [
   ["an unknown key type", { "a.json": { ...valid, keyTypes: ["rsa-1024"] } }, /a\.json: keyTypes\.0 /],
   ["no key type", { "a.json": { ...valid, keyTypes: [] } }, /a\.json: keyTypes /],
   ["an unknown usage", { "a.json": { ...valid, extendedKeyUsage: ["anyUsage"] } }, /extendedKeyUsage\.0 /],
+  [
+    "the usage of our own OCSP responders",
+    { "a.json": { ...valid, extendedKeyUsage: ["clientAuth", "OCSPSigning"] } },
+    /extendedKeyUsage\.1 /,
+  ],
   ["no usage", { "a.json": { ...valid, extendedKeyUsage: [] } }, /a\.json: extendedKeyUsage /],
   [
     "a life that is no duration",

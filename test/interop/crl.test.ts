@@ -122,12 +122,6 @@ describe("the public listener", () => {
     expect((await fetched(path)).status).toBe(status);
   });
 
-  test("says that it cannot answer OCSP with authority (RFC 5019 §2.2.3)", async () => {
-    const response = await fetch(`${server.public}/ocsp`, { method: "POST", body: "x" });
-    expect(response.headers.get("content-type")).toBe("application/ocsp-response");
-    expect(Buffer.from(await response.arrayBuffer()).toString("hex")).toBe("30030a0106");
-  });
-
   test("the root's CRL is good for a year, and needs no root key", async () => {
     const { bytes } = await fetched(`/crl/${rootId}.crl`);
     const text = await runOk("openssl", ["crl", "-inform", "DER", "-noout", "-lastupdate", "-nextupdate"], {

@@ -40,6 +40,7 @@ export function entryFor(
     keyType: "ec-p256",
     actor: "test",
     account: account.slug,
+    isForResponder: false,
     token,
   };
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { parseSerial } from "../../src/domain/identifiers.ts";
 import type { KeyType } from "../../src/domain/key-policy.ts";
 import type { LeafTemplate } from "../../src/domain/ports.ts";
-import { commonNameFault, keyUsages, purposeIds } from "../../src/domain/profile.ts";
+import { commonNameFault, keyUsages, leafPurposeIds } from "../../src/domain/profile.ts";
 import { keyUsageBits } from "../../src/x509/extensions.ts";
 import { compareLeaf } from "../../src/x509/leaf-comparison.ts";
 import { type LeafFields, readLeaf } from "../../src/x509/leaf-reader.ts";
@@ -53,7 +53,9 @@ const templates: fc.Arbitrary<LeafTemplate> = fc
     life: fc.integer({ min: 1, max: 90 * 24 * 3600 }),
     spki: fc.constantFrom(...spkis),
     keyUsage: fc.subarray([...keyUsages], { minLength: 1 }),
-    extendedKeyUsage: fc.shuffledSubarray(["clientAuth", "serverAuth"] as const, { minLength: 1 }),
+    extendedKeyUsage: fc.shuffledSubarray(["clientAuth", "serverAuth", "OCSPSigning"] as const, {
+      minLength: 1,
+    }),
     uris: several(uri),
     dnsNames: several(hostName),
     addresses: several(addresses),
@@ -72,7 +74,7 @@ const meant = (template: LeafTemplate, issuer: string): Partial<LeafFields> => (
   serial: template.serial,
   ...{ notBefore: template.notBefore, notAfter: template.notAfter, commonName: template.commonName },
   keyUsage: template.keyUsage.reduce((bits, usage) => bits | keyUsageBits[usage], 0),
-  extendedKeyUsage: template.extendedKeyUsage.map((name) => purposeIds[name]),
+  extendedKeyUsage: template.extendedKeyUsage.map((name) => leafPurposeIds[name]),
   ...{ uris: template.uris, dnsNames: template.dnsNames, addresses: template.addresses },
   crlUrls: template.publicUrl === undefined ? [] : [`${template.publicUrl}/crl/${issuer}.crl`],
 });
@@ -119,7 +121,7 @@ describe("whatever is to be written, what is read is what was meant, by", () => 
         serial: template.serial,
         times: [template.notBefore, template.notAfter],
         subject: `CN=${template.commonName}`,
-        purposes: template.extendedKeyUsage.map((name) => purposeIds[name]),
+        purposes: template.extendedKeyUsage.map((name) => leafPurposeIds[name]),
         names: [
           ...template.dnsNames.map((name) => `DNS:${name}`),
           ...template.uris.map((name) => `URI:${name}`),

@@ -71,13 +71,16 @@ async function runList(options: CommonOptions): Promise<void> {
 async function runShow(name: string, options: CommonOptions): Promise<void> {
   const { parseSlug } = await import("../../domain/names.ts");
   const { requireIssuerNamed } = await import("../../services/issuers.ts");
+  const { isResponders } = await import("../../services/issue/responder-certificate.ts");
   const { toPem } = await import("../../x509/pem.ts");
   const { withState } = await import("../state.ts");
   const slug = parseSlug(name);
   const { issuer, live } = await withState(options, async (database) => {
     const found = await requireIssuerNamed(database, slug);
     const signed = await database.certificates.list({ issuer: found.id });
-    return { issuer: found, live: signed.filter(({ notAfter }) => notAfter > Date.now()).length };
+    // Its OCSP responders' don't count: there is always one, for as long as a server runs.
+    const live = signed.filter((each) => each.notAfter > Date.now() && !isResponders(each)).length;
+    return { issuer: found, live };
   });
   const value = { ...(await shown(issuer)), live, certificate: toPem("CERTIFICATE", issuer.der) };
   print(options, value, () =>

@@ -4,6 +4,7 @@ import type { KeyType } from "../../domain/key-policy.ts";
 import type { Scope } from "../../domain/names.ts";
 import type { CertificationRequest, Issuer } from "../../domain/ports.ts";
 import {
+  type LeafPurpose,
   type Profile,
   type SubjectNames,
   type Validity,
@@ -20,7 +21,9 @@ import { nobodySigns } from "./standing.ts";
 export interface Order {
   /** `undefined` for our own listeners. */
   readonly account: Account | undefined;
-  readonly profile: Pick<Profile, "name" | "keyUsage" | "extendedKeyUsage">;
+  readonly profile: Pick<Profile, "name" | "keyUsage"> & {
+    readonly extendedKeyUsage: readonly LeafPurpose[];
+  };
   readonly issuer: Issuer;
   readonly validity: Validity;
   readonly scopes: readonly Scope[] | undefined;

@@ -35,7 +35,8 @@ export async function carryOut(
 
   parts.onStep?.("intent");
   const intent = { ...common, createdAt: clock.now() };
-  await ledger.intend({ intent, keyType, actor, account, token });
+  const isForResponder = order.profile.extendedKeyUsage.includes("OCSPSigning");
+  await ledger.intend({ intent, keyType, actor, account, isForResponder, token });
 
   const template: LeafTemplate = {
     ...order.names,

@@ -12,6 +12,8 @@ export interface IntentEntry {
   readonly keyType: KeyType;
   readonly actor: string;
   readonly account: Slug | undefined;
+  /** For an OCSP responder, which a retired issuer still needs: its certificates are still asked about. */
+  readonly isForResponder: boolean;
   /** The token that pays for it, and the CSR that it is bound to by that. */
   readonly token: { readonly id: string; readonly csrHash: string } | undefined;
 }
@@ -22,9 +24,13 @@ export interface IntentEntry {
  *
  * @throws Refusal UNAVAILABLE, ACCOUNT_SUSPENDED, KEY_BLOCKED, KEY_IN_USE, TOKEN_*.
  */
-export function admitIntent({ intent, token, keyType }: IntentEntry, standing: Standing, now: Instant): void {
+export function admitIntent(entry: IntentEntry, standing: Standing, now: Instant): void {
+  const { intent, token, keyType } = entry;
   const { accountId, issuerId, spkiHash } = intent;
-  if (!standing.active.has(issuerId)) throw nobodySigns(`the issuer ${issuerId} is retired`);
+  const mayStillSign = entry.isForResponder && standing.retired.has(issuerId);
+  if (!standing.active.has(issuerId) && !mayStillSign) {
+    throw nobodySigns(`the issuer ${issuerId} is retired`);
+  }
   if (accountId !== undefined && standing.accounts.get(accountId)?.status !== "active") {
     throw new Refusal("ACCOUNT_SUSPENDED");
   }

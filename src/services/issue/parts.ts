@@ -34,7 +34,8 @@ export interface IssuingParts {
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly trustDomain: string;
-  readonly publicUrl: string;
+  /** Base of the URLs that certificates carry; `undefined` leaves them out. */
+  readonly publicUrl: string | undefined;
   /** Told of each step before it is taken. */
   readonly onStep?: ((step: Step) => void) | undefined;
 }

@@ -15,17 +15,22 @@ export interface Standing {
   readonly keys: Map<SpkiHash, Key>;
   /** Those that sign. */
   readonly active: ReadonlySet<IssuerId>;
+  /** Those that sign for their OCSP responders alone. */
+  readonly retired: ReadonlySet<IssuerId>;
   /** Tokens that the group takes, and keys that it sees for the first time: to be written. */
   readonly taken: IssuanceWrites["taken"][number][];
   readonly firstSeen: IssuanceWrites["firstSeen"][number][];
 }
 
 export function standingFrom({ tokens, accounts, keys, issuers }: IssuanceStanding): Standing {
+  const inStatus = (wanted: (typeof issuers)[number]["status"]): ReadonlySet<IssuerId> =>
+    new Set(issuers.filter(({ status }) => status === wanted).map(({ id }) => id));
   return {
     tokens: new Map(tokens.map((token) => [token.id, token])),
     accounts: new Map(accounts.map((account) => [account.id, account])),
     keys: new Map(keys.map((key) => [key.spkiHash, key])),
-    active: new Set(issuers.filter(({ status }) => status === "active").map(({ id }) => id)),
+    active: inStatus("active"),
+    retired: inStatus("retired"),
     taken: [],
     firstSeen: [],
   };
