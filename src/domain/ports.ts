@@ -14,9 +14,9 @@ import type {
   Intent,
   IssuerRecord,
   KeyRecord,
+  StatusUpdate,
   TokenRecord,
 } from "./records.ts";
-import type { RevocationReason } from "./revocation.ts";
 import type { Instant } from "./time.ts";
 
 export interface Clock {
@@ -136,6 +136,10 @@ export interface CertificateFilter {
   readonly spkiHash?: SpkiHash;
 }
 
+/** Which credentials a command is about, all at once. */
+export type CredentialGroup =
+  { readonly account: Slug } | { readonly spkiHash: SpkiHash } | { readonly issuer: IssuerId };
+
 export interface CertificateStore {
   /** Fails when an issuer has used a serial before. Their keys are on record already. */
   intend(intents: readonly Intent[]): Promise<void>;
@@ -144,13 +148,16 @@ export interface CertificateStore {
   byFingerprint(fingerprint: Fingerprint): Promise<CertificateRecord | undefined>;
   byFingerprints(fingerprints: readonly Fingerprint[]): Promise<CertificateRecord[]>;
   bySerial(serial: Serial): Promise<CertificateRecord[]>;
+  bySerials(serials: readonly Serial[]): Promise<CertificateRecord[]>;
   list(filter: CertificateFilter): Promise<CertificateRecord[]>;
-  setStatus(
-    fingerprint: Fingerprint,
-    status: CertificateStatus,
-    at: Instant | undefined,
-    reason: RevocationReason | undefined,
-  ): Promise<void>;
+  /** Credentials of a group that are in one of these states and not past their end, by serial, after `after`. */
+  inGroup(
+    group: CredentialGroup,
+    states: readonly CertificateStatus[],
+    page: { readonly now: Instant; readonly after: Serial | undefined; readonly limit: number },
+  ): Promise<CertificateRecord[]>;
+  /** Fails when one of them is revoked, or not on record: revoked is final. */
+  setStatus(fingerprints: readonly Fingerprint[], update: StatusUpdate): Promise<void>;
   /** What belongs on the issuer's CRL, leaving out what expired before `expiredBefore`. In order of time. */
   crlEntries(issuer: IssuerId, expiredBefore: Instant): Promise<CrlEntry[]>;
   /** Those of an account, by fingerprint. */

@@ -9,6 +9,7 @@ import type {
   CredentialRecord,
   CrlEntry,
   Intent,
+  StatusUpdate,
 } from "../domain/records.ts";
 import { HOLD, type RevocationReason, revocationReasons } from "../domain/revocation.ts";
 import { KEY_ID } from "./key-store.ts";
@@ -29,6 +30,9 @@ interface CertificateRow {
   status: CertificateStatus;
   status_at: Integer | null;
   reason: RevocationReason | null;
+  invalidity_at: Integer | null;
+  status_by: string | null;
+  status_note: string | null;
   der: Uint8Array;
 }
 
@@ -58,23 +62,43 @@ export function certificateStore(db: Knex, sql: Sql): CertificateStore {
     }
     return found;
   };
+  // By the index on issuer and serial: there are few issuers.
+  const bySerials: CertificateStore["bySerials"] = async (serials) => {
+    const found: CertificateRecord[] = [];
+    for (let start = 0; start < serials.length; start += CHUNK) {
+      const rows = await joined()
+        .whereIn("certificates.issuer_id", db("issuers").select("id"))
+        .whereIn("certificates.serial", serials.slice(start, start + CHUNK));
+      found.push(...rows.map(fromRow));
+    }
+    return found;
+  };
   return {
     intend: (intents) => insertRows(sql, "intents", intentColumns, intents.map(intentRow)),
     insert: (records) => insertRows(sql, "certificates", certificateColumns, records.map(certificateRow)),
     byFingerprints,
     byFingerprint: async (fingerprint) => (await byFingerprints([fingerprint]))[0],
-    // By the index on issuer and serial: there are few issuers.
-    bySerial: async (serial) =>
-      (
-        await joined()
-          .whereIn("certificates.issuer_id", db("issuers").select("id"))
-          .where("certificates.serial", serial)
-      ).map(fromRow),
+    bySerial: (serial) => bySerials([serial]),
+    bySerials,
+    async inGroup(group, states, { now, after, limit }) {
+      const live = filtered(joined(), group)
+        .whereNotNull("certificates.account_id")
+        .whereIn("certificates.status", states)
+        .where("certificates.not_after", ">", now);
+      if (after !== undefined) void live.where("certificates.serial", ">", after);
+      return (await live.orderBy("certificates.serial").limit(limit)).map(fromRow);
+    },
     list: async (filter) => (await filtered(joined(), filter).orderBy("certificates.issued_at")).map(fromRow),
-    async setStatus(fingerprint, status, at, reason) {
-      await certificates()
-        .where({ fingerprint })
-        .update({ status, status_at: at ?? null, reason: reason ?? null });
+    async setStatus(fingerprints, update) {
+      const columns = statusColumns(update);
+      for (let start = 0; start < fingerprints.length; start += CHUNK) {
+        const chunk = [...new Set(fingerprints.slice(start, start + CHUNK))];
+        const count = await certificates()
+          .whereIn("fingerprint", chunk)
+          .whereNot("status", "revoked")
+          .update(columns);
+        if (count !== chunk.length) throw new Error("a certificate is revoked, or not on record");
+      }
     },
     crlEntries: (issuer, expiredBefore) => crlEntries(db, issuer, expiredBefore),
     credentials: (fingerprints) =>
@@ -95,6 +119,17 @@ export function certificateStore(db: Knex, sql: Sql): CertificateStore {
         yield rows.map(credentialFrom);
       }
     },
+  };
+}
+
+function statusColumns(update: StatusUpdate): Partial<CertificateRow> {
+  return {
+    status: update.status,
+    status_at: update.statusAt ?? null,
+    reason: update.reason ?? null,
+    invalidity_at: update.invalidityAt ?? null,
+    status_by: update.statusBy ?? null,
+    status_note: update.note ?? null,
   };
 }
 
@@ -133,12 +168,19 @@ function filtered(
 
 /** Suspending an account is certificateHold for each of its credentials (DESIGN §6). */
 async function crlEntries(db: Knex, issuer: IssuerId, expiredBefore: number): Promise<CrlEntry[]> {
-  type EntryRow = Pick<CertificateRow, "serial" | "status" | "status_at" | "reason"> & {
+  type EntryRow = Pick<CertificateRow, "serial" | "status" | "status_at" | "reason" | "invalidity_at"> & {
     suspended_at: Integer | null;
   };
   const rows = await db("certificates")
     .leftJoin("accounts", "accounts.id", "certificates.account_id")
-    .select<EntryRow[]>("serial", "certificates.status", "status_at", "reason", "suspended_at")
+    .select<EntryRow[]>(
+      "serial",
+      "certificates.status",
+      "status_at",
+      "reason",
+      "invalidity_at",
+      "suspended_at",
+    )
     .where("issuer_id", issuer)
     .where("not_after", ">=", expiredBefore)
     .where((query) => {
@@ -149,7 +191,9 @@ async function crlEntries(db: Knex, issuer: IssuerId, expiredBefore: number): Pr
     const at = number(row.status_at ?? row.suspended_at ?? 0);
     if (row.status !== "revoked") return { serial: row.serial, at, reason: HOLD };
     const reason = revocationReasons[row.reason ?? "unspecified"];
-    return { serial: row.serial, at, reason: reason === 0 ? undefined : reason };
+    const invalidityAt = optionalNumber(row.invalidity_at);
+    const since = invalidityAt === undefined ? {} : { invalidityAt };
+    return { serial: row.serial, at, reason: reason === 0 ? undefined : reason, ...since };
   });
 }
 
@@ -178,7 +222,7 @@ const certificateColumns = {
   ...{ status: "?", status_at: "?", reason: "?", der: "?" },
 };
 
-/** A certificate's columns. `sqlite-issuance.ts` reads their values in this order, `der` last. */
+/** A new certificate's columns; what is said of a status is not among them. `sqlite-issuance.ts` reads their values in this order, `der` last. */
 export function certificateRow(
   certificate: Omit<CertificateRecord, "account" | "keyType">,
 ): Record<keyof typeof certificateColumns, string | number | Buffer | null> & { der: Buffer } {
@@ -217,6 +261,9 @@ function fromRow(row: JoinedRow): CertificateRecord {
     status: row.status,
     statusAt: optionalNumber(row.status_at),
     reason: optional(row.reason),
+    invalidityAt: optionalNumber(row.invalidity_at),
+    statusBy: optional(row.status_by),
+    note: optional(row.status_note),
     der: row.der,
   };
 }

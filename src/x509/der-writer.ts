@@ -92,11 +92,21 @@ function encodeOid(dotted: string): Buffer {
 
 /** UTCTime to 2049, GeneralizedTime from 2050 (RFC 5280 §4.1.2.5); whole seconds. */
 export function time(instant: Instant): Buffer {
+  const digits = timeDigits(instant);
+  return digits < "2050"
+    ? element(tags.utcTime, Buffer.from(`${digits.slice(2)}Z`, "latin1"))
+    : generalizedTime(instant);
+}
+
+/** Whole seconds. */
+export function generalizedTime(instant: Instant): Buffer {
+  return element(tags.generalizedTime, Buffer.from(`${timeDigits(instant)}Z`, "latin1"));
+}
+
+/** YYYYMMDDHHMMSS */
+function timeDigits(instant: Instant): string {
   // YYYY-MM-DDTHH:MM:SS.sssZ
   const iso = new Date(instant).toISOString();
   const part = (from: number): string => iso.slice(from, from + 2);
-  const digits = part(2) + part(5) + part(8) + part(11) + part(14) + part(17);
-  return iso < "2050"
-    ? element(tags.utcTime, Buffer.from(`${digits}Z`, "latin1"))
-    : element(tags.generalizedTime, Buffer.from(`${part(0)}${digits}Z`, "latin1"));
+  return part(0) + part(2) + part(5) + part(8) + part(11) + part(14) + part(17);
 }
