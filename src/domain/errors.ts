@@ -23,6 +23,11 @@ const issuing = {
   INTERNAL: [500, "Something went wrong on our side. Nothing was granted."],
 } as const;
 
+/** Why a revocation over HTTP was refused, besides. */
+const revoking = {
+  NOT_OWN_CREDENTIAL: [403, "A credential may revoke itself, and no other."],
+} as const;
+
 /** Why a call was refused, in the order in which the decision asks (DESIGN §6). */
 const denials = {
   CERT_REQUIRED: [401, "Present a client certificate in the TLS handshake."],
@@ -79,7 +84,7 @@ const administration = {
   SERVER_UNREACHABLE: [502, "The server cannot be reached."],
 } as const;
 
-const table = { ...issuing, ...denials, ...administration };
+const table = { ...issuing, ...revoking, ...denials, ...administration };
 
 export type IssuingCode = keyof typeof issuing | "ACCOUNT_SUSPENDED";
 export type DenialCode = keyof typeof denials;

@@ -5,9 +5,11 @@ import type { Enrolment } from "../services/issue/enrol.ts";
 import { plainApp } from "./app.ts";
 import { enrolEndpoint } from "./enrol-endpoint.ts";
 import { answerProblem, finish, methodNotAllowed } from "./errors.ts";
+import { type OwnRevocation, revokeOwnEndpoint } from "./revoke-own-endpoint.ts";
 
 export interface CaAppParts {
   readonly enrol: (enrolment: Enrolment) => Promise<Answer>;
+  readonly ownRevocation: OwnRevocation;
   /** The trusted roots, PEM. */
   readonly roots: string;
   readonly logger: Logger;
@@ -17,7 +19,7 @@ const CERTIFICATES = "/v1/certificates";
 
 /** The CA listener. Each route says who may call it; there is no other. */
 export function caApp(parts: CaAppParts): RequestListener {
-  const { enrol, logger } = parts;
+  const { enrol, ownRevocation, logger } = parts;
   const app = plainApp();
 
   // Anyone: the roots are public; a client compares their fingerprint with the one that it was given.
@@ -43,6 +45,12 @@ export function caApp(parts: CaAppParts): RequestListener {
       const accepted = request.accepts("application/json", "application/pem-certificate-chain");
       await enrolEndpoint(enrol, request, response, accepted !== "application/json");
     })
+    .all(methodNotAllowed("POST"));
+
+  // The credential itself, in the TLS handshake.
+  app
+    .route(`${CERTIFICATES}/:id/revoke`)
+    .post((request, response) => revokeOwnEndpoint(ownRevocation, request, response, request.params.id))
     .all(methodNotAllowed("POST"));
 
   finish(app, logger);

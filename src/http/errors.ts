@@ -53,8 +53,9 @@ export function answerProblem(
   response.end(`${JSON.stringify(body)}\n`);
 }
 
-/** RFC 6750 §3.1: no error code when no token was sent. */
+/** RFC 6750 §3.1: no error code when no token was sent. No scheme is registered for client certificates. */
 function challenge(code: string): string {
+  if (code.startsWith("CERT_")) return 'Certificate realm="countersign"';
   return `Bearer realm="countersign"${code === "TOKEN_REQUIRED" ? "" : ', error="invalid_token"'}`;
 }
 
