@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { X509Certificate, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { type RequestListener, createServer as createHttpServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
@@ -33,9 +33,11 @@ import { CrlPublisher } from "./services/crl-publisher.ts";
 import { TokenDesk } from "./services/issue/authenticate.ts";
 import { enrol } from "./services/issue/enrol.ts";
 import type { Step } from "./services/issue/parts.ts";
+import { KeyCompromiseDesk } from "./services/key-compromise.ts";
 import { isNearEnd } from "./services/issuers.ts";
 import { revokeOwn } from "./services/own-revocation.ts";
 import { codec, issuerIdOf } from "./x509/codec.ts";
+import { keyProofs } from "./x509/key-proof.ts";
 import { toPem } from "./x509/pem.ts";
 
 export interface Listening {
@@ -171,6 +173,7 @@ async function start(
       },
     );
   };
+  const compromises = new KeyCompromiseDesk({ database, clock, randomBytes, logger, keys: keyProofs });
   const app = caApp({
     enrol: (enrolment) => countOutcome(metrics.enrolments, () => enrol(issuing, enrolment)),
     ownRevocation: {
@@ -183,6 +186,14 @@ async function start(
         const revocation = await revokeOwn(database, clock, caller, id, reason);
         await applied({ first: revocation.first, last: revocation.sequence });
         return revocation;
+      },
+    },
+    keyCompromise: {
+      issueNonce: () => compromises.issueNonce(),
+      prove: async (proof) => {
+        const { revoked, spkiHash, first, last } = await compromises.prove(proof);
+        await applied({ first, last });
+        return { revoked: revoked.length, spkiHash };
       },
     },
     roots: toPem("CERTIFICATE", root.der),

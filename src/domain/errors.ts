@@ -26,6 +26,10 @@ const issuing = {
 /** Why a revocation over HTTP was refused, besides. */
 const revoking = {
   NOT_OWN_CREDENTIAL: [403, "A credential may revoke itself, and no other."],
+  NONCE_UNKNOWN: [403, "This server has not given that nonce. Ask for one: POST /v1/key-compromise."],
+  NONCE_EXPIRED: [403, "The nonce has expired. Ask for a new one."],
+  NONCE_USED: [403, "The nonce was used already. Ask for a new one."],
+  PROOF_INVALID: [403, "The signature does not verify with the public key over the nonce's message."],
 } as const;
 
 /** Why a call was refused, in the order in which the decision asks (DESIGN §6). */

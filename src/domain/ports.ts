@@ -95,6 +95,21 @@ export interface Codec {
   ): Promise<Uint8Array>;
 }
 
+/** A public key by itself. */
+export interface PlainKey {
+  /** SubjectPublicKeyInfo, DER. */
+  readonly spki: Uint8Array;
+  readonly spkiHash: SpkiHash;
+  readonly keyType: KeyType;
+}
+
+/** What tells who holds a key. */
+export interface KeyProofs {
+  /** Reads a SubjectPublicKeyInfo, PEM or base64 of DER. Throws BODY_MALFORMED, KEY_UNSUPPORTED, KEY_WEAK. */
+  readKey(text: string): PlainKey;
+  isSignedBy(key: PlainKey, message: Uint8Array, signature: Uint8Array): boolean;
+}
+
 export interface AccountStore {
   insert(account: Omit<Account, "id">): Promise<Account>;
   bySlug(slug: Slug): Promise<Account | undefined>;
