@@ -43,7 +43,7 @@ export async function changeListed(
 /** In transactions of a chunk each; returns the numbers of the changes. */
 async function changeAll(
   database: Database,
-  lines: AsyncIterable<ReadLine>,
+  lines: AsyncIterable<ReadLine> | Iterable<ReadLine>,
   report: ChangeReport,
   speaks: boolean,
 ): Promise<Applied | undefined> {
@@ -91,9 +91,7 @@ async function* open(path: string): AsyncIterable<Buffer> {
   }
 }
 
-/** Arguments, all of which are read before anything is done. */
-// eslint-disable-next-line @typescript-eslint/require-await
-async function* named(ids: readonly string[], aim: Aim): AsyncIterable<ReadLine> {
-  const orders = ids.map((id) => ({ id: namedCertificate(id), aim }));
-  for (const [index, read] of orders.entries()) yield { number: index + 1, text: ids[index] ?? "", read };
+/** Arguments, all of which are read before anything is done. Throws FILE_UNREADABLE, ID_MALFORMED. */
+function named(ids: readonly string[], aim: Aim): ReadLine[] {
+  return ids.map((text, index) => ({ number: index + 1, text, read: { id: namedCertificate(text), aim } }));
 }
