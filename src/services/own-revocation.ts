@@ -12,7 +12,7 @@ import { type Revocation, revoke } from "./revocation.ts";
  * @param id the certificate that it names: its own fingerprint or serial
  * @throws Refusal NOT_OWN_CREDENTIAL for any other, whether there is one or not; REASON_UNKNOWN, ALREADY_REVOKED.
  */
-export function revokeOwn(
+export async function revokeOwn(
   database: Database,
   clock: Clock,
   caller: Pick<Caller, "fingerprint" | "serial">,
