@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { X509Certificate, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { type RequestListener, createServer as createHttpServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
@@ -10,7 +10,12 @@ import type { Profile } from "./domain/profile.ts";
 import type { IssuerRecord } from "./domain/records.ts";
 import { DAY, SECOND, formatTime } from "./domain/time.ts";
 import { Authenticator } from "./enforce/authenticator.ts";
-import { createEnforceListener, enforceTlsOptions } from "./enforce/listener.ts";
+import {
+  askingTlsOptions,
+  createEnforceListener,
+  enforceTlsOptions,
+  followTrust,
+} from "./enforce/listener.ts";
 import { ownRoutes } from "./enforce/own-routes.ts";
 import { listenerFaults } from "./enforce/self-test.ts";
 import { readInput } from "./files/files.ts";
@@ -29,14 +34,18 @@ import { publicApp } from "./http/public-app.ts";
 import { type Server, listen, stopListening, timeLimits } from "./http/server.ts";
 import { makeKeyPair } from "./keys/key-pair.ts";
 import { memorySigner } from "./keys/memory-signer.ts";
+import { awaitFollowers } from "./services/await-followers.ts";
 import { CrlPublisher } from "./services/crl-publisher.ts";
 import { TokenDesk } from "./services/issue/authenticate.ts";
 import { enrol } from "./services/issue/enrol.ts";
 import type { Step } from "./services/issue/parts.ts";
 import { OcspDelegates } from "./services/ocsp/delegates.ts";
 import { OcspResponder } from "./services/ocsp/responder.ts";
+import { KeyCompromiseDesk } from "./services/key-compromise.ts";
 import { isNearEnd } from "./services/issuers.ts";
+import { revokeOwn } from "./services/own-revocation.ts";
 import { codec, issuerIdOf } from "./x509/codec.ts";
+import { keyProofs } from "./x509/key-proof.ts";
 import { toPem } from "./x509/pem.ts";
 
 export interface Listening {
@@ -140,11 +149,9 @@ async function start(
     ...{ database, codec, clock, logger, delegates },
     isCurrent: () => authenticator.isCurrent,
   });
+  const identity = processIdentity();
   const authenticator = await Authenticator.start({
-    database,
-    clock,
-    logger,
-    identity: processIdentity(),
+    ...{ database, clock, logger, identity },
     onChanges: async (changes) => {
       if (changes.some(({ action }) => action.startsWith("issuer."))) await issuers.refresh(database, logger);
       publisher.onChanges(changes);
@@ -180,12 +187,45 @@ async function start(
       metrics.decisions.inc({ code });
     },
   });
+  /** Waits until this server has applied changes that are on record; they hold, whatever comes of the waiting. */
+  const applied = async (changes: { readonly first: number; readonly last: number }): Promise<void> => {
+    const isOwn = ({ pid, host }: { pid: number; host: string }) =>
+      pid === identity.pid && host === identity.host;
+    await awaitFollowers(database, clock, changes, isOwn, config.waitSeconds * SECOND).catch(
+      (error: unknown) => {
+        logger.warn({ err: error }, "whether a revocation is applied could not be asked");
+      },
+    );
+  };
+  const compromises = new KeyCompromiseDesk({ database, clock, randomBytes, logger, keys: keyProofs });
   const app = caApp({
     enrol: (enrolment) => countOutcome(metrics.enrolments, () => enrol(issuing, enrolment)),
+    ownRevocation: {
+      authorize: async (request, response) => {
+        const decision = await authenticator.authorize(request);
+        authenticator.connections.answering(request.socket, response);
+        return decision;
+      },
+      revoke: async (caller, id, reason) => {
+        const revocation = await revokeOwn(database, clock, caller, id, reason);
+        await applied({ first: revocation.first, last: revocation.sequence });
+        return revocation;
+      },
+    },
+    keyCompromise: {
+      issueNonce: () => compromises.issueNonce(),
+      prove: async (proof) => {
+        const { revoked, spkiHash, first, last } = await compromises.prove(proof);
+        await applied({ first, last });
+        return { revoked: revoked.length, spkiHash };
+      },
+    },
     roots: toPem("CERTIFICATE", root.der),
     logger,
   });
-  const caServer = createTlsServer({ ...caTlsOptions(certificate.current), ...timeLimits }, app);
+  const caOptions = caTlsOptions(authenticator, certificate.current);
+  const caServer = createTlsServer({ ...caOptions, ...timeLimits }, app);
+  followTrust(caServer, authenticator, caOptions);
   const metricsServer = createHttpServer(timeLimits, metricsApp(metrics, logger) as RequestListener);
   servePublic = publicApp({
     clock,
@@ -202,7 +242,7 @@ async function start(
     unreadiness: () => (authenticator.isCurrent ? undefined : "the database does not answer"),
   });
   certificate.watch(logger, (renewed) => {
-    caServer.setSecureContext(caTlsOptions(renewed));
+    caServer.setSecureContext(caTlsOptions(authenticator, renewed));
     enforceServer.setSecureContext(enforceTlsOptions(authenticator, renewed));
   });
   const daily = setInterval(() => {
@@ -240,14 +280,10 @@ async function start(
   return { listening, reload };
 }
 
-/** The CA listener asks nobody for a certificate: its callers have tokens. */
-function caTlsOptions(certificate: TlsCertificate) {
-  return {
-    ...certificate,
-    minVersion: "TLSv1.2",
-    sessionIdContext: "countersign-ca",
-    handshakeTimeout: 10 * SECOND,
-  } as const;
+/** The CA listener asks for a certificate and needs none: most of its callers have tokens. */
+function caTlsOptions(authenticator: Authenticator, certificate: TlsCertificate) {
+  const options = askingTlsOptions(authenticator, certificate, "countersign-ca");
+  return { ...options, handshakeTimeout: 10 * SECOND };
 }
 
 function rootOfHome(issuers: readonly IssuerRecord[], home: string): IssuerRecord {

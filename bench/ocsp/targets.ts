@@ -47,7 +47,8 @@ async function recordCertificates(home: string, issuer: Buffer, count: number): 
         const spkiHash = spkiHashOf(der);
         const times = { notBefore: now, notAfter: now + DAY };
         const common = { issuerId, serial, accountId: account?.id, profile, spkiHash, ...times };
-        const nothing = { scopes: undefined, statusAt: undefined, reason: undefined };
+        const unsaid = { invalidityAt: undefined, statusBy: undefined, note: undefined };
+        const nothing = { scopes: undefined, statusAt: undefined, reason: undefined, ...unsaid };
         const active = { ...nothing, status: "active", issuedAt: now } as const;
         await keys.bind([{ spkiHash, keyType: "ec-p256", accountId: account?.id, seenAt: now }]);
         await certificates.intend([{ ...common, createdAt: now }]);

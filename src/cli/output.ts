@@ -10,6 +10,7 @@ const usageCodes: readonly ErrorCode[] = [
   "TIME_INVALID",
   "ID_MALFORMED",
   "REASON_UNKNOWN",
+  "NOTE_INVALID",
 ];
 
 /** Prints a result: as one line of JSON, or as people read it. */

@@ -23,6 +23,15 @@ const issuing = {
   INTERNAL: [500, "Something went wrong on our side. Nothing was granted."],
 } as const;
 
+/** Why a revocation over HTTP was refused, besides. */
+const revoking = {
+  NOT_OWN_CREDENTIAL: [403, "A credential may revoke itself, and no other."],
+  NONCE_UNKNOWN: [403, "This server has not given that nonce. Ask for one: POST /v1/key-compromise."],
+  NONCE_EXPIRED: [403, "The nonce has expired. Ask for a new one."],
+  NONCE_USED: [403, "The nonce was used already. Ask for a new one."],
+  PROOF_INVALID: [403, "The signature does not verify with the public key over the nonce's message."],
+} as const;
+
 /** Why a call was refused, in the order in which the decision asks (DESIGN §6). */
 const denials = {
   CERT_REQUIRED: [401, "Present a client certificate in the TLS handshake."],
@@ -60,12 +69,14 @@ const administration = {
   ID_MALFORMED: [400, "Name a certificate by its fingerprint, its serial number, or its file."],
   ID_AMBIGUOUS: [409, "That matches more than one certificate. Use the fingerprint."],
   REASON_UNKNOWN: [400, "No such revocation reason."],
+  NOTE_INVALID: [400, "A note is one line of 1 to 500 characters."],
   ISSUER_EXISTS: [409, "An issuer of that name, or with that key, exists already."],
   ISSUER_INVALID: [400, "The issuing CA's certificate or request cannot be used."],
   ISSUER_NEEDED: [409, "A profile still has that issuer sign. Change the profile first."],
   CRL_INVALID: [400, "The CRL cannot be used."],
   ACCOUNT_EXISTS: [409, "An account of that name exists already."],
   STATE_UNCHANGED: [409, "It is in that state already. Nothing was changed."],
+  LIST_INCOMPLETE: [409, "Some of the list could not be done; the report says which."],
   ALREADY_REVOKED: [409, "It was revoked before. Nothing was changed."],
   HOME_INITIALISED: [409, "This home is initialised already. Nothing was changed."],
   HOME_MISSING: [404, "This home is not initialised. Run 'countersign init' first."],
@@ -78,7 +89,7 @@ const administration = {
   SERVER_UNREACHABLE: [502, "The server cannot be reached."],
 } as const;
 
-const table = { ...issuing, ...denials, ...administration };
+const table = { ...issuing, ...revoking, ...denials, ...administration };
 
 export type IssuingCode = keyof typeof issuing | "ACCOUNT_SUSPENDED";
 export type DenialCode = keyof typeof denials;

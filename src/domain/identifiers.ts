@@ -28,6 +28,12 @@ export function spkiHashOf(spki: Uint8Array): SpkiHash {
   return sha256Hex(spki) as SpkiHash;
 }
 
+/** Reads an SPKI's SHA-256 as `parseFingerprint` reads a fingerprint; `undefined` when it is none. */
+export function parseSpkiHash(text: string): SpkiHash | undefined {
+  const hex = stripColons(text).toLowerCase();
+  return /^[0-9a-f]{64}$/.test(hex) ? (hex as SpkiHash) : undefined;
+}
+
 /** Takes hex of either case, with or without colons (as OpenSSL and Node print it). Throws ID_MALFORMED. */
 export function parseFingerprint(text: string): Fingerprint {
   const hex = stripColons(text).toLowerCase();

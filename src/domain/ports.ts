@@ -15,6 +15,7 @@ import type {
   Intent,
   IssuerRecord,
   KeyRecord,
+  StatusUpdate,
   TokenRecord,
 } from "./records.ts";
 import type { RevocationReason } from "./revocation.ts";
@@ -104,6 +105,21 @@ export interface Codec {
   ocspFailure(failure: OcspFailure): Uint8Array;
 }
 
+/** A public key by itself. */
+export interface PlainKey {
+  /** SubjectPublicKeyInfo, DER. */
+  readonly spki: Uint8Array;
+  readonly spkiHash: SpkiHash;
+  readonly keyType: KeyType;
+}
+
+/** What tells who holds a key. */
+export interface KeyProofs {
+  /** Reads a SubjectPublicKeyInfo, PEM or base64 of DER. Throws BODY_MALFORMED, KEY_UNSUPPORTED, KEY_WEAK. */
+  readKey(text: string): PlainKey;
+  isSignedBy(key: PlainKey, message: Uint8Array, signature: Uint8Array): boolean;
+}
+
 export interface AccountStore {
   insert(account: Omit<Account, "id">): Promise<Account>;
   bySlug(slug: Slug): Promise<Account | undefined>;
@@ -153,6 +169,10 @@ export interface CredentialTally {
   readonly count: number;
 }
 
+/** Which credentials a command is about, all at once. */
+export type CredentialGroup =
+  { readonly account: Slug } | { readonly spkiHash: SpkiHash } | { readonly issuer: IssuerId };
+
 export interface CertificateStore {
   /** Fails when an issuer has used a serial before. Their keys are on record already. */
   intend(intents: readonly Intent[]): Promise<void>;
@@ -161,13 +181,16 @@ export interface CertificateStore {
   byFingerprint(fingerprint: Fingerprint): Promise<CertificateRecord | undefined>;
   byFingerprints(fingerprints: readonly Fingerprint[]): Promise<CertificateRecord[]>;
   bySerial(serial: Serial): Promise<CertificateRecord[]>;
+  bySerials(serials: readonly Serial[]): Promise<CertificateRecord[]>;
   list(filter: CertificateFilter): Promise<CertificateRecord[]>;
-  setStatus(
-    fingerprint: Fingerprint,
-    status: CertificateStatus,
-    at: Instant | undefined,
-    reason: RevocationReason | undefined,
-  ): Promise<void>;
+  /** Credentials of a group that are in one of these states and not past their end, by serial, after `after`. */
+  inGroup(
+    group: CredentialGroup,
+    states: readonly CertificateStatus[],
+    page: { readonly now: Instant; readonly after: Serial | undefined; readonly limit: number },
+  ): Promise<CertificateRecord[]>;
+  /** Fails when one of them is revoked, or not on record: revoked is final. */
+  setStatus(fingerprints: readonly Fingerprint[], update: StatusUpdate): Promise<void>;
   /** What belongs on the issuer's CRL, leaving out what expired before `expiredBefore`. In order of time. */
   crlEntries(issuer: IssuerId, expiredBefore: Instant): Promise<CrlEntry[]>;
   /** How an issuer's certificates stand; what is not on record is not among them. */

@@ -74,8 +74,20 @@ export interface CertificateRecord {
   /** When it got its status, unless that is active. */
   readonly statusAt: Instant | undefined;
   readonly reason: RevocationReason | undefined;
+  /** Since when a revoked one is known or suspected to be no good (RFC 5280 §5.3.2). */
+  readonly invalidityAt: Instant | undefined;
+  /** Who gave it its status, as in `Change`, unless that is active. */
+  readonly statusBy: string | undefined;
+  /** Why, in the words of whoever did. */
+  readonly note: string | undefined;
   readonly der: Uint8Array;
 }
+
+/** What a certificate's status becomes, with all that is said of it. */
+export type StatusUpdate = Pick<
+  CertificateRecord,
+  "status" | "statusAt" | "reason" | "invalidityAt" | "statusBy" | "note"
+>;
 
 /** What of a credential decides on calls: all that the enforcement side reads. */
 export type CredentialRecord = Pick<
@@ -125,6 +137,8 @@ export interface CrlEntry {
   readonly serial: Serial;
   readonly at: Instant;
   readonly reason: number | undefined;
+  /** The invalidity date (RFC 5280 §5.3.2). */
+  readonly invalidityAt?: Instant;
 }
 
 /** One mutation: what followers apply, and what the audit log is made of. */

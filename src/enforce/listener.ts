@@ -42,24 +42,35 @@ const KEY_EXCHANGE = "X25519MLKEM768/X25519:prime256v1:secp384r1";
 /**
  * The TLS options of a listener that asks every caller for a certificate. TLS itself refuses nobody, so that a denial
  * can say why. All of them, each time: a context that is set without `ca` would trust the public roots.
+ *
+ * @param sessionIdContext the listener's own, so that no session is resumed at another
  */
-export function enforceTlsOptions(
+export function askingTlsOptions(
   authenticator: Authenticator,
   certificate: { readonly cert: string; readonly key: string },
-): ServerOptions {
+  sessionIdContext: string,
+) {
   const ca = authenticator.trustAnchors;
   if (ca.length === 0) throw new Error("there is no CA to trust");
   return {
     ...certificate,
     ca,
+    sessionIdContext,
     requestCert: true,
     rejectUnauthorized: false,
     minVersion: "TLSv1.2",
-    ecdhCurve: KEY_EXCHANGE,
-    sessionIdContext: "countersign-enforce",
     // A TLS 1.2 client could present another certificate in a renegotiation.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
-  };
+  } satisfies ServerOptions;
+}
+
+/** The TLS options of the enforcement listener. */
+export function enforceTlsOptions(
+  authenticator: Authenticator,
+  certificate: { readonly cert: string; readonly key: string },
+): ServerOptions {
+  const options = askingTlsOptions(authenticator, certificate, "countersign-enforce");
+  return { ...options, ecdhCurve: KEY_EXCHANGE };
 }
 
 /**
@@ -83,7 +94,7 @@ export function createEnforceListener(parts: EnforceListenerParts): Server {
   server.on("secureConnection", (socket: TLSSocket) => {
     authenticator.connected(socket);
   });
-  followTrust(server, authenticator, parts.certificate);
+  followTrust(server, authenticator, enforceTlsOptions(authenticator, parts.certificate));
   // Every entrance that Node offers leads through the decision: a caller is not even told to go on before it.
   const continuing: Handler = (request, response, caller) => {
     response.writeContinue();
@@ -98,17 +109,21 @@ export function createEnforceListener(parts: EnforceListenerParts): Server {
   return server;
 }
 
-/** A new issuing CA is trusted from its change on, by connections to come, with whatever certificate the server has then. */
-function followTrust(
+/**
+ * A new issuing CA is trusted from its change on, by connections to come, with whatever certificate the server has then.
+ *
+ * @param options what the server was made with
+ */
+export function followTrust(
   server: Server,
   authenticator: Authenticator,
-  certificate: EnforceListenerParts["certificate"],
+  options: SecureContextOptions,
 ): void {
   const setContext = server.setSecureContext.bind(server);
-  let latest: SecureContextOptions = enforceTlsOptions(authenticator, certificate);
-  server.setSecureContext = (options) => {
-    latest = options;
-    setContext(options);
+  let latest = options;
+  server.setSecureContext = (renewed) => {
+    latest = renewed;
+    setContext(renewed);
   };
   const stop = authenticator.onTrustChanged(() => {
     setContext({ ...latest, ca: authenticator.trustAnchors });

@@ -1,11 +1,11 @@
+import { Allowance } from "../domain/allowance.ts";
 import type { Credential } from "../domain/decision.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
 import type { Clock } from "../domain/ports.ts";
 import { type Instant, SECOND } from "../domain/time.ts";
 
-/** Look-ups a second, and how many may come at once. */
-const RATE = 50;
-const BURST = 100;
+/** Of look-ups. */
+const LIMITS = { rate: 50, burst: 100 } as const;
 /** How long a "not on record" is believed. */
 const MEMORY = SECOND;
 const MOST_REMEMBERED = 10_000;
@@ -19,13 +19,12 @@ export class StoreLookup {
   readonly #clock: Clock;
   readonly #pending = new Map<Fingerprint, Promise<Credential | "unavailable" | undefined>>();
   readonly #missing = new Map<Fingerprint, Instant>();
-  #allowance = BURST;
-  #countedAt: Instant;
+  readonly #allowance: Allowance;
 
   constructor(fetch: (fingerprint: Fingerprint) => Promise<Credential | undefined>, clock: Clock) {
     this.#fetch = fetch;
     this.#clock = clock;
-    this.#countedAt = clock.now();
+    this.#allowance = new Allowance(clock, LIMITS);
   }
 
   /** @returns "unavailable" when the store can't be asked, or has been asked too often. */
@@ -34,7 +33,7 @@ export class StoreLookup {
     if (pending) return pending;
     const age = this.#clock.now() - (this.#missing.get(fingerprint) ?? -Infinity);
     if (age >= 0 && age < MEMORY) return Promise.resolve(undefined);
-    if (!this.#allow()) return Promise.resolve("unavailable");
+    if (!this.#allowance.take()) return Promise.resolve("unavailable");
     const lookup = this.#ask(fingerprint).finally(() => this.#pending.delete(fingerprint));
     this.#pending.set(fingerprint, lookup);
     return lookup;
@@ -53,15 +52,5 @@ export class StoreLookup {
   #remember(fingerprint: Fingerprint): void {
     if (this.#missing.size >= MOST_REMEMBERED) this.#missing.clear();
     this.#missing.set(fingerprint, this.#clock.now());
-  }
-
-  #allow(): boolean {
-    const now = this.#clock.now();
-    const passed = Math.max(0, now - this.#countedAt);
-    this.#countedAt = now;
-    this.#allowance = Math.min(BURST, this.#allowance + (passed * RATE) / SECOND);
-    if (this.#allowance < 1) return false;
-    this.#allowance -= 1;
-    return true;
   }
 }

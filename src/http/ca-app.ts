@@ -5,9 +5,13 @@ import type { Enrolment } from "../services/issue/enrol.ts";
 import { plainApp } from "./app.ts";
 import { enrolEndpoint } from "./enrol-endpoint.ts";
 import { answerProblem, finish, methodNotAllowed } from "./errors.ts";
+import { type KeyCompromise, nonceEndpoint, proofEndpoint } from "./key-compromise-endpoint.ts";
+import { type OwnRevocation, revokeOwnEndpoint } from "./revoke-own-endpoint.ts";
 
 export interface CaAppParts {
   readonly enrol: (enrolment: Enrolment) => Promise<Answer>;
+  readonly ownRevocation: OwnRevocation;
+  readonly keyCompromise: KeyCompromise;
   /** The trusted roots, PEM. */
   readonly roots: string;
   readonly logger: Logger;
@@ -17,7 +21,7 @@ const CERTIFICATES = "/v1/certificates";
 
 /** The CA listener. Each route says who may call it; there is no other. */
 export function caApp(parts: CaAppParts): RequestListener {
-  const { enrol, logger } = parts;
+  const { enrol, ownRevocation, keyCompromise, logger } = parts;
   const app = plainApp();
 
   // Anyone: the roots are public; a client compares their fingerprint with the one that it was given.
@@ -43,6 +47,24 @@ export function caApp(parts: CaAppParts): RequestListener {
       const accepted = request.accepts("application/json", "application/pem-certificate-chain");
       await enrolEndpoint(enrol, request, response, accepted !== "application/json");
     })
+    .all(methodNotAllowed("POST"));
+
+  // The credential itself, in the TLS handshake.
+  app
+    .route(`${CERTIFICATES}/:id/revoke`)
+    .post((request, response) => revokeOwnEndpoint(ownRevocation, request, response, request.params.id))
+    .all(methodNotAllowed("POST"));
+
+  // Anyone: a nonce tells nothing, and leaves nothing here.
+  app
+    .route("/v1/key-compromise")
+    .post((request, response) => nonceEndpoint(keyCompromise, request, response))
+    .all(methodNotAllowed("POST"));
+
+  // Whoever holds the key, which the signature proves.
+  app
+    .route("/v1/key-compromise/proof")
+    .post((request, response) => proofEndpoint(keyCompromise, request, response))
     .all(methodNotAllowed("POST"));
 
   finish(app, logger);

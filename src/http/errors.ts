@@ -47,14 +47,16 @@ export function answerProblem(
   if (body.status === 401) response.setHeader("WWW-Authenticate", challenge(body.code));
   if (body.status === 413) response.setHeader("Connection", "close");
   if (body.status === 503) response.setHeader("Retry-After", "5");
+  if (body.status === 429) response.setHeader("Retry-After", "1");
   response.statusCode = body.status;
   response.setHeader("Cache-Control", "no-store");
   response.setHeader("Content-Type", "application/problem+json; charset=utf-8");
   response.end(`${JSON.stringify(body)}\n`);
 }
 
-/** RFC 6750 §3.1: no error code when no token was sent. */
+/** RFC 6750 §3.1: no error code when no token was sent. No scheme is registered for client certificates. */
 function challenge(code: string): string {
+  if (code.startsWith("CERT_")) return 'Certificate realm="countersign"';
   return `Bearer realm="countersign"${code === "TOKEN_REQUIRED" ? "" : ', error="invalid_token"'}`;
 }
 

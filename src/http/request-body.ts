@@ -34,6 +34,13 @@ export function mediaType(request: IncomingMessage): string {
   return (request.headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
 }
 
+/** Throws BODY_MALFORMED unless the body is said to be JSON. */
+export function requireJson(request: IncomingMessage): void {
+  if (mediaType(request) !== "application/json") {
+    throw new Refusal("BODY_MALFORMED", "Send application/json.");
+  }
+}
+
 /** Reads a JSON body against a schema. Throws BODY_MALFORMED, naming every fault. */
 export function parseJsonBody<Schema extends z.ZodType>(bytes: Uint8Array, schema: Schema): z.output<Schema> {
   const result = schema.safeParse(parseJson(bytes));

@@ -20,6 +20,8 @@ export interface Explanation {
   readonly fingerprint: Fingerprint;
   readonly account?: Slug;
   readonly scopes?: readonly Scope[];
+  /** Of a certificate that is suspended or revoked: since when, by whom, and why. */
+  readonly record?: Pick<CertificateRecord, "statusAt" | "reason" | "invalidityAt" | "statusBy" | "note">;
 }
 
 /**
@@ -53,7 +55,13 @@ export async function explain(
   }
   const because = errorTable[decision.code][1];
   const { code, account } = decision;
-  return { allowed: false, code, because, fingerprint, ...(account && { account }) };
+  const about = record && record.status !== "active" ? { record: statusOf(record) } : {};
+  return { allowed: false, code, because, fingerprint, ...(account && { account }), ...about };
+}
+
+function statusOf(record: CertificateRecord): NonNullable<Explanation["record"]> {
+  const { statusAt, reason, invalidityAt, statusBy, note } = record;
+  return { statusAt, reason, invalidityAt, statusBy, note };
 }
 
 async function findCredential(

@@ -1,8 +1,16 @@
 import { Refusal } from "../domain/errors.ts";
-import type { Database } from "../domain/ports.ts";
+import type { SpkiHash } from "../domain/identifiers.ts";
+import type { Database, Stores } from "../domain/ports.ts";
 import type { CertificateRecord, KeyRecord } from "../domain/records.ts";
+import { revokeLive } from "./change-status.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
-import { revokeLive } from "./revocation.ts";
+
+/** Throws NOT_FOUND. */
+export async function requireKey(stores: Stores, spkiHash: SpkiHash): Promise<KeyRecord> {
+  const [key] = await stores.keys.byHashes([spkiHash]);
+  if (!key) throw new Refusal("NOT_FOUND", "No key on record goes by that.");
+  return key;
+}
 
 export interface Blocking {
   /** The certificates that it ended, as they were. */
@@ -33,9 +41,9 @@ export function blockKey(
     const isBlocked = known?.blockedAt !== undefined;
     if (!isBlocked) await stores.keys.block(key, mutation.clock.now(), because);
     const first = await recordChange(stores, mutation, "key.block", spkiHash, { because });
-    const { revoked, last = first } = await revokeLive(stores, mutation, spkiHash);
+    const { revoked, applied } = await revokeLive(stores, mutation, spkiHash, { note: because });
     if (isBlocked && revoked.length === 0)
       throw new Refusal("STATE_UNCHANGED", "The key is blocked already.");
-    return { revoked, first, last };
+    return { revoked, first, last: applied?.last ?? first };
   });
 }

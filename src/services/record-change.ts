@@ -4,7 +4,7 @@ import type { ChangeAction } from "../domain/records.ts";
 /** What every service that changes something needs. */
 export interface Mutation {
   readonly clock: Clock;
-  /** Who asked: `cli:USER`, `token:ID`, `system`. */
+  /** Who asked: `cli:USER`, `token:ID`, `credential:FINGERPRINT`, `key:SPKI-SHA256`, `system`. */
   readonly actor: string;
 }
 

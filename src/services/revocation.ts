@@ -1,10 +1,11 @@
 import { Refusal } from "../domain/errors.ts";
-import type { CertificateId, SpkiHash } from "../domain/identifiers.ts";
-import type { Database, Stores } from "../domain/ports.ts";
+import type { CertificateId } from "../domain/identifiers.ts";
+import type { Database } from "../domain/ports.ts";
 import type { CertificateRecord } from "../domain/records.ts";
-import type { RevocationReason } from "../domain/revocation.ts";
+import { type RevocationReason, transitionFault } from "../domain/revocation.ts";
+import { type Particulars, revokeEach, setStatusOfEach } from "./change-status.ts";
 import { findCertificate } from "./find-certificate.ts";
-import { type Mutation, recordChange } from "./record-change.ts";
+import type { Mutation } from "./record-change.ts";
 
 export interface StatusChange {
   /** As it was before. */
@@ -25,53 +26,37 @@ export async function revoke(
   mutation: Mutation,
   id: CertificateId,
   reason: RevocationReason,
+  particulars: Particulars = {},
 ): Promise<Revocation> {
   return database.transaction(async (stores) => {
     const certificate = await findCertificate(stores, id);
-    if (certificate.status === "revoked") throw new Refusal("ALREADY_REVOKED");
-    const first = await setRevoked(stores, mutation, certificate, reason);
-    if (reason !== "keyCompromise") return { certificate, first, sequence: first, others: [] };
-    // Whoever has a copy of the key has it for every certificate with it, and for the next one, which is public.
-    await stores.keys.block(certificate, mutation.clock.now(), reason);
-    const { revoked, last = first } = await revokeLive(stores, mutation, certificate.spkiHash);
-    return { certificate, first, sequence: last, others: revoked };
+    requireTransition(certificate, "revoked");
+    const { others, first, last } = await revokeEach(stores, mutation, [certificate], {
+      ...particulars,
+      reason,
+    });
+    return { certificate, others, first, sequence: last };
   });
 }
 
-/** Within a transaction, revokes whatever lives with a key as keyCompromise. */
-export async function revokeLive(
-  stores: Stores,
+/** Denies a certificate's calls until it is resumed. Throws NOT_FOUND, ID_AMBIGUOUS, ALREADY_REVOKED, STATE_UNCHANGED. */
+export function suspend(
+  database: Database,
   mutation: Mutation,
-  spkiHash: SpkiHash,
-): Promise<{ readonly revoked: readonly CertificateRecord[]; readonly last: number | undefined }> {
-  const now = mutation.clock.now();
-  const revoked = (await stores.certificates.list({ spkiHash })).filter(
-    ({ status, notAfter }) => status !== "revoked" && notAfter > now,
-  );
-  let last: number | undefined;
-  for (const certificate of revoked) last = await setRevoked(stores, mutation, certificate, "keyCompromise");
-  return { revoked, last };
+  id: CertificateId,
+  particulars: Pick<Particulars, "note"> = {},
+): Promise<StatusChange> {
+  return hold(database, mutation, id, "suspended", particulars);
 }
 
-/** Returns the change's sequence number. */
-async function setRevoked(
-  stores: Stores,
+/** Throws NOT_FOUND, ID_AMBIGUOUS, ALREADY_REVOKED, STATE_UNCHANGED. */
+export function resume(
+  database: Database,
   mutation: Mutation,
-  { fingerprint, account }: CertificateRecord,
-  reason: RevocationReason,
-): Promise<number> {
-  await stores.certificates.setStatus(fingerprint, "revoked", mutation.clock.now(), reason);
-  return recordChange(stores, mutation, "certificate.revoke", fingerprint, { account, reason });
-}
-
-/** Denies a certificate's calls until it is resumed. Throws NOT_FOUND, ALREADY_REVOKED, STATE_UNCHANGED. */
-export function suspend(database: Database, mutation: Mutation, id: CertificateId): Promise<StatusChange> {
-  return hold(database, mutation, id, "suspended");
-}
-
-/** Throws NOT_FOUND, ALREADY_REVOKED, STATE_UNCHANGED. */
-export function resume(database: Database, mutation: Mutation, id: CertificateId): Promise<StatusChange> {
-  return hold(database, mutation, id, "active");
+  id: CertificateId,
+  particulars: Pick<Particulars, "note"> = {},
+): Promise<StatusChange> {
+  return hold(database, mutation, id, "active", particulars);
 }
 
 async function hold(
@@ -79,22 +64,18 @@ async function hold(
   mutation: Mutation,
   id: CertificateId,
   status: "active" | "suspended",
+  particulars: Pick<Particulars, "note">,
 ): Promise<StatusChange> {
   return database.transaction(async (stores) => {
     const certificate = await findCertificate(stores, id);
-    if (certificate.status === "revoked") throw new Refusal("ALREADY_REVOKED");
-    if (certificate.status === status) {
-      throw new Refusal("STATE_UNCHANGED", `The certificate is ${status} already.`);
-    }
-    const { fingerprint, account } = certificate;
-    const isSuspension = status === "suspended";
-    await stores.certificates.setStatus(
-      fingerprint,
-      status,
-      isSuspension ? mutation.clock.now() : undefined,
-      undefined,
-    );
-    const action = isSuspension ? "certificate.suspend" : "certificate.resume";
-    return { certificate, sequence: await recordChange(stores, mutation, action, fingerprint, { account }) };
+    requireTransition(certificate, status);
+    const { last } = await setStatusOfEach(stores, mutation, [certificate], status, particulars);
+    return { certificate, sequence: last };
   });
+}
+
+function requireTransition({ status }: CertificateRecord, to: CertificateRecord["status"]): void {
+  const fault = transitionFault(status, to);
+  if (fault === "STATE_UNCHANGED") throw new Refusal(fault, `The certificate is ${status} already.`);
+  if (fault) throw new Refusal(fault);
 }

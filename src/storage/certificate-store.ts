@@ -10,6 +10,7 @@ import type {
   CredentialRecord,
   CrlEntry,
   Intent,
+  StatusUpdate,
 } from "../domain/records.ts";
 import { HOLD, type RevocationReason, revocationReasons } from "../domain/revocation.ts";
 import { KEY_ID } from "./key-store.ts";
@@ -30,6 +31,9 @@ interface CertificateRow {
   status: CertificateStatus;
   status_at: Integer | null;
   reason: RevocationReason | null;
+  invalidity_at: Integer | null;
+  status_by: string | null;
+  status_note: string | null;
   der: Uint8Array;
 }
 
@@ -60,23 +64,43 @@ export function certificateStore(db: Knex, sql: Sql): CertificateStore {
     }
     return found;
   };
+  // By the index on issuer and serial: there are few issuers.
+  const bySerials: CertificateStore["bySerials"] = async (serials) => {
+    const found: CertificateRecord[] = [];
+    for (let start = 0; start < serials.length; start += CHUNK) {
+      const rows = await joined()
+        .whereIn("certificates.issuer_id", db("issuers").select("id"))
+        .whereIn("certificates.serial", serials.slice(start, start + CHUNK));
+      found.push(...rows.map(fromRow));
+    }
+    return found;
+  };
   return {
     intend: (intents) => insertRows(sql, "intents", intentColumns, intents.map(intentRow)),
     insert: (records) => insertRows(sql, "certificates", certificateColumns, records.map(certificateRow)),
     byFingerprints,
     byFingerprint: async (fingerprint) => (await byFingerprints([fingerprint]))[0],
-    // By the index on issuer and serial: there are few issuers.
-    bySerial: async (serial) =>
-      (
-        await joined()
-          .whereIn("certificates.issuer_id", db("issuers").select("id"))
-          .where("certificates.serial", serial)
-      ).map(fromRow),
+    bySerial: (serial) => bySerials([serial]),
+    bySerials,
+    async inGroup(group, states, { now, after, limit }) {
+      const live = filtered(joined(), group)
+        .whereNotNull("certificates.account_id")
+        .whereIn("certificates.status", states)
+        .where("certificates.not_after", ">", now);
+      if (after !== undefined) void live.where("certificates.serial", ">", after);
+      return (await live.orderBy("certificates.serial").limit(limit)).map(fromRow);
+    },
     list: async (filter) => (await filtered(joined(), filter).orderBy("certificates.issued_at")).map(fromRow),
-    async setStatus(fingerprint, status, at, reason) {
-      await certificates()
-        .where({ fingerprint })
-        .update({ status, status_at: at ?? null, reason: reason ?? null });
+    async setStatus(fingerprints, update) {
+      const columns = statusColumns(update);
+      for (let start = 0; start < fingerprints.length; start += CHUNK) {
+        const chunk = [...new Set(fingerprints.slice(start, start + CHUNK))];
+        const count = await certificates()
+          .whereIn("fingerprint", chunk)
+          .whereNot("status", "revoked")
+          .update(columns);
+        if (count !== chunk.length) throw new Error("a certificate is revoked, or not on record");
+      }
     },
     crlEntries: (issuer, expiredBefore) => crlEntries(db, issuer, expiredBefore),
     standings: (issuer, serials) =>
@@ -117,6 +141,17 @@ export function certificateStore(db: Knex, sql: Sql): CertificateStore {
   };
 }
 
+function statusColumns(update: StatusUpdate): Partial<CertificateRow> {
+  return {
+    status: update.status,
+    status_at: update.statusAt ?? null,
+    reason: update.reason ?? null,
+    invalidity_at: update.invalidityAt ?? null,
+    status_by: update.statusBy ?? null,
+    status_note: update.note ?? null,
+  };
+}
+
 const CREDENTIAL = "fingerprint, issuer_id, serial, account_id, not_before, not_after, scopes, status";
 
 type CredentialRow = Pick<
@@ -153,14 +188,28 @@ function filtered(
 async function crlEntries(db: Knex, issuer: IssuerId, expiredBefore: number): Promise<CrlEntry[]> {
   const rows = await db("certificates")
     .leftJoin("accounts", "accounts.id", "certificates.account_id")
-    .select<EntryRow[]>("serial", "certificates.status", "status_at", "reason", "suspended_at")
+    .select<(EntryRow & Pick<CertificateRow, "invalidity_at">)[]>(
+      "serial",
+      "certificates.status",
+      "status_at",
+      "reason",
+      "invalidity_at",
+      "suspended_at",
+    )
     .where("issuer_id", issuer)
     .where("not_after", ">=", expiredBefore)
     .where((query) => {
       void query.whereNot("certificates.status", "active").orWhere("accounts.status", "suspended");
     })
     .orderByRaw("coalesce(status_at, suspended_at), serial");
-  return rows.map((row) => ({ serial: row.serial, ...revocationOf(row) }));
+  return rows.map((row) => {
+    const invalidityAt = row.status === "revoked" ? optionalNumber(row.invalidity_at) : undefined;
+    return {
+      serial: row.serial,
+      ...revocationOf(row),
+      ...(invalidityAt === undefined ? {} : { invalidityAt }),
+    };
+  });
 }
 
 type EntryRow = Pick<CertificateRow, "serial" | "status" | "status_at" | "reason"> & {
@@ -213,7 +262,7 @@ const certificateColumns = {
   ...{ status: "?", status_at: "?", reason: "?", der: "?" },
 };
 
-/** A certificate's columns. `sqlite-issuance.ts` reads their values in this order, `der` last. */
+/** A new certificate's columns; what is said of a status is not among them. `sqlite-issuance.ts` reads their values in this order, `der` last. */
 export function certificateRow(
   certificate: Omit<CertificateRecord, "account" | "keyType">,
 ): Record<keyof typeof certificateColumns, string | number | Buffer | null> & { der: Buffer } {
@@ -252,6 +301,9 @@ function fromRow(row: JoinedRow): CertificateRecord {
     status: row.status,
     statusAt: optionalNumber(row.status_at),
     reason: optional(row.reason),
+    invalidityAt: optionalNumber(row.invalidity_at),
+    statusBy: optional(row.status_by),
+    note: optional(row.status_note),
     der: row.der,
   };
 }

@@ -2,7 +2,7 @@ import type { Issuer } from "../domain/ports.ts";
 import type { CrlEntry } from "../domain/records.ts";
 import type { Instant } from "../domain/time.ts";
 import { algorithmFor } from "./algorithms.ts";
-import { bitString, context, enumerated, integer, sequence, time } from "./der-writer.ts";
+import { bitString, context, enumerated, generalizedTime, integer, sequence, time } from "./der-writer.ts";
 import { authorityKeyIdentifier, extension, extensionIds } from "./extensions.ts";
 
 /**
@@ -38,8 +38,13 @@ export async function signCrl(
 
 function encodeEntry(entry: CrlEntry): Buffer {
   const fields = [integer(entry.serial), time(entry.at)];
+  const extensions: Buffer[] = [];
   if (entry.reason !== undefined) {
-    fields.push(sequence(extension(extensionIds.reasonCode, false, enumerated(entry.reason))));
+    extensions.push(extension(extensionIds.reasonCode, false, enumerated(entry.reason)));
   }
+  if (entry.invalidityAt !== undefined) {
+    extensions.push(extension(extensionIds.invalidityDate, false, generalizedTime(entry.invalidityAt)));
+  }
+  if (extensions.length > 0) fields.push(sequence(...extensions));
   return sequence(...fields);
 }

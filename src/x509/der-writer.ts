@@ -90,19 +90,23 @@ function encodeOid(dotted: string): Buffer {
   return element(tags.oid, Buffer.from(octets));
 }
 
-/** GeneralizedTime in whole seconds, in UTC: OCSP knows no other (RFC 6960 §4.2.2.1, RFC 5280 §4.1.2.5.2). */
-export function generalizedTime(instant: Instant): Buffer {
-  const digits = new Date(instant).toISOString().replace(/\.\d+|[-:T]/g, "");
-  return element(tags.generalizedTime, Buffer.from(digits, "latin1"));
-}
-
 /** UTCTime to 2049, GeneralizedTime from 2050 (RFC 5280 §4.1.2.5); whole seconds. */
 export function time(instant: Instant): Buffer {
+  const digits = timeDigits(instant);
+  return digits < "2050"
+    ? element(tags.utcTime, Buffer.from(`${digits.slice(2)}Z`, "latin1"))
+    : generalizedTime(instant);
+}
+
+/** GeneralizedTime in UTC, in whole seconds: OCSP and invalidity dates know no other (RFC 5280 §4.1.2.5.2). */
+export function generalizedTime(instant: Instant): Buffer {
+  return element(tags.generalizedTime, Buffer.from(`${timeDigits(instant)}Z`, "latin1"));
+}
+
+/** YYYYMMDDHHMMSS */
+function timeDigits(instant: Instant): string {
   // YYYY-MM-DDTHH:MM:SS.sssZ
   const iso = new Date(instant).toISOString();
   const part = (from: number): string => iso.slice(from, from + 2);
-  const digits = part(2) + part(5) + part(8) + part(11) + part(14) + part(17);
-  return iso < "2050"
-    ? element(tags.utcTime, Buffer.from(`${digits}Z`, "latin1"))
-    : element(tags.generalizedTime, Buffer.from(`${part(0)}${digits}Z`, "latin1"));
+  return part(0) + part(2) + part(5) + part(8) + part(11) + part(14) + part(17);
 }

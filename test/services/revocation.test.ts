@@ -50,7 +50,8 @@ onEachDatabase("a certificate", (db) => {
     const before = await db.database.changes.last();
     const change = await revoke(db.database, parts, id(certificate), "keyCompromise");
     expect(change).toEqual({ certificate, first: before + 1, sequence: before + 1, others: [] });
-    const revoked = { status: "revoked", statusAt: START, reason: "keyCompromise" };
+    const statusBy = "cli:tester";
+    const revoked = { status: "revoked", statusAt: START, statusBy, reason: "keyCompromise" };
     expect(await again(certificate)).toEqual({ ...certificate, ...revoked });
     expect(await again(other)).toEqual(other);
     const { fingerprint: subject, account } = certificate;
@@ -63,7 +64,8 @@ onEachDatabase("a certificate", (db) => {
     const certificate = await issued();
     const before = await db.database.changes.last();
     expect((await suspend(db.database, parts, id(certificate))).sequence).toBe(before + 1);
-    expect(await again(certificate)).toEqual({ ...certificate, status: "suspended", statusAt: START });
+    const suspended = { status: "suspended", statusAt: START, statusBy: "cli:tester" };
+    expect(await again(certificate)).toEqual({ ...certificate, ...suspended });
     expect((await resume(db.database, parts, id(certificate))).sequence).toBe(before + 2);
     expect(await again(certificate)).toEqual(certificate);
     const { fingerprint: subject, account } = certificate;
@@ -71,6 +73,30 @@ onEachDatabase("a certificate", (db) => {
       { action: "certificate.suspend", subject, detail: { account } },
       { action: "certificate.resume", subject, detail: { account } },
     ]);
+  });
+
+  test("is revoked since a time and with a note, which the record and the change keep", async () => {
+    const certificate = await issued();
+    const before = await db.database.changes.last();
+    await suspend(db.database, parts, certificate, { note: "looks stolen" });
+    expect(await again(certificate)).toMatchObject({ note: "looks stolen", reason: undefined });
+    const particulars = { invalidityAt: START - HOUR, note: "was stolen" };
+    await revoke(db.database, { ...parts, actor: "cli:ann" }, certificate, "keyCompromise", particulars);
+    expect(await again(certificate)).toMatchObject({ ...particulars, statusBy: "cli:ann", statusAt: START });
+    const { account, spkiHash } = certificate;
+    expect((await changesAfter(before)).map(({ detail }) => detail)).toEqual([
+      { account, note: "looks stolen" },
+      { account, reason: "keyCompromise", ...particulars },
+    ]);
+    const [key] = await db.database.keys.byHashes([spkiHash]);
+    expect(key).toMatchObject({ blockedAt: START, blockedBecause: "was stolen" });
+  });
+
+  test("that is resumed has nothing said of its status any more", async () => {
+    const certificate = await issued();
+    await suspend(db.database, parts, certificate, { note: "lost laptop" });
+    await resume(db.database, parts, certificate, { note: "found it" });
+    expect(await again(certificate)).toEqual(certificate);
   });
 
   test("that was suspended is revoked from the time of its revocation", async () => {

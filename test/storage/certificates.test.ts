@@ -123,16 +123,35 @@ onEachDatabase("certificates", (db) => {
       await putCertificate(db.database, issuer, undefined),
       await putCertificate(db.database, issuer, undefined),
     ];
-    await certificates.setStatus(one.fingerprint, "revoked", START + 3, "keyCompromise");
-    expect(await certificates.byFingerprint(one.fingerprint)).toEqual({
-      ...one,
-      status: "revoked",
-      statusAt: START + 3,
-      reason: "keyCompromise",
-    });
+    const held = { status: "suspended", statusAt: START + 3, statusBy: "cli:ann", note: "lost" } as const;
+    const active = { status: "active", statusAt: undefined, statusBy: undefined, note: undefined } as const;
+    const unsaid = { reason: undefined, invalidityAt: undefined };
+    await certificates.setStatus([one.fingerprint], { ...held, ...unsaid });
+    expect(await certificates.byFingerprint(one.fingerprint)).toEqual({ ...one, ...held });
     expect(await certificates.byFingerprint(other.fingerprint)).toEqual(other);
-    await certificates.setStatus(one.fingerprint, "active", undefined, undefined);
+    await certificates.setStatus([one.fingerprint], { ...active, ...unsaid });
     expect(await certificates.byFingerprint(one.fingerprint)).toEqual(one);
+    const ended = { status: "revoked", reason: "keyCompromise", invalidityAt: START - 5 * HOUR } as const;
+    const revoked = { ...held, ...ended };
+    await certificates.setStatus([one.fingerprint], revoked);
+    expect(await certificates.byFingerprint(one.fingerprint)).toEqual({ ...one, ...revoked });
+  });
+
+  test("that are revoked are given no other status by the store either, nor are those beside them", async () => {
+    const { certificates } = db.database;
+    const issuer = await putIssuer(db.database);
+    const [one, other] = [
+      await putCertificate(db.database, issuer, undefined, { status: "revoked", statusAt: START }),
+      await putCertificate(db.database, issuer, undefined),
+    ];
+    const update = { status: "active", statusAt: undefined, statusBy: undefined, note: undefined } as const;
+    const fingerprints = [other.fingerprint, one.fingerprint];
+    const changing = db.database.transaction((stores) =>
+      stores.certificates.setStatus(fingerprints, { ...update, reason: undefined, invalidityAt: undefined }),
+    );
+    await expect(changing).rejects.toThrow("a certificate is revoked, or not on record");
+    expect(await certificates.byFingerprints([one.fingerprint])).toEqual([one]);
+    expect(await certificates.byFingerprints([other.fingerprint])).toEqual([other]);
   });
 
   test("are listed by key, key type and issuer", async () => {

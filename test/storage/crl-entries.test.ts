@@ -31,6 +31,16 @@ onEachDatabase("CRL entries", (db) => {
     expect(await entries(issuer)).toEqual([{ serial, at: START + 1, reason: code === 0 ? undefined : code }]);
   });
 
+  test("say since when a revoked one is no good", async () => {
+    const issuer = await putIssuer(db.database);
+    const { serial, fingerprint } = await putCertificate(db.database, issuer, await putAccount());
+    await db.database.certificates.setStatus([fingerprint], {
+      ...{ status: "revoked", statusAt: START, reason: "keyCompromise", statusBy: "cli:ann" },
+      ...{ invalidityAt: START - HOUR, note: undefined },
+    });
+    expect(await entries(issuer)).toEqual([{ serial, at: START, reason: 1, invalidityAt: START - HOUR }]);
+  });
+
   test("say certificateHold of a suspended certificate", async () => {
     const issuer = await putIssuer(db.database);
     const as = { status: "suspended", statusAt: START + 2 } as const;

@@ -46,6 +46,9 @@ function certificateFor(issuerId: IssuerId, account: Account | undefined): Certi
     status: "active",
     statusAt: undefined,
     reason: undefined,
+    invalidityAt: undefined,
+    statusBy: undefined,
+    note: undefined,
     der,
   };
 }

@@ -108,6 +108,9 @@ export async function putCertificate(
     status: "active",
     statusAt: undefined,
     reason: undefined,
+    invalidityAt: undefined,
+    statusBy: undefined,
+    note: undefined,
     der,
     ...as,
   };

@@ -57,5 +57,8 @@ export function certificateOf({ intent, keyType, account }: Entry): CertificateR
     status: "active",
     statusAt: undefined,
     reason: undefined,
+    invalidityAt: undefined,
+    statusBy: undefined,
+    note: undefined,
   };
 }

@@ -59,6 +59,20 @@ describe("a CRL", () => {
     );
   });
 
+  it("says since when a certificate is no good, in GeneralizedTime whatever the year (RFC 5280 §5.3.2)", async () => {
+    const since = (serial: string, at: string, reason?: number): CrlEntry => ({
+      ...entry(serial, reason),
+      invalidityAt: Date.parse(at),
+    });
+    const der = await crlOf([since("a", "2029-03-04T05:06:07Z", 1), since("b", "1999-12-31T23:59:59Z")]);
+    const text = spaced(await textOf(der));
+    expect(text).toMatch(/CRL Reason Code: Key Compromise Invalidity Date: Mar 4 05:06:07 2029 GMT/);
+    expect(text).toMatch(/Serial Number: 0B [^I]*Invalidity Date: Dec 31 23:59:59 1999 GMT/);
+    expect(Buffer.from(der).includes("20290304050607Z", 0, "latin1")).toBe(true);
+    const read = new x509.X509Crl(der).entries.map(({ invalidity }) => invalidity?.toISOString());
+    expect(read).toEqual(["2029-03-04T05:06:07.000Z", "1999-12-31T23:59:59.000Z"]);
+  });
+
   it("names every reason as RFC 5280 §5.3.1 does", async () => {
     const reasons = Object.values(revocationReasons).filter((reason) => reason !== 0);
     const der = await crlOf(reasons.map((reason, index) => entry((index + 1).toString(16), reason)));

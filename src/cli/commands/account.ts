@@ -1,14 +1,22 @@
 import type { Command } from "commander";
+import type { Stores } from "../../domain/ports.ts";
 import type { Account } from "../../domain/records.ts";
 import type { AccountRights } from "../../services/accounts.ts";
 import { type CommonOptions, commaList, withCommon } from "../options.ts";
 import { fields, print, table } from "../output.ts";
+import { revocationIn, withReason } from "./revoke.ts";
 
 interface RightsFlags extends CommonOptions {
   readonly scopes?: string[];
   readonly allowIp?: string[];
   readonly dns?: string[];
   readonly serverIp?: string[];
+}
+
+interface RevokeAllFlags extends CommonOptions {
+  readonly reason: string;
+  readonly invalidSince?: string;
+  readonly note?: string;
 }
 
 export function accountCommands(program: Command): void {
@@ -29,6 +37,10 @@ export function accountCommands(program: Command): void {
   withCommon(account.command("resume").argument("<slug>"))
     .description("let its calls through again")
     .action((slug: string, options: CommonOptions) => runSetStatus(slug, "active", options));
+  withReason(withCommon(account.command("revoke-all").argument("<slug>")))
+    .option("--note <text>", "why, for the record")
+    .description("end every live certificate of it for good, open connections included")
+    .action(runRevokeAll);
 }
 
 function withRights(command: Command): Command {
@@ -142,6 +154,15 @@ async function runSetStatus(slug: string, status: Account["status"], options: Co
   print(options, { account: name, status, ...applied }, () => {
     return `Account ${name} ${done}. ${describeApplication(applied)}`;
   });
+}
+
+async function runRevokeAll(slug: string, options: RevokeAllFlags): Promise<void> {
+  const { parseSlug } = await import("../../domain/names.ts");
+  const { requireAccount } = await import("../../services/accounts.ts");
+  const { changeSelectedGroup } = await import("../change-group.ts");
+  const name = parseSlug(slug);
+  const find = async (stores: Stores) => ({ account: (await requireAccount(stores, name)).slug });
+  await changeSelectedGroup({ group: { account: name }, find }, options, await revocationIn(options));
 }
 
 async function shown(account: Account) {

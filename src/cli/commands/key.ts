@@ -20,18 +20,20 @@ export function keyCommands(program: Command): void {
 }
 
 async function runBlock(path: string, options: BlockFlags): Promise<void> {
+  const { parseNote } = await import("../../domain/revocation.ts");
   const { readInput } = await import("../../files/files.ts");
   const { blockKey } = await import("../../services/keys.ts");
   const { keyInFile } = await import("../../x509/key-file.ts");
   const { awaitServers, describeApplication, localMutation, withState } = await import("../state.ts");
+  const because = parseNote(options.because);
   const key = keyInFile(readInput(path));
   const { revoked, applied } = await withState(options, async (database, config) => {
-    const blocking = await blockKey(database, localMutation(), key, options.because);
+    const blocking = await blockKey(database, localMutation(), key, because);
     const { first, last } = blocking;
     return { revoked: blocking.revoked, applied: await awaitServers(database, config, last, first) };
   });
   const ended = revoked.map(({ fingerprint, account }) => ({ fingerprint, account }));
-  print(options, { ...key, because: options.because, revoked: ended, ...applied }, () => {
+  print(options, { ...key, because, revoked: ended, ...applied }, () => {
     const count = `${String(ended.length)} certificate${ended.length === 1 ? "" : "s"} revoked`;
     return `Blocked ${key.spkiHash} (${key.keyType}); ${count}. ${describeApplication(applied)}`;
   });

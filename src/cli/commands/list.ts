@@ -89,6 +89,9 @@ async function runShow(id: string, options: CommonOptions): Promise<void> {
       Issued: value.issuedAt,
       Status: value.statusAt === undefined ? value.status : `${value.status} since ${value.statusAt}`,
       Reason: value.reason,
+      "Invalid since": value.invalidSince,
+      By: value.statusBy,
+      Note: value.note,
     }),
   );
 }
@@ -96,7 +99,7 @@ async function runShow(id: string, options: CommonOptions): Promise<void> {
 /** With its status as a caller finds it: what has ended by itself is expired, unless it was revoked. */
 async function shown(certificate: CertificateRecord, now: number) {
   const { formatTime } = await import("../../domain/time.ts");
-  const { statusAt, notAfter } = certificate;
+  const { statusAt, notAfter, invalidityAt } = certificate;
   const isExpired = certificate.status !== "revoked" && notAfter <= now;
   return {
     fingerprint: certificate.fingerprint,
@@ -112,5 +115,8 @@ async function shown(certificate: CertificateRecord, now: number) {
     status: isExpired ? ("expired" as const) : certificate.status,
     statusAt: statusAt === undefined ? undefined : formatTime(statusAt),
     reason: certificate.reason,
+    invalidSince: invalidityAt === undefined ? undefined : formatTime(invalidityAt),
+    statusBy: certificate.statusBy,
+    note: certificate.note,
   };
 }

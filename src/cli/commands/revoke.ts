@@ -1,73 +1,103 @@
 import type { Command } from "commander";
-import { type CommonOptions, withCommon } from "../options.ts";
+import type { Aim } from "../../services/change-many.ts";
 import { print } from "../output.ts";
+import { type SelectionFlags, selectionIn, withSelection } from "../selection.ts";
 
-interface RevokeFlags extends CommonOptions {
+interface RevokeFlags extends SelectionFlags {
   readonly reason: string;
+  readonly invalidSince?: string;
 }
 
-const ID = "<serial|fingerprint|file>";
-
 export function revokeCommand(program: Command): void {
-  withCommon(program.command("revoke").argument(ID))
-    .description("end a certificate for good, open connections included")
-    .option("--reason <name>", "as RFC 5280 §5.3.1 names them, such as keyCompromise", "unspecified")
-    .action(runRevoke);
+  withReason(withSelection(program.command("revoke")))
+    .description("end certificates for good, open connections included")
+    .action(async (ids: string[], options: RevokeFlags, command: Command) =>
+      change(ids, options, command, await revocationIn(options)),
+    );
 }
 
 export function suspendCommand(program: Command): void {
-  withCommon(program.command("suspend").argument(ID))
-    .description("deny a certificate's calls until it is resumed")
-    .action((id: string, options: CommonOptions) => runHold(id, "suspend", options));
+  withSelection(program.command("suspend"))
+    .description("deny certificates' calls until they are resumed")
+    .action(async (ids: string[], options: SelectionFlags, command: Command) =>
+      change(ids, options, command, { status: "suspended", note: await noteIn(options) }),
+    );
 }
 
 export function resumeCommand(program: Command): void {
-  withCommon(program.command("resume").argument(ID))
-    .description("let a suspended certificate's calls through again")
-    .action((id: string, options: CommonOptions) => runHold(id, "resume", options));
+  withSelection(program.command("resume"))
+    .description("let suspended certificates' calls through again")
+    .action(async (ids: string[], options: SelectionFlags, command: Command) =>
+      change(ids, options, command, { status: "active", note: await noteIn(options) }),
+    );
 }
 
-async function runRevoke(id: string, options: RevokeFlags): Promise<void> {
-  const { parseReason } = await import("../../domain/revocation.ts");
-  const { revoke } = await import("../../services/revocation.ts");
-  const { namedCertificate } = await import("../named-certificate.ts");
-  const { awaitServers, describeApplication, localMutation, withState } = await import("../state.ts");
-  const reason = parseReason(options.reason);
-  const name = namedCertificate(id);
-  const { certificate, others, applied } = await withState(options, async (database, config) => {
-    const revocation = await revoke(database, localMutation(), name, reason);
-    const { first, sequence } = revocation;
-    return { ...revocation, applied: await awaitServers(database, config, sequence, first) };
-  });
-  const { fingerprint, serial, account } = certificate;
-  const withIts = others.map((other) => other.fingerprint);
-  print(
-    options,
-    { fingerprint, serial, account, status: "revoked", reason, others: withIts, ...applied },
-    () => {
-      const more = others.length === 0 ? "" : `, and ${String(others.length)} more for the same key`;
-      return `Revoked ${fingerprint}${of(account)} (${reason})${more}. ${describeApplication(applied)}`;
-    },
-  );
+export function withReason(command: Command): Command {
+  return command
+    .option("--reason <name>", "as RFC 5280 §5.3.1 names them, such as keyCompromise", "unspecified")
+    .option("--invalid-since <time>", "since when it is known or suspected to be no good, in RFC 3339");
 }
 
-async function runHold(id: string, what: "suspend" | "resume", options: CommonOptions): Promise<void> {
+/** Throws REASON_UNKNOWN, TIME_INVALID, NOTE_INVALID. */
+export async function revocationIn(
+  options: Pick<RevokeFlags, "reason" | "invalidSince" | "note">,
+): Promise<Aim & { readonly status: "revoked" }> {
+  const { parseInvaliditySince, parseReason } = await import("../../domain/revocation.ts");
+  const { invalidSince: since } = options;
+  return {
+    status: "revoked",
+    reason: parseReason(options.reason),
+    invalidityAt: since === undefined ? undefined : parseInvaliditySince(since, Date.now()),
+    note: await noteIn(options),
+  };
+}
+
+async function noteIn({ note }: { readonly note?: string | undefined }): Promise<string | undefined> {
+  const { parseNote } = await import("../../domain/revocation.ts");
+  return note === undefined ? undefined : parseNote(note);
+}
+
+async function change(
+  ids: readonly string[],
+  options: SelectionFlags,
+  command: Command,
+  aim: Aim,
+): Promise<void> {
+  const selection = await selectionIn(ids, options, command);
+  if ("find" in selection) {
+    const { changeSelectedGroup } = await import("../change-group.ts");
+    return changeSelectedGroup(selection, options, aim);
+  }
+  if ("file" in selection || selection.ids.length > 1) {
+    const { changeListed } = await import("../change-listed.ts");
+    return changeListed(selection, options, aim);
+  }
+  return changeOne(ids[0] ?? "", options, aim);
+}
+
+async function changeOne(id: string, options: SelectionFlags, aim: Aim): Promise<void> {
   const services = await import("../../services/revocation.ts");
   const { namedCertificate } = await import("../named-certificate.ts");
   const { awaitServers, describeApplication, localMutation, withState } = await import("../state.ts");
+  const { described, doneWords } = await import("../change-words.ts");
   const name = namedCertificate(id);
-  const { certificate, applied } = await withState(options, async (database, config) => {
-    const { certificate: found, sequence } = await services[what](database, localMutation(), name);
-    return { certificate: found, applied: await awaitServers(database, config, sequence) };
+  const changeIt = async (database: Parameters<typeof services.revoke>[0]) => {
+    if (aim.status === "revoked") return services.revoke(database, localMutation(), name, aim.reason, aim);
+    const hold = aim.status === "suspended" ? services.suspend : services.resume;
+    const { certificate, sequence } = await hold(database, localMutation(), name, aim);
+    return { certificate, sequence, first: sequence, others: undefined };
+  };
+  const { certificate, others, applied } = await withState(options, async (database, config) => {
+    const changed = await changeIt(database);
+    return { ...changed, applied: await awaitServers(database, config, changed.sequence, changed.first) };
   });
   const { fingerprint, serial, account } = certificate;
-  const status = what === "suspend" ? "suspended" : "active";
-  print(options, { fingerprint, serial, account, status, ...applied }, () => {
-    const done = what === "suspend" ? "Suspended" : "Resumed";
-    return `${done} ${fingerprint}${of(account)}. ${describeApplication(applied)}`;
+  const withIts = others?.map((other) => other.fingerprint);
+  print(options, { fingerprint, serial, account, ...described(aim), others: withIts, ...applied }, () => {
+    const of = account === undefined ? "" : ` of account ${account}`;
+    const reason = aim.status === "revoked" ? ` (${aim.reason})` : "";
+    const count = others?.length ?? 0;
+    const more = count === 0 ? "" : `, and ${String(count)} more for the same key`;
+    return `${doneWords[aim.status]} ${fingerprint}${of}${reason}${more}. ${describeApplication(applied)}`;
   });
-}
-
-function of(account: string | undefined): string {
-  return account === undefined ? "" : ` of account ${account}`;
 }

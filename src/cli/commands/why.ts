@@ -17,6 +17,7 @@ export function whyCommand(program: Command): void {
 
 async function runWhy(id: string, options: WhyFlags): Promise<void> {
   const { parseScope } = await import("../../domain/names.ts");
+  const { formatTime } = await import("../../domain/time.ts");
   const { explain } = await import("../../services/explain.ts");
   const { certificateInQuestion } = await import("../named-certificate.ts");
   const { withState } = await import("../state.ts");
@@ -25,13 +26,27 @@ async function runWhy(id: string, options: WhyFlags): Promise<void> {
     const question = await certificateInQuestion(database, id);
     return explain(database, question, { now: Date.now(), address: options.ip, scopes });
   });
-  print(options, explained, () =>
+  const { record, ...answer } = explained;
+  const time = (at: number | undefined) => (at === undefined ? undefined : formatTime(at));
+  const status = record && {
+    statusAt: time(record.statusAt),
+    reason: record.reason,
+    invalidSince: time(record.invalidityAt),
+    statusBy: record.statusBy,
+    note: record.note,
+  };
+  print(options, { ...answer, ...status }, () =>
     fields({
       Answer: explained.allowed ? "let through" : "refused",
       Code: explained.code,
       Because: explained.because,
       Fingerprint: explained.fingerprint,
       Account: explained.account,
+      Since: status?.statusAt,
+      Reason: status?.reason,
+      "Invalid since": status?.invalidSince,
+      By: status?.statusBy,
+      Note: status?.note,
       Scopes: explained.scopes && (explained.scopes.join(", ") || "none"),
     }),
   );

@@ -59,6 +59,9 @@ export async function carryOut(
     status: "active",
     statusAt: undefined,
     reason: undefined,
+    invalidityAt: undefined,
+    statusBy: undefined,
+    note: undefined,
   };
   const isRecorded = await ledger.record({ certificate, actor, tokenId: token?.id });
   return isRecorded ? certificate : undefined;
