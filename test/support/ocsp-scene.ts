@@ -56,8 +56,8 @@ export class OcspScene {
     const follow = async (): Promise<void> => {
       const changes = await records.changes.after(applied, 1000);
       applied = changes.at(-1)?.sequence ?? applied;
-      delegates.onChanges(changes);
       responder.onChanges(changes);
+      await delegates.onChanges(changes);
     };
     const ask = (...serials: readonly Serial[]) =>
       responder.answer(requestOf(serials.map((serial) => certId(parts.issuer, serial))));

@@ -62,8 +62,8 @@ export class OcspDelegates {
     throw new Refusal("UNAVAILABLE", undefined, "an issuing CA has no OCSP responder's certificate now");
   }
 
-  /** Replaces one that an admin ended, and takes up what has become of the issuing CAs. */
-  onChanges(changes: readonly Change[]): void {
+  /** Replaces one that an admin ended, and takes up what has become of the issuing CAs: that is done on return. */
+  async onChanges(changes: readonly Change[]): Promise<void> {
     const ended = new Set(
       changes
         .filter(({ action }) => action === "certificate.revoke" || action === "certificate.suspend")
@@ -71,8 +71,8 @@ export class OcspDelegates {
     );
     const lost = [...this.#delegates].filter(([, { fingerprint }]) => ended.has(fingerprint));
     for (const [issuer] of lost) this.#delegates.delete(issuer);
-    const isOther = changes.some(({ action }) => action.startsWith("issuer."));
-    if (isOther || lost.length > 0) void this.refresh();
+    if (changes.some(({ action }) => action.startsWith("issuer."))) await this.refresh();
+    else if (lost.length > 0) void this.refresh();
   }
 
   /** Looks at each; what fails is logged, and tried again in a minute. */
