@@ -28,8 +28,9 @@ import { TokenDesk } from "./services/issue/authenticate.ts";
 import { enrol } from "./services/issue/enrol.ts";
 import type { Step } from "./services/issue/parts.ts";
 import { isNearEnd } from "./services/issuers.ts";
-import { codec, issuerIdOf } from "./x509/codec.ts";
-import { toPem } from "./x509/pem.ts";
+import { issuerIdOf } from "./x509/codec.ts";
+import { crlBuilder } from "./x509/crl-builder.ts";
+import { pemPieces, toPem } from "./x509/pem.ts";
 
 export interface Listening {
   readonly pid: number;
@@ -118,7 +119,10 @@ async function start(
   const desk = new TokenDesk(database, clock);
   const issuing = { ...parts, desk, onStep, profiles: () => profiles };
 
-  const publisher = new CrlPublisher({ database, codec, issuers: () => issuers.opened, clock, logger });
+  const publisher = new CrlPublisher({
+    ...{ database, newCrlBuilder: crlBuilder, publicUrl, clock, logger },
+    issuers: () => issuers.opened,
+  });
   closers.push(() => publisher.stop());
   const authenticator = await Authenticator.start({
     database,
@@ -139,6 +143,11 @@ async function start(
     stalenessSeconds: () => authenticator.staleness / SECOND,
     issuerSeconds: () =>
       issuers.records.map(({ name, notAfter }) => ({ name, left: (notAfter - clock.now()) / SECOND })),
+    crls: () =>
+      publisher.standing().map((standing) => ({
+        ...standing,
+        name: issuers.records.find(({ id }) => id === standing.issuerId)?.name ?? standing.issuerId,
+      })),
   });
   const certificate = await ListenerCertificate.open({
     home,
@@ -168,7 +177,7 @@ async function start(
     logger,
     crl: (id) => publisher.latest(id),
     issuer: (id) => issuers.certificate(id),
-    crlToPem: (der) => toPem("X509 CRL", der),
+    crlToPem: (der) => pemPieces("X509 CRL", der),
     unreadiness: () => (authenticator.isCurrent ? undefined : "the database does not answer"),
   }) as RequestListener;
   certificate.watch(logger, (renewed) => {

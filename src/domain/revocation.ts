@@ -1,4 +1,14 @@
 import { Refusal } from "./errors.ts";
+import type { ChangeAction } from "./records.ts";
+
+/** The changes that alter what a CRL says. */
+export const statusChanges = [
+  "certificate.revoke",
+  "certificate.suspend",
+  "certificate.resume",
+  "account.suspend",
+  "account.resume",
+] as const satisfies readonly ChangeAction[];
 
 /** The reasons of RFC 5280 §5.3.1. 7 is unused; 6 and 8 are states, not reasons to revoke for good. */
 export const revocationReasons = {
@@ -16,6 +26,9 @@ export type RevocationReason = keyof typeof revocationReasons;
 
 /** certificateHold: how a suspension appears in a CRL. */
 export const HOLD = 6;
+
+/** removeFromCRL: how a delta CRL says that a certificate is no longer on the list. */
+export const REMOVED = 8;
 
 /** Takes a reason's RFC 5280 name. Throws REASON_UNKNOWN with the names there are. */
 export function parseReason(text: string): RevocationReason {

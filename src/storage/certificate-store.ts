@@ -3,14 +3,9 @@ import type { Fingerprint, IssuerId, Serial, SpkiHash } from "../domain/identifi
 import type { KeyType } from "../domain/key-policy.ts";
 import { type Slug, parseScope } from "../domain/names.ts";
 import type { CertificateFilter, CertificateStore } from "../domain/ports.ts";
-import type {
-  CertificateRecord,
-  CertificateStatus,
-  CredentialRecord,
-  CrlEntry,
-  Intent,
-} from "../domain/records.ts";
-import { HOLD, type RevocationReason, revocationReasons } from "../domain/revocation.ts";
+import type { CertificateRecord, CertificateStatus, CredentialRecord, Intent } from "../domain/records.ts";
+import type { RevocationReason } from "../domain/revocation.ts";
+import { crlPages } from "./crl-pages.ts";
 import { KEY_ID } from "./key-store.ts";
 import { type Integer, number, optional, optionalList, optionalNumber } from "./rows.ts";
 import { type Sql, inChunks, insertRows } from "./sql.ts";
@@ -76,7 +71,7 @@ export function certificateStore(db: Knex, sql: Sql): CertificateStore {
         .where({ fingerprint })
         .update({ status, status_at: at ?? null, reason: reason ?? null });
     },
-    crlEntries: (issuer, expiredBefore) => crlEntries(db, issuer, expiredBefore),
+    crlPages: crlPages(sql),
     credentials: (fingerprints) =>
       inChunks(fingerprints, async (list, chunk) => {
         const text = `SELECT ${CREDENTIAL} FROM certificates
@@ -129,28 +124,6 @@ function filtered(
   if (filter.issuer !== undefined) query = query.where("certificates.issuer_id", filter.issuer);
   if (filter.spkiHash !== undefined) query = query.where("keys.spki_hash", filter.spkiHash);
   return query;
-}
-
-/** Suspending an account is certificateHold for each of its credentials (DESIGN §6). */
-async function crlEntries(db: Knex, issuer: IssuerId, expiredBefore: number): Promise<CrlEntry[]> {
-  type EntryRow = Pick<CertificateRow, "serial" | "status" | "status_at" | "reason"> & {
-    suspended_at: Integer | null;
-  };
-  const rows = await db("certificates")
-    .leftJoin("accounts", "accounts.id", "certificates.account_id")
-    .select<EntryRow[]>("serial", "certificates.status", "status_at", "reason", "suspended_at")
-    .where("issuer_id", issuer)
-    .where("not_after", ">=", expiredBefore)
-    .where((query) => {
-      void query.whereNot("certificates.status", "active").orWhere("accounts.status", "suspended");
-    })
-    .orderByRaw("coalesce(status_at, suspended_at), serial");
-  return rows.map((row) => {
-    const at = number(row.status_at ?? row.suspended_at ?? 0);
-    if (row.status !== "revoked") return { serial: row.serial, at, reason: HOLD };
-    const reason = revocationReasons[row.reason ?? "unspecified"];
-    return { serial: row.serial, at, reason: reason === 0 ? undefined : reason };
-  });
 }
 
 const intentColumns = {

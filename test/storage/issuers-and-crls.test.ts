@@ -9,7 +9,11 @@ import { putIssuer } from "./records.ts";
 
 function crl(issuerId: IssuerId, number: number): CrlRecord {
   const der = randomBytes(500);
-  return { issuerId, number, thisUpdate: START + number, nextUpdate: START + HOUR, basis: number + 3, der };
+  const point = (at: number) => ({ number: at, at: START + at, basis: at + 3, floor: START - at });
+  return {
+    ...{ issuerId, number, thisUpdate: START + number, nextUpdate: START + HOUR, basis: number + 3, der },
+    ...{ scheduled: point(number), base: point(number - 1), delta: randomBytes(50) },
+  };
 }
 
 onEachDatabase("issuers and CRLs", (db) => {
