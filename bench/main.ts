@@ -1,10 +1,15 @@
 // npm run bench -- NAME [--json] [the bench's own flags]
+import { benchCrl } from "./crl.ts";
 import { benchIssue } from "./issue.ts";
 import { benchRevoke } from "./revoke.ts";
 
 type Bench = (flags: readonly string[]) => Promise<{ text: string; figures: object }>;
 
-const benches: Readonly<Record<string, Bench>> = { issue: benchIssue, revoke: benchRevoke };
+const benches: Readonly<Record<string, Bench>> = {
+  crl: benchCrl,
+  issue: benchIssue,
+  revoke: benchRevoke,
+};
 
 const [name = "", ...flags] = process.argv.slice(2);
 const bench = benches[name];
@@ -33,7 +38,8 @@ function fail(error: Error & { code?: unknown }): void {
 function sayUsage(): void {
   process.stderr.write(
     `usage: npm run bench -- ${Object.keys(benches).join("|")} [--json]\n` +
-      "       npm run bench -- issue [--json] [--quick | --count N]\n",
+      "       npm run bench -- issue [--json] [--quick | --count N]\n" +
+      "       npm run bench -- crl [--json] [--entries N]\n",
   );
   process.exitCode = 2;
 }

@@ -29,6 +29,21 @@ test(
   },
 );
 
+test("CRLs are measured in a server, and beside openssl", { timeout: 180_000 }, async () => {
+  const args = [join(projectRoot, "bench/main.ts"), "crl", "--json", "--entries", "50"];
+  const { code, stdout, stderr } = await run(process.execPath, args);
+  expect(code, stderr).toBe(0);
+  const { crls } = JSON.parse(stdout) as { crls: readonly Record<string, unknown>[] };
+  const positive = expect.toSatisfy((value: unknown) => Number(value) > 0) as number;
+  expect(crls).toEqual([
+    expect.objectContaining({
+      ...{ entries: 50, fromDatabaseMs: positive, oneMoreMs: [positive, positive, positive] },
+      ...{ idleMiB: positive, peakMiB: positive, opensslMs: positive },
+      calls: expect.objectContaining({ made: positive, failed: 0 }) as object,
+    }),
+  ]);
+});
+
 test.each([
   ["another bench", ["fly"]],
   ["a count that is none", ["issue", "--count", "few"]],
@@ -40,5 +55,5 @@ test.each([
   ]);
   expect(code).toBe(2);
   expect(stdout).toBe("");
-  expect(stderr).toMatch(/^usage: npm run bench -- issue\|revoke \[--json\]$/m);
+  expect(stderr).toMatch(/^usage: npm run bench -- crl\|issue\|revoke \[--json\]$/m);
 });

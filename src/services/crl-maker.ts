@@ -19,7 +19,7 @@ const LARGE = 5000;
 /** A delta that tells of more is no shorter to fetch: whoever has an older list fetches the full one. */
 const LONGEST_DELTA = 20_000;
 /** Octets that are stored in one transaction: some milliseconds, between which others write. */
-const PIECE = 2 << 20;
+const PIECE = 4 << 20;
 
 export interface MadeCrl {
   readonly crl: CrlRecord;
@@ -74,6 +74,11 @@ export class CrlMaker {
     }
   }
 
+  /** Removes the octets of large CRLs that were replaced: piece by piece, too, and when the new one is out. */
+  async tidy(id: IssuerId): Promise<void> {
+    while (await this.#parts.database.transaction((stores) => stores.crls.unstage(id)));
+  }
+
   async close(): Promise<void> {
     for (const id of [...this.#kept.keys()]) await this.#forget(id);
   }
@@ -101,8 +106,6 @@ export class CrlMaker {
       await stores.crls.replace(crl, staging);
       return true;
     });
-    // Those that were replaced: one by one, too.
-    while (await database.transaction((stores) => stores.crls.unstage(issuer.id)));
     const { entries, deltaEntries } = signed;
     return isRecorded ? { crl, entries, deltaEntries } : undefined;
   }

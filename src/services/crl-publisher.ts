@@ -125,6 +125,7 @@ export class CrlPublisher {
     this.#made.set(issuer.id, { entries, deltaEntries, buildSeconds: (clock.now() - begun) / SECOND });
     this.#latest.set(issuer.id, crl);
     logger.info({ issuer: issuer.id, number: crl.number, entries }, "CRL published");
+    await this.#maker.tidy(issuer.id);
   }
 
   /** Takes what is on record, unless it is at hand. */

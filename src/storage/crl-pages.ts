@@ -22,7 +22,7 @@ const anyState = `c.serial, c.not_after AS ends,
 const CERTIFICATE = "action IN ('certificate.revoke','certificate.suspend','certificate.resume')";
 const ACCOUNT = "action IN ('account.suspend','account.resume')";
 const subjects = (which: string): string =>
-  `SELECT subject FROM changes WHERE sequence > ? AND sequence <= ? AND ${OF_STATUS} AND ${which}`;
+  `SELECT DISTINCT subject FROM changes WHERE sequence > ? AND sequence <= ? AND ${OF_STATUS} AND ${which}`;
 
 export function crlPages(sql: Sql): CertificateStore["crlPages"] {
   return async function* (issuer, selection) {
@@ -37,27 +37,30 @@ interface Source {
   readonly bindings: readonly Value[];
 }
 
+/**
+ * CROSS JOIN has SQLite take the tables in this order, and what is added to `issuer_id` keeps it off that index: it would
+ * look at every certificate of the issuer.
+ */
 function sources(issuer: IssuerId, selection: CrlSelection): Source[] {
+  const own = "c.issuer_id || '' = ?";
   if ("floor" in selection) {
     const bindings = [issuer, selection.floor];
     const list = `SELECT ${ended} FROM certificates WHERE issuer_id = ? AND status <> 'active' AND not_after >= ?`;
-    const held = `SELECT ${anyState} FROM accounts a JOIN certificates c ON c.account_id = a.id
-      WHERE a.status = 'suspended' AND c.status = 'active' AND c.issuer_id = ? AND c.not_after >= ?`;
+    const held = `SELECT ${anyState} FROM accounts a CROSS JOIN certificates c
+      WHERE a.status = 'suspended' AND c.account_id = a.id AND c.status = 'active' AND ${own} AND c.not_after >= ?`;
     return [
       { select: list, serial: "serial", bindings },
       { select: held, serial: "c.serial", bindings },
     ];
   }
-  const bindings = [issuer, selection.since, selection.until];
-  const touched = `SELECT ${anyState} FROM certificates c LEFT JOIN accounts a ON a.id = c.account_id
-    WHERE c.issuer_id = ? AND`;
+  const bindings = [selection.since, selection.until, issuer];
+  const certificates = `SELECT ${anyState} FROM (${subjects(CERTIFICATE)}) s CROSS JOIN certificates c
+    LEFT JOIN accounts a ON a.id = c.account_id WHERE c.fingerprint = s.subject AND ${own}`;
+  const accounts = `SELECT ${anyState} FROM (${subjects(ACCOUNT)}) s CROSS JOIN accounts a CROSS JOIN certificates c
+    WHERE a.slug = s.subject AND c.account_id = a.id AND ${own}`;
   return [
-    { select: `${touched} c.fingerprint IN (${subjects(CERTIFICATE)})`, serial: "c.serial", bindings },
-    {
-      select: `${touched} c.account_id IN (SELECT id FROM accounts WHERE slug IN (${subjects(ACCOUNT)}))`,
-      serial: "c.serial",
-      bindings,
-    },
+    { select: certificates, serial: "c.serial", bindings },
+    { select: accounts, serial: "c.serial", bindings },
   ];
 }
 

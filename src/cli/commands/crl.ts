@@ -65,6 +65,7 @@ async function publishAll(database: Database, config: Config, options: PublishFl
       if (issuer.notAfter <= systemClock.now()) continue;
       const made = await maker.publish(localMutation(), issuer, true, isDue);
       if (made) published.push(made.crl);
+      await maker.tidy(issuer.id);
     }
     return published;
   } finally {
