@@ -6,11 +6,11 @@ import { dirname, join, relative, resolve, sep } from "node:path";
 const allowed = {
   domain: [],
   services: ["domain", "node:timers"],
-  x509: ["domain", "@peculiar/x509", "reflect-metadata", "node-forge"],
+  x509: ["domain", "@peculiar/x509", "reflect-metadata", "node-forge", "node:worker_threads"],
   keys: ["domain", "x509"],
   storage: ["domain", "knex", "node:fs", "node:timers"],
   enforce: ["domain", "services", "node:http", "node:https", "node:stream", "node:tls"],
-  http: ["domain", "services", "express", "prom-client", "zod", "node:http", "node:https"],
+  http: ["domain", "services", "express", "prom-client", "zod", "node:http", "node:https", "node:stream"],
   files: ["domain", "node:fs", "node:path"],
   "config.ts": ["domain", "zod", "node:fs", "node:path"],
   // What is in a home: it puts the adapters together for those who wire.

@@ -1,4 +1,5 @@
 // npm run bench -- NAME [--json] [the bench's own flags]
+import { benchCrl } from "./crl.ts";
 import { benchIssue } from "./issue.ts";
 import { benchOcsp } from "./ocsp.ts";
 import { benchRevoke } from "./revoke.ts";
@@ -6,6 +7,7 @@ import { benchRevoke } from "./revoke.ts";
 type Bench = (flags: readonly string[]) => Promise<{ text: string; figures: object }>;
 
 const benches: Readonly<Record<string, Bench>> = {
+  crl: benchCrl,
   issue: benchIssue,
   revoke: benchRevoke,
   ocsp: benchOcsp,
@@ -39,7 +41,8 @@ function sayUsage(): void {
   process.stderr.write(
     `usage: npm run bench -- ${Object.keys(benches).join("|")} [--json]\n` +
       "       npm run bench -- issue [--json] [--quick | --count N]\n" +
-      "       npm run bench -- ocsp [--json] [--quick]\n",
+      "       npm run bench -- ocsp [--json] [--quick]\n" +
+      "       npm run bench -- crl [--json] [--entries N]\n",
   );
   process.exitCode = 2;
 }

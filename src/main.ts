@@ -45,8 +45,9 @@ import { KeyCompromiseDesk } from "./services/key-compromise.ts";
 import { isNearEnd } from "./services/issuers.ts";
 import { revokeOwn } from "./services/own-revocation.ts";
 import { codec, issuerIdOf } from "./x509/codec.ts";
+import { crlBuilder } from "./x509/crl-builder.ts";
 import { keyProofs } from "./x509/key-proof.ts";
-import { toPem } from "./x509/pem.ts";
+import { pemPieces, toPem } from "./x509/pem.ts";
 
 export interface Listening {
   readonly pid: number;
@@ -136,7 +137,10 @@ async function start(
   const desk = new TokenDesk(database, clock);
   const issuing = { ...parts, desk, onStep, profiles: () => profiles };
 
-  const publisher = new CrlPublisher({ database, codec, issuers: () => issuers.opened, clock, logger });
+  const publisher = new CrlPublisher({
+    ...{ database, newCrlBuilder: crlBuilder, publicUrl, clock, logger },
+    issuers: () => issuers.opened,
+  });
   closers.push(() => publisher.stop());
   const delegates = new OcspDelegates({
     issuing: parts,
@@ -169,6 +173,11 @@ async function start(
     stalenessSeconds: () => authenticator.staleness / SECOND,
     issuerSeconds: () =>
       issuers.records.map(({ name, notAfter }) => ({ name, left: (notAfter - clock.now()) / SECOND })),
+    crls: () =>
+      publisher.standing().map((standing) => ({
+        ...standing,
+        name: issuers.records.find(({ id }) => id === standing.issuerId)?.name ?? standing.issuerId,
+      })),
   });
   registerCredentialGauges(metrics.registry, clock, (ends) => database.certificates.tally(ends));
   const certificate = await ListenerCertificate.open({
@@ -232,7 +241,7 @@ async function start(
     logger,
     crl: (id) => publisher.latest(id),
     issuer: (id) => issuers.certificate(id),
-    crlToPem: (der) => toPem("X509 CRL", der),
+    crlToPem: (der) => pemPieces("X509 CRL", der),
     ocsp: {
       responder,
       onAnswer: (outcomes) => {

@@ -47,6 +47,21 @@ test("OCSP answers are measured beside openssl's", { timeout: 120_000 }, async (
   for (const row of rows) expect(row).toMatchObject({ ...measured, ofOpenssl: positive });
 });
 
+test("CRLs are measured in a server, and beside openssl", { timeout: 180_000 }, async () => {
+  const args = [join(projectRoot, "bench/main.ts"), "crl", "--json", "--entries", "50"];
+  const { code, stdout, stderr } = await run(process.execPath, args);
+  expect(code, stderr).toBe(0);
+  const { crls } = JSON.parse(stdout) as { crls: readonly Record<string, unknown>[] };
+  const positive = expect.toSatisfy((value: unknown) => Number(value) > 0) as number;
+  expect(crls).toEqual([
+    expect.objectContaining({
+      ...{ entries: 50, fromDatabaseMs: positive, oneMoreMs: [positive, positive, positive] },
+      ...{ idleMiB: positive, peakMiB: positive, opensslMs: positive },
+      calls: expect.objectContaining({ made: positive, failed: 0 }) as object,
+    }),
+  ]);
+});
+
 test.each([
   ["another bench", ["fly"]],
   ["a count that is none", ["issue", "--count", "few"]],
@@ -59,5 +74,5 @@ test.each([
   ]);
   expect(code).toBe(2);
   expect(stdout).toBe("");
-  expect(stderr).toMatch(/^usage: npm run bench -- issue\|revoke\|ocsp \[--json\]$/m);
+  expect(stderr).toMatch(/^usage: npm run bench -- crl\|issue\|revoke\|ocsp \[--json\]$/m);
 });

@@ -1,30 +1,45 @@
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Stores } from "../domain/ports.ts";
 import { PUBLIC, writeFileAtomically } from "../files/files.ts";
-import { toPem } from "../x509/pem.ts";
+import { pemPieces } from "../x509/pem.ts";
+
+export interface WrittenCrls {
+  /** Paths of all files. */
+  readonly files: readonly string[];
+  /** Whether any of them is other than it was. */
+  readonly changed: boolean;
+}
 
 /**
- * Writes the latest CRL of every issuer to a directory, and all of them into `all.pem`: software that checks the whole
- * chain needs the root's too.
- *
- * @returns the files' paths
+ * Writes the latest CRL of every issuer to a directory, with its delta, and the full ones together into `all.pem`:
+ * software that checks the whole chain needs the root's too. `all.pem` is last, so that who sees it change finds the rest.
  */
-export async function writeCrls(stores: Stores, directory: string): Promise<string[]> {
+export async function writeCrls(stores: Stores, directory: string): Promise<WrittenCrls> {
   const files: string[] = [];
-  const write = (name: string, contents: string | Uint8Array): void => {
+  let changed = false;
+  const write = (name: string, contents: Uint8Array): void => {
     const path = join(directory, name);
-    writeFileAtomically(path, contents, PUBLIC);
     files.push(path);
+    if (existsSync(path) && readFileSync(path).equals(contents)) return;
+    writeFileAtomically(path, contents, PUBLIC);
+    changed = true;
   };
-  let all = "";
+  const all: Buffer[] = [];
   for (const { id } of await stores.issuers.list()) {
     const crl = await stores.crls.latest(id);
     if (!crl) continue;
-    const pem = toPem("X509 CRL", crl.der);
+    const pem = pemOf(crl.der);
     write(`${id}.crl`, crl.der);
     write(`${id}.pem`, pem);
-    all += pem;
+    if (crl.delta) write(`${id}-delta.crl`, crl.delta);
+    if (crl.delta) write(`${id}-delta.pem`, pemOf(crl.delta));
+    all.push(pem);
   }
-  write("all.pem", all);
-  return files;
+  write("all.pem", Buffer.concat(all));
+  return { files, changed };
+}
+
+function pemOf(der: Uint8Array): Buffer {
+  return Buffer.concat([...pemPieces("X509 CRL", der)].map((piece) => Buffer.from(piece, "latin1")));
 }

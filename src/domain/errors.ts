@@ -74,6 +74,7 @@ const administration = {
   ISSUER_INVALID: [400, "The issuing CA's certificate or request cannot be used."],
   ISSUER_NEEDED: [409, "A profile still has that issuer sign. Change the profile first."],
   CRL_INVALID: [400, "The CRL cannot be used."],
+  COMMAND_FAILED: [500, "The command that was to run afterwards failed."],
   ACCOUNT_EXISTS: [409, "An account of that name exists already."],
   STATE_UNCHANGED: [409, "It is in that state already. Nothing was changed."],
   LIST_INCOMPLETE: [409, "Some of the list could not be done; the report says which."],

@@ -11,6 +11,8 @@ import type {
   Change,
   CredentialRecord,
   CrlEntry,
+  CrlHead,
+  CrlPoint,
   CrlRecord,
   Intent,
   IssuerRecord,
@@ -120,6 +122,41 @@ export interface KeyProofs {
   isSignedBy(key: PlainKey, message: Uint8Array, signature: Uint8Array): boolean;
 }
 
+/** One issuer's list, kept encoded, from which its CRLs are made. */
+export interface CrlBuilder {
+  /**
+   * Adds entries, or replaces those of the same serials.
+   *
+   * @param page as `CertificateStore.crlPages` gives it
+   * @param mark the change up to which these are news, for deltas
+   */
+  put(page: string, mark?: number): Promise<void>;
+  /** Signs a full CRL and a delta of the same number; drops what expired before the floor. */
+  sign(issuer: Issuer, crl: CrlWanted): Promise<SignedCrls>;
+  close(): Promise<void>;
+}
+
+export interface CrlWanted {
+  readonly number: number;
+  readonly thisUpdate: Instant;
+  readonly nextUpdate: Instant;
+  readonly floor: Instant;
+  /** What the delta starts from. */
+  readonly base: CrlPoint;
+  /** Where deltas are served (RFC 5280 §5.2.6). */
+  readonly deltaUrl: string;
+}
+
+export interface SignedCrls {
+  readonly der: Uint8Array;
+  readonly entries: number;
+  readonly delta: Uint8Array;
+  readonly deltaEntries: number;
+}
+
+/** Which entries `crlPages` gives: all that may be on the list, or those that changes after `since` have touched. */
+export type CrlSelection = { readonly floor: Instant } | { readonly since: number; readonly until: number };
+
 export interface AccountStore {
   insert(account: Omit<Account, "id">): Promise<Account>;
   bySlug(slug: Slug): Promise<Account | undefined>;
@@ -191,8 +228,11 @@ export interface CertificateStore {
   ): Promise<CertificateRecord[]>;
   /** Fails when one of them is revoked, or not on record: revoked is final. */
   setStatus(fingerprints: readonly Fingerprint[], update: StatusUpdate): Promise<void>;
-  /** What belongs on the issuer's CRL, leaving out what expired before `expiredBefore`. In order of time. */
-  crlEntries(issuer: IssuerId, expiredBefore: Instant): Promise<CrlEntry[]>;
+  /**
+   * What belongs on the issuer's CRL, as text, for an object per entry would be too much: `serial,at,reason,notAfter[,invalidityAt];…`, times in ms, the reason
+   * as RFC 5280 numbers it, 8 for what is not on the list. In the order of serials, but for what a suspended account has.
+   */
+  crlPages(issuer: IssuerId, selection: CrlSelection): AsyncIterable<string>;
   /** How an issuer's certificates stand; what is not on record is not among them. */
   standings(issuer: IssuerId, serials: readonly Serial[]): Promise<Standing[]>;
   /** Those of an account, by fingerprint. */
@@ -211,8 +251,22 @@ export interface IssuerStore {
 }
 
 export interface CrlStore {
-  /** Stores an issuer's new CRL and drops the ones before it. Fails when the number was used before. */
-  replace(crl: CrlRecord): Promise<void>;
+  /**
+   * Stores an issuer's new CRL and drops the ones before it. Fails when the number was used before.
+   *
+   * @param staging where its octets have been put already
+   */
+  replace(crl: CrlRecord, staging?: string): Promise<void>;
+  /** Puts a piece of a large CRL where `replace` finds it. */
+  stage(
+    crl: Pick<CrlHead, "issuerId" | "number">,
+    staging: string,
+    position: number,
+    octets: Uint8Array,
+  ): Promise<void>;
+  /** Removes a piece of a CRL that was replaced, or whose number another one got. False when there is none. */
+  unstage(issuer: IssuerId): Promise<boolean>;
+  head(issuer: IssuerId): Promise<CrlHead | undefined>;
   latest(issuer: IssuerId): Promise<CrlRecord | undefined>;
 }
 
@@ -221,6 +275,8 @@ export interface ChangeStore {
   append(changes: readonly Omit<Change, "sequence">[]): Promise<number>;
   after(sequence: number, limit: number): Promise<Change[]>;
   last(): Promise<number>;
+  /** The last one of those that alter what a CRL says; 0 when there is none. */
+  lastOfStatus(): Promise<number>;
 }
 
 /** The servers that follow the changes, and what each has made of them. */

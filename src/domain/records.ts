@@ -122,14 +122,34 @@ export interface IssuerRecord {
   readonly der: Uint8Array;
 }
 
-export interface CrlRecord {
+/** A full CRL that deltas may start from. */
+export interface CrlPoint {
+  readonly number: number;
+  /** Its thisUpdate. */
+  readonly at: Instant;
+  /** The last change that it takes into account. */
+  readonly basis: number;
+  /** It leaves out what expired before. */
+  readonly floor: Instant;
+}
+
+/** What is known of a CRL besides its octets. */
+export interface CrlHead {
   readonly issuerId: IssuerId;
   readonly number: number;
   readonly thisUpdate: Instant;
   readonly nextUpdate: Instant;
   /** The last change that it takes into account. */
   readonly basis: number;
+  /** The last one that was made on schedule, and the one that the delta starts from; a root's has neither. */
+  readonly scheduled: CrlPoint | undefined;
+  readonly base: CrlPoint | undefined;
+}
+
+export interface CrlRecord extends CrlHead {
   readonly der: Uint8Array;
+  /** The delta of the same number. */
+  readonly delta: Uint8Array | undefined;
 }
 
 /** One line of a CRL. `reason` is `undefined` for "unspecified", which RFC 5280 §5.3.1 leaves out. */

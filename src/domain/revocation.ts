@@ -1,6 +1,15 @@
 import { type ErrorCode, Refusal } from "./errors.ts";
-import type { CertificateStatus } from "./records.ts";
+import type { CertificateStatus, ChangeAction } from "./records.ts";
 import { type Instant, parseTime } from "./time.ts";
+
+/** The changes that alter what a CRL says. */
+export const statusChanges = [
+  "certificate.revoke",
+  "certificate.suspend",
+  "certificate.resume",
+  "account.suspend",
+  "account.resume",
+] as const satisfies readonly ChangeAction[];
 
 /** The reasons of RFC 5280 §5.3.1. 7 is unused; 6 and 8 are states, not reasons to revoke for good. */
 export const revocationReasons = {
@@ -18,6 +27,9 @@ export type RevocationReason = keyof typeof revocationReasons;
 
 /** certificateHold: how a suspension appears in a CRL. */
 export const HOLD = 6;
+
+/** removeFromCRL: how a delta CRL says that a certificate is no longer on the list. */
+export const REMOVED = 8;
 
 /** What a credential may say of itself: the others are for the CA to say. */
 export const holdersReasons: readonly RevocationReason[] = [

@@ -11,7 +11,7 @@ import type { Clock, Database, Issuer } from "../domain/ports.ts";
 import { DAY, HOUR, wholeSeconds } from "../domain/time.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
 import { memorySigner } from "../keys/memory-signer.ts";
-import { signNextCrl } from "../services/crl.ts";
+import { signFirstCrl } from "../services/crl.ts";
 import { type Mutation, recordChange } from "../services/record-change.ts";
 import { type CaTemplate, makeCaCertificate, makeRootCertificate } from "../x509/ca-certificate.ts";
 import { issuerRecord } from "../x509/ca-reader.ts";
@@ -152,7 +152,7 @@ async function recordAuthorities(
     await recordIssuer(stores, mutation, issuerRecord(issuing.der, parseSlug(DEFAULT_ISSUER), "issuing"));
     await recordChange(stores, mutation, "home.init", issuing.id, { root: root.id, host: hostname() });
     // In the same transaction: a home has both CRLs or none.
-    await signNextCrl(stores, mutation, codec, root, ROOT_CRL_LIFE);
-    await signNextCrl(stores, mutation, codec, issuing);
+    await signFirstCrl(stores, mutation, codec, root, ROOT_CRL_LIFE);
+    await signFirstCrl(stores, mutation, codec, issuing);
   });
 }

@@ -77,7 +77,8 @@ export async function signRootCrl(
   journal(root, clock.now(), { signs: "crl", number, nextUpdate: formatTime(nextUpdate) });
   const entries = previous?.entries ?? [];
   const der = await codec.signCrl(issuer, { number, thisUpdate, nextUpdate, entries });
-  return { issuerId: issuer.id, number, thisUpdate, nextUpdate, der };
+  const none = { scheduled: undefined, base: undefined, delta: undefined };
+  return { issuerId: issuer.id, number, thisUpdate, nextUpdate, der, ...none };
 }
 
 /** Reads a CRL of this root. Throws CRL_INVALID. */

@@ -15,12 +15,24 @@ export interface Metrics {
   readonly ocspAnswers: Counter<"status">;
 }
 
+/** Of one issuer's CRL; the last three are of one that was made by this process. */
+export interface CrlGauges {
+  readonly name: string;
+  readonly number: number;
+  readonly age: number;
+  readonly left: number;
+  readonly entries?: number;
+  readonly deltaEntries?: number;
+  readonly buildSeconds?: number;
+}
+
 /** @param read what the gauges show when they are asked */
 export function createMetrics(read: {
   readonly credentials: () => number;
   readonly connections: () => number;
   readonly stalenessSeconds: () => number;
   readonly issuerSeconds: () => readonly { readonly name: string; readonly left: number }[];
+  readonly crls: () => readonly CrlGauges[];
 }): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -45,6 +57,25 @@ export function createMetrics(read: {
       for (const { name, left } of read.issuerSeconds()) this.set({ issuer: name }, left);
     },
   });
+  const crlGauge = (name: string, help: string, value: (crl: CrlGauges) => number | undefined): Gauge =>
+    new Gauge({
+      name: `countersign_crl_${name}`,
+      help,
+      labelNames: ["issuer"],
+      registers: [registry],
+      collect() {
+        for (const crl of read.crls()) {
+          const shown = value(crl);
+          if (shown !== undefined) this.set({ issuer: crl.name }, shown);
+        }
+      },
+    });
+  crlGauge("number", "Number of the CRL that is served.", ({ number }) => number);
+  crlGauge("age_seconds", "Time since its thisUpdate.", ({ age }) => age);
+  crlGauge("seconds_left", "Time until its nextUpdate.", ({ left }) => left);
+  crlGauge("entries", "Entries of the last one made here.", ({ entries }) => entries);
+  crlGauge("delta_entries", "Entries of its delta.", ({ deltaEntries }) => deltaEntries);
+  crlGauge("build_seconds", "What it took to make.", ({ buildSeconds }) => buildSeconds);
   const counter = <Label extends string>(name: string, help: string, label: Label): Counter<Label> =>
     new Counter({ name, help, labelNames: [label], registers: [registry] });
   return {

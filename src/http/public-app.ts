@@ -1,4 +1,5 @@
 import type { RequestListener } from "node:http";
+import { Readable, pipeline } from "node:stream";
 import type { RequestHandler, Response } from "express";
 import { Refusal } from "../domain/errors.ts";
 import { type IssuerId, parseIssuerId } from "../domain/identifiers.ts";
@@ -15,7 +16,7 @@ export interface PublicAppParts {
   readonly crl: (id: IssuerId) => CrlRecord | undefined;
   /** A CA certificate, DER. */
   readonly issuer: (id: IssuerId) => Uint8Array | undefined;
-  readonly crlToPem: (der: Uint8Array) => string;
+  readonly crlToPem: (der: Uint8Array) => Iterable<string>;
   readonly ocsp: OcspParts["ocsp"];
   /** What is missing before this server can do its work; nothing when it is ready. */
   readonly unreadiness: () => string | undefined;
@@ -30,7 +31,7 @@ export function publicApp(parts: PublicAppParts): RequestListener {
   app
     .route("/issuers/:name")
     .get((request, response) => {
-      const der = parts.issuer(idIn(request.params.name, "crt"));
+      const der = parts.issuer(idIn(request.params.name, ".crt"));
       if (!der) throw new Refusal("NOT_FOUND");
       response.type("application/pkix-cert").send(Buffer.from(der));
     })
@@ -65,31 +66,45 @@ export function publicApp(parts: PublicAppParts): RequestListener {
   };
 }
 
+const DELTA = "-delta";
+
 function crlEndpoint(parts: PublicAppParts): RequestHandler<{ name: string }> {
   return (request, response) => {
     const { name } = request.params;
     const isPem = name.endsWith(".pem");
-    const crl = parts.crl(idIn(name, isPem ? "pem" : "crl"));
-    if (!crl) throw new Refusal("NOT_FOUND");
-    setCaching(response, crl, parts.clock.now());
+    const isDelta = name.endsWith(`${DELTA}.crl`) || name.endsWith(`${DELTA}.pem`);
+    const crl = parts.crl(
+      idIn(name, isDelta ? `${DELTA}.${isPem ? "pem" : "crl"}` : isPem ? ".pem" : ".crl"),
+    );
+    const der = isDelta ? crl?.delta : crl?.der;
+    if (!crl || !der) throw new Refusal("NOT_FOUND");
+    setCaching(response, crl, parts.clock.now(), isDelta);
     if (request.fresh) {
       response.status(304).end();
-      return;
+    } else if (isPem) {
+      response.type("application/x-pem-file");
+      if (request.method === "HEAD") response.end();
+      else pipeline(Readable.from(parts.crlToPem(der)), response, () => undefined); // whoever left has left
+    } else {
+      response.type("application/pkix-crl").set("Content-Length", String(der.length));
+      // The very octets: a large one is not copied for each reader.
+      response.end(request.method === "HEAD" ? undefined : der);
     }
-    if (isPem) response.type("application/x-pem-file").send(parts.crlToPem(crl.der));
-    else response.type("application/pkix-crl").send(Buffer.from(crl.der));
   };
 }
 
-/** A new one may come at any time, so caches ask again after a minute, and never use one past its nextUpdate. */
-function setCaching(response: Response, crl: CrlRecord, now: number): void {
-  const seconds = Math.max(0, Math.min(60, Math.floor((crl.nextUpdate - now) / SECOND)));
+const DELTA_SECONDS = 60;
+
+/** To nextUpdate, which is what a CRL promises; a delta is there to be asked for sooner. */
+function setCaching(response: Response, crl: CrlRecord, now: number, isDelta: boolean): void {
+  const left = Math.max(0, Math.floor((crl.nextUpdate - now) / SECOND));
+  const seconds = isDelta ? Math.min(left, DELTA_SECONDS) : left;
   response.set("Cache-Control", `public, max-age=${String(seconds)}`);
   response.set("ETag", `"${String(crl.number)}"`);
   response.set("Last-Modified", new Date(crl.thisUpdate).toUTCString());
 }
 
 function idIn(name: string, extension: string): IssuerId {
-  if (!name.endsWith(`.${extension}`)) throw new Refusal("NOT_FOUND");
-  return parseIssuerId(name.slice(0, -extension.length - 1));
+  if (!name.endsWith(extension)) throw new Refusal("NOT_FOUND");
+  return parseIssuerId(name.slice(0, -extension.length));
 }

@@ -1,25 +1,38 @@
-import type { Clock, Codec, Database, Issuer, Logger } from "../domain/ports.ts";
+import type { Clock, Issuer, Logger } from "../domain/ports.ts";
 import type { IssuerId } from "../domain/identifiers.ts";
-import type { Change, CrlRecord } from "../domain/records.ts";
+import type { Change, CrlHead, CrlRecord } from "../domain/records.ts";
 import { MINUTE, SECOND } from "../domain/time.ts";
-import { altersCrl, crlRenewalTime, publishCrl } from "./crl.ts";
+import { CrlMaker, type CrlParts } from "./crl-maker.ts";
+import { altersCrl, crlRenewalTime } from "./crl.ts";
 
 /** Revocations that come within this share a CRL. */
 const COALESCING = 0.2 * SECOND;
 const RETRY = 5 * SECOND;
 
-interface Parts {
-  readonly database: Database;
-  readonly codec: Codec;
+interface Parts extends CrlParts {
   /** Those that sign here; the root is not among them. */
   readonly issuers: () => readonly Issuer[];
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
+/** Ages in seconds. What was made by another process is known by its octets only. */
+export interface CrlStanding {
+  readonly issuerId: IssuerId;
+  readonly number: number;
+  readonly age: number;
+  readonly left: number;
+  readonly entries?: number;
+  readonly deltaEntries?: number;
+  /** From the records to its being on record. */
+  readonly buildSeconds?: number;
+}
+
 /** Keeps the issuing CAs' CRLs fresh while the server runs, and every issuer's at hand. */
 export class CrlPublisher {
   readonly #parts: Parts;
+  readonly #maker: CrlMaker;
+  readonly #made = new Map<IssuerId, Pick<CrlStanding, "entries" | "deltaEntries" | "buildSeconds">>();
   readonly #latest = new Map<IssuerId, CrlRecord>();
   #wanted = 0;
   #soon: NodeJS.Timeout | undefined;
@@ -29,13 +42,14 @@ export class CrlPublisher {
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#maker = new CrlMaker(parts);
   }
 
   /** Publishes what has changed or fallen due while no server ran. */
   async start(): Promise<void> {
     const { database } = this.#parts;
     for (const { id } of await database.issuers.list()) await this.#reload(id);
-    this.#wanted = await database.changes.last();
+    this.#wanted = await database.changes.lastOfStatus();
     await this.#publishIfDue();
     this.#regularly = setInterval(() => {
       this.#enqueue();
@@ -44,6 +58,15 @@ export class CrlPublisher {
 
   latest(id: IssuerId): CrlRecord | undefined {
     return this.#latest.get(id);
+  }
+
+  /** What the gauges show of each issuer's CRL. */
+  standing(): readonly CrlStanding[] {
+    const now = this.#parts.clock.now();
+    return [...this.#latest.values()].map(({ issuerId, number, thisUpdate, nextUpdate }) => ({
+      ...{ issuerId, number, age: (now - thisUpdate) / SECOND, left: (nextUpdate - now) / SECOND },
+      ...this.#made.get(issuerId),
+    }));
   }
 
   onChanges(changes: readonly Change[]): void {
@@ -62,6 +85,7 @@ export class CrlPublisher {
     clearTimeout(this.#soon);
     clearInterval(this.#regularly);
     await this.#work;
+    await this.#maker.close();
   }
 
   #publishSoon(delay: number): void {
@@ -89,16 +113,27 @@ export class CrlPublisher {
   }
 
   async #publishIfDueFor(issuer: Issuer): Promise<void> {
-    const { database, codec, clock, logger } = this.#parts;
-    const latest = await database.crls.latest(issuer.id); // another server may have been here first
-    const isDue = !latest || latest.basis < this.#wanted || clock.now() >= crlRenewalTime(latest);
-    const crl = isDue ? await publishCrl(database, { clock, actor: "system" }, codec, issuer) : latest;
+    const { database, clock, logger } = this.#parts;
+    const isOld = (head: CrlHead): boolean => !head.scheduled || clock.now() >= crlRenewalTime(head);
+    const isDue = (head: CrlHead): boolean => head.basis < this.#wanted || isOld(head);
+    const head = await database.crls.head(issuer.id); // another server may have been here first
+    if (head && !isDue(head)) return this.#reload(issuer.id);
+    const begun = clock.now();
+    const made = await this.#maker.publish({ clock, actor: "system" }, issuer, !head || isOld(head), isDue);
+    if (!made) return this.#reload(issuer.id);
+    const { crl, entries, deltaEntries } = made;
+    this.#made.set(issuer.id, { entries, deltaEntries, buildSeconds: (clock.now() - begun) / SECOND });
     this.#latest.set(issuer.id, crl);
-    if (isDue) logger.info({ issuer: issuer.id, number: crl.number }, "CRL published");
+    logger.info({ issuer: issuer.id, number: crl.number, entries }, "CRL published");
+    await this.#maker.tidy(issuer.id);
   }
 
+  /** Takes what is on record, unless it is at hand. */
   async #reload(id: IssuerId): Promise<void> {
-    const crl = await this.#parts.database.crls.latest(id);
+    const { crls } = this.#parts.database;
+    const head = await crls.head(id);
+    if (!head || head.number === this.#latest.get(id)?.number) return;
+    const crl = await crls.latest(id);
     if (crl) this.#latest.set(id, crl);
   }
 }

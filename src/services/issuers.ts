@@ -4,7 +4,7 @@ import type { Codec, Database, Issuer, Stores } from "../domain/ports.ts";
 import type { Profile } from "../domain/profile.ts";
 import type { IssuerRecord } from "../domain/records.ts";
 import type { Instant } from "../domain/time.ts";
-import { signNextCrl } from "./crl.ts";
+import { signFirstCrl } from "./crl.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
 /** Puts a CA on record. Its key is ours from now on, and nobody else's. */
@@ -35,7 +35,7 @@ export function installIssuer(
     const [known] = await stores.keys.byHashes([record.spkiHash]);
     if (known) throw new Refusal(known.blockedAt === undefined ? "KEY_IN_USE" : "KEY_BLOCKED");
     await recordIssuer(stores, mutation, record);
-    await signNextCrl(stores, mutation, codec, issuer);
+    await signFirstCrl(stores, mutation, codec, issuer);
     const { name, keyType } = record;
     return recordChange(stores, mutation, "issuer.install", record.id, { name, keyType });
   });

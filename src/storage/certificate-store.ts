@@ -8,11 +8,11 @@ import type {
   CertificateRecord,
   CertificateStatus,
   CredentialRecord,
-  CrlEntry,
   Intent,
   StatusUpdate,
 } from "../domain/records.ts";
 import { HOLD, type RevocationReason, revocationReasons } from "../domain/revocation.ts";
+import { crlPages } from "./crl-pages.ts";
 import { KEY_ID } from "./key-store.ts";
 import { type Integer, number, optional, optionalList, optionalNumber } from "./rows.ts";
 import { type Sql, inChunks, insertRows } from "./sql.ts";
@@ -102,7 +102,7 @@ export function certificateStore(db: Knex, sql: Sql): CertificateStore {
         if (count !== chunk.length) throw new Error("a certificate is revoked, or not on record");
       }
     },
-    crlEntries: (issuer, expiredBefore) => crlEntries(db, issuer, expiredBefore),
+    crlPages: crlPages(sql),
     standings: (issuer, serials) =>
       inChunks(serials, async (list, chunk) => {
         const text = `SELECT serial, fingerprint, accounts.slug AS account, certificates.status AS status,
@@ -183,33 +183,6 @@ function filtered(
   if (filter.issuer !== undefined) query = query.where("certificates.issuer_id", filter.issuer);
   if (filter.spkiHash !== undefined) query = query.where("keys.spki_hash", filter.spkiHash);
   return query;
-}
-
-async function crlEntries(db: Knex, issuer: IssuerId, expiredBefore: number): Promise<CrlEntry[]> {
-  const rows = await db("certificates")
-    .leftJoin("accounts", "accounts.id", "certificates.account_id")
-    .select<(EntryRow & Pick<CertificateRow, "invalidity_at">)[]>(
-      "serial",
-      "certificates.status",
-      "status_at",
-      "reason",
-      "invalidity_at",
-      "suspended_at",
-    )
-    .where("issuer_id", issuer)
-    .where("not_after", ">=", expiredBefore)
-    .where((query) => {
-      void query.whereNot("certificates.status", "active").orWhere("accounts.status", "suspended");
-    })
-    .orderByRaw("coalesce(status_at, suspended_at), serial");
-  return rows.map((row) => {
-    const invalidityAt = row.status === "revoked" ? optionalNumber(row.invalidity_at) : undefined;
-    return {
-      serial: row.serial,
-      ...revocationOf(row),
-      ...(invalidityAt === undefined ? {} : { invalidityAt }),
-    };
-  });
 }
 
 type EntryRow = Pick<CertificateRow, "serial" | "status" | "status_at" | "reason"> & {

@@ -1,6 +1,7 @@
 import type { Knex } from "knex";
 import type { ChangeStore } from "../domain/ports.ts";
 import type { Change, ChangeAction } from "../domain/records.ts";
+import { statusChanges } from "../domain/revocation.ts";
 import { type Integer, number } from "./rows.ts";
 import { type Sql, insertRows } from "./sql.ts";
 
@@ -13,11 +14,21 @@ interface ChangeRow {
   detail: string;
 }
 
+/** In the words of migration 0004's index, or it would not be used. */
+export const OF_STATUS = `action IN (${statusChanges.map((action) => `'${action}'`).join()})`;
+
 export function changeStore(db: Knex, sql: Sql): ChangeStore {
   const changes = () => db<ChangeRow>("changes");
   return {
     async last() {
       const row = await db<{ last: Integer }>("sequence").first("last");
+      return number(row?.last ?? 0);
+    },
+    async lastOfStatus() {
+      const [row] = await sql<{ last: Integer | null }>(
+        `SELECT max(sequence) AS last FROM changes WHERE ${OF_STATUS}`,
+        [],
+      );
       return number(row?.last ?? 0);
     },
     async append(all) {

@@ -29,7 +29,7 @@ export function storesOn(db: Knex, sql: Sql): Stores {
     keys: keyStore(db, sql),
     certificates: certificateStore(db, sql),
     issuers: issuerStore(db),
-    crls: crlStore(db),
+    crls: crlStore(db, sql),
     changes: changeStore(db, sql),
     followers: followerStore(db),
   };

@@ -34,7 +34,7 @@ export function readCrl(bytes: Uint8Array, issuer: Uint8Array): ReadCrl {
     number: readNumber(new Uint8Array(numbered.value)),
     thisUpdate: crl.thisUpdate.getTime(),
     nextUpdate: crl.nextUpdate.getTime(),
-    der,
+    ...{ der, scheduled: undefined, base: undefined, delta: undefined },
     entries: crl.entries.map((entry) => ({
       serial: parseSerial(entry.serialNumber),
       at: entry.revocationDate.getTime(),

@@ -5,21 +5,32 @@ import { tags } from "./der-reader.ts";
 export function element(tag: number, ...contents: readonly Uint8Array[]): Buffer {
   let length = 0;
   for (const part of contents) length += part.length;
-  const header = length < 0x80 ? 2 : length < 0x100 ? 3 : length < 0x10000 ? 4 : length < 0x1000000 ? 5 : 6;
+  const header = headerLength(length);
   const out = Buffer.allocUnsafe(header + length);
-  out[0] = tag;
-  if (header === 2) {
-    out[1] = length;
-  } else {
-    out[1] = 0x80 | (header - 2);
-    out.writeUIntBE(length, 2, header - 2);
-  }
-  let offset = header;
+  let offset = writeHeader(out, 0, tag, length);
   for (const part of contents) {
     out.set(part, offset);
     offset += part.length;
   }
   return out;
+}
+
+/** How long an element's tag and length are. */
+export function headerLength(length: number): number {
+  return length < 0x80 ? 2 : length < 0x100 ? 3 : length < 0x10000 ? 4 : length < 0x1000000 ? 5 : 6;
+}
+
+/** Writes an element's tag and length; returns the offset after them. */
+export function writeHeader(out: Buffer, offset: number, tag: number, length: number): number {
+  const header = headerLength(length);
+  out[offset] = tag;
+  if (header === 2) {
+    out[offset + 1] = length;
+  } else {
+    out[offset + 1] = 0x80 | (header - 2);
+    out.writeUIntBE(length, offset + 2, header - 2);
+  }
+  return offset + header;
 }
 
 export function sequence(...contents: readonly Uint8Array[]): Buffer {

@@ -11,9 +11,11 @@ export const extensionIds = {
   crlNumber: "2.5.29.20",
   reasonCode: "2.5.29.21",
   invalidityDate: "2.5.29.24",
+  deltaCrlIndicator: "2.5.29.27",
   crlDistributionPoints: "2.5.29.31",
   authorityKeyIdentifier: "2.5.29.35",
   extendedKeyUsage: "2.5.29.37",
+  freshestCrl: "2.5.29.46",
   authorityInfoAccess: "1.3.6.1.5.5.7.1.1",
   ocspNonce: "1.3.6.1.5.5.7.48.1.2",
   ocspNoCheck: "1.3.6.1.5.5.7.48.1.5",
@@ -80,8 +82,17 @@ export function authorityKeyIdentifier(id: IssuerId): Buffer {
 }
 
 export function crlDistributionPoint(url: string): Buffer {
+  return extension(extensionIds.crlDistributionPoints, false, distributionPoint(url));
+}
+
+/** Where the delta of a full CRL is (RFC 5280 §5.2.6). */
+export function freshestCrl(url: string): Buffer {
+  return extension(extensionIds.freshestCrl, false, distributionPoint(url));
+}
+
+function distributionPoint(url: string): Buffer {
   const fullName = context(0, true, context(6, false, Buffer.from(url, "ascii")));
-  return extension(extensionIds.crlDistributionPoints, false, sequence(sequence(context(0, true, fullName))));
+  return sequence(sequence(context(0, true, fullName)));
 }
 
 export function authorityInfoAccess(urls: { readonly ocsp: string; readonly caIssuers: string }): Buffer {

@@ -6,6 +6,20 @@ export function toPem(label: string, der: Uint8Array): string {
   return `-----BEGIN ${label}-----\n${lines}-----END ${label}-----\n`;
 }
 
+/** A multiple of 48 octets, which are a line. */
+const PIECE = 48 * 1024;
+
+/** The same in pieces, for what is so large that all at once would hold up everything else. */
+export function* pemPieces(label: string, der: Uint8Array): Generator<string> {
+  yield `-----BEGIN ${label}-----\n`;
+  for (let from = 0; from < der.length; from += PIECE) {
+    const piece = der.subarray(from, from + PIECE);
+    const base64 = Buffer.from(piece.buffer, piece.byteOffset, piece.length).toString("base64");
+    yield base64.replace(/.{1,64}/g, "$&\n");
+  }
+  yield `-----END ${label}-----\n`;
+}
+
 /**
  * The DER of the one PEM block that `text` is, or `undefined`.
  *

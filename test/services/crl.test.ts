@@ -1,58 +1,69 @@
-import { beforeEach, expect, test } from "vitest";
-import type { CrlEntry, CertificateRecord, ChangeAction } from "../../src/domain/records.ts";
-import { DAY, HOUR } from "../../src/domain/time.ts";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { CertificateRecord, ChangeAction, CrlEntry } from "../../src/domain/records.ts";
+import { HOUR } from "../../src/domain/time.ts";
 import { setAccountStatus } from "../../src/services/accounts.ts";
-import { CRL_LIFE, altersCrl, crlRenewalTime, publishCrl, signNextCrl } from "../../src/services/crl.ts";
+import { CrlMaker } from "../../src/services/crl-maker.ts";
+import { CRL_LIFE, altersCrl, crlRenewalTime } from "../../src/services/crl.ts";
 import { resume, revoke, suspend } from "../../src/services/revocation.ts";
+import { crlBuilder } from "../../src/x509/crl-builder.ts";
+import { x509 } from "../../src/x509/library.ts";
+import { entriesIn } from "../support/crls.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import { START, freshAccount, makeCsr, makeIssuing, signRecord } from "../support/issuing.ts";
-import { x509 } from "../../src/x509/library.ts";
 
 onEachDatabase("CRLs", (db) => {
   let parts: Awaited<ReturnType<typeof makeIssuing>>;
-  /** What each CRL was made of, in order. */
+  /** What each CRL has, in order. */
   let signed: (readonly CrlEntry[])[];
+  let makers: CrlMaker[];
   beforeEach(async () => {
     parts = await makeIssuing(db.database);
     signed = [];
-    const { codec } = parts;
-    parts = {
-      ...parts,
-      codec: {
-        ...codec,
-        signCrl(issuer, crl) {
-          signed.push(crl.entries);
-          return codec.signCrl(issuer, crl);
-        },
-      },
-    };
+    makers = [];
+  });
+  afterEach(async () => {
+    for (const maker of makers) await maker.close();
   });
 
-  const publish = (database = db.database) => publishCrl(database, parts, parts.codec, parts.issuer);
+  const makerOn = (database = db.database, newCrlBuilder = crlBuilder): CrlMaker => {
+    const maker = new CrlMaker({ database, newCrlBuilder, publicUrl: "http://ca.test" });
+    makers.push(maker);
+    return maker;
+  };
+  const publish = async (maker = makerOn(), issuer = parts.issuer) => {
+    const made = await maker.publish(parts, issuer, true);
+    if (!made) throw new Error("it was not published");
+    signed.push(entriesIn(made.crl.der));
+    return made.crl;
+  };
   const issued = async (notAfter?: number): Promise<CertificateRecord> => {
     const account = (await freshAccount(parts)).slug;
     return signRecord(parts, "cli:tester", { account, csr: await makeCsr(), profile: "client", notAfter });
   };
 
   test("are numbered on, also by another process", async () => {
-    const numbers = [(await publish()).number, (await publish(await db.open())).number];
+    const numbers = [(await publish()).number, (await publish(makerOn(await db.open()))).number];
     expect([...numbers, (await publish()).number]).toEqual([1, 2, 3]);
     expect((await db.database.crls.latest(parts.issuer.id))?.number).toBe(3);
   });
 
   test("published by two processes at once have two numbers", async () => {
     const other = await db.open();
-    const crls = await Promise.all([publish(), publish(other), publish(), publish(other)]);
+    const crls = await Promise.all([publish(), publish(makerOn(other)), publish(), publish(makerOn(other))]);
     expect(crls.map(({ number }) => number).sort()).toEqual([1, 2, 3, 4]);
     expect((await db.database.crls.latest(parts.issuer.id))?.number).toBe(4);
   });
 
-  test("are recorded with the change that tells of them, which is their basis", async () => {
+  test("are recorded with the change that tells of them, and with the one that they go up to", async () => {
     const before = await db.database.changes.last();
     const crl = await publish();
-    expect(crl).toMatchObject({ thisUpdate: START, nextUpdate: START + CRL_LIFE, basis: before + 1 });
+    expect(crl).toMatchObject({ thisUpdate: START, nextUpdate: START + CRL_LIFE, basis: before });
     expect(await db.database.changes.after(before, 10)).toMatchObject([
-      { action: "crl.publish", subject: parts.issuer.id, detail: { number: 1, entries: 0 } },
+      {
+        action: "crl.publish",
+        subject: parts.issuer.id,
+        detail: { number: 1, entries: 0, base: 1, delta: 0 },
+      },
     ]);
     expect(await db.database.crls.latest(parts.issuer.id)).toEqual(crl);
     const list = new x509.X509Crl(Buffer.from(crl.der));
@@ -63,17 +74,15 @@ onEachDatabase("CRLs", (db) => {
   test("that can't be signed leave no trace, and burn no number", async () => {
     await publish();
     const before = await db.dump();
-    const broken = { signCrl: () => Promise.reject(new Error("the HSM is gone")) };
-    await expect(publishCrl(db.database, parts, broken, parts.issuer)).rejects.toThrow("the HSM is gone");
+    const signer = { ...parts.issuer.signer, sign: () => Promise.reject(new Error("the HSM is gone")) };
+    await expect(publish(makerOn(), { ...parts.issuer, signer })).rejects.toThrow("the HSM is gone");
     expect(await db.dump()).toEqual(before);
     expect((await publish()).number).toBe(2);
   });
 
   test("never outlive their issuer", async () => {
     const issuer = { ...parts.issuer, notAfter: START + HOUR };
-    const crl = await db.database.transaction((stores) =>
-      signNextCrl(stores, parts, parts.codec, issuer, DAY),
-    );
+    const crl = await publish(makerOn(), issuer);
     expect(crl.nextUpdate).toBe(START + HOUR);
   });
 

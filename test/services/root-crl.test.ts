@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from "vitest";
 import type { Issuer } from "../../src/domain/ports.ts";
 import type { CrlRecord } from "../../src/domain/records.ts";
 import { DAY, HOUR } from "../../src/domain/time.ts";
-import { publishCrl } from "../../src/services/crl.ts";
+import { signFirstCrl } from "../../src/services/crl.ts";
 import { installCrl, requireRoot } from "../../src/services/root-crl.ts";
 import { codec } from "../../src/x509/codec.ts";
 import { onEachDatabase } from "../support/databases.ts";
@@ -15,11 +15,12 @@ onEachDatabase("a CRL that was signed elsewhere", (db) => {
   beforeEach(async () => {
     issuer = await makeIssuer();
     await recordIssuer(db.database, issuer, "issuing", freshSlug("ca"));
-    await publishCrl(db.database, mutation, codec, issuer);
+    await db.database.transaction((stores) => signFirstCrl(stores, mutation, codec, issuer));
   });
 
   const crl = (changes: Partial<CrlRecord> = {}): Omit<CrlRecord, "basis"> => ({
     ...{ issuerId: issuer.id, number: 2, thisUpdate: START, nextUpdate: START + DAY },
+    ...{ scheduled: undefined, base: undefined, delta: undefined },
     der: Buffer.from("not looked at here"),
     ...changes,
   });

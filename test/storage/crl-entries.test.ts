@@ -1,16 +1,28 @@
 import { expect, test } from "vitest";
-import type { IssuerId } from "../../src/domain/identifiers.ts";
-import type { CertificateRecord } from "../../src/domain/records.ts";
-import { HOLD, type RevocationReason, revocationReasons } from "../../src/domain/revocation.ts";
+import type { IssuerId, Serial } from "../../src/domain/identifiers.ts";
+import type { CrlSelection } from "../../src/domain/ports.ts";
+import type { CertificateRecord, ChangeAction, CrlEntry } from "../../src/domain/records.ts";
 import { HOUR } from "../../src/domain/time.ts";
+import { HOLD, REMOVED, type RevocationReason, revocationReasons } from "../../src/domain/revocation.ts";
+import { entryOf, readPage } from "../../src/x509/crl-entries.ts";
+import { enumerated, generalizedTime, integer, sequence, time } from "../../src/x509/der-writer.ts";
+import { extension } from "../../src/x509/extensions.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import { START } from "../support/issuing.ts";
 import { putCertificate, putIssuer, someAccount } from "./records.ts";
 
 onEachDatabase("CRL entries", (db) => {
   const putAccount = () => db.database.accounts.insert(someAccount());
-  const entries = (issuer: IssuerId, expiredBefore = START) =>
-    db.database.certificates.crlEntries(issuer, expiredBefore);
+  const read = async (issuer: IssuerId, selection: CrlSelection): Promise<CrlEntry[]> => {
+    const found: CrlEntry[] = [];
+    for await (const page of db.database.certificates.crlPages(issuer, selection))
+      for (const { serial, at, code, invalidityAt } of readPage(page)) {
+        const since = invalidityAt === undefined ? {} : { invalidityAt };
+        found.push({ serial: serial as Serial, at, reason: code === 0 ? undefined : code, ...since });
+      }
+    return found;
+  };
+  const entries = (issuer: IssuerId, floor = START) => read(issuer, { floor });
   const revoked = (at: number, reason: RevocationReason = "keyCompromise"): Partial<CertificateRecord> => ({
     status: "revoked",
     statusAt: at,
@@ -38,7 +50,14 @@ onEachDatabase("CRL entries", (db) => {
       ...{ status: "revoked", statusAt: START, reason: "keyCompromise", statusBy: "cli:ann" },
       ...{ invalidityAt: START - HOUR, note: undefined },
     });
-    expect(await entries(issuer)).toEqual([{ serial, at: START, reason: 1, invalidityAt: START - HOUR }]);
+    const entry = { serial, at: START, reason: 1, invalidityAt: START - HOUR };
+    expect(await entries(issuer)).toEqual([entry]);
+    const der = entryOf({ ...entry, code: entry.reason, notAfter: 0 });
+    const parts = [
+      extension("2.5.29.21", false, enumerated(1)),
+      extension("2.5.29.24", false, generalizedTime(START - HOUR)),
+    ];
+    expect(der).toEqual(sequence(integer(serial), time(START), sequence(...parts)));
   });
 
   test("say certificateHold of a suspended certificate", async () => {
@@ -89,14 +108,45 @@ onEachDatabase("CRL entries", (db) => {
     expect(await entries(issuer)).toEqual([{ serial, at: START, reason: 1 }]);
   });
 
-  test("are in order of time, those of a suspended account as well", async () => {
+  test("are in the order of their serials, page after page", async () => {
     const issuer = await putIssuer(db.database);
-    const [account, suspended] = [await putAccount(), await putAccount()];
-    await putCertificate(db.database, issuer, account, revoked(START + 3 * HOUR));
-    await putCertificate(db.database, issuer, suspended);
-    await putCertificate(db.database, issuer, account, revoked(START + HOUR));
-    await db.database.accounts.setStatus(suspended.id, "suspended", START + 2 * HOUR);
-    const times = (await entries(issuer)).map(({ at }) => at);
-    expect(times).toEqual([START + HOUR, START + 2 * HOUR, START + 3 * HOUR]);
+    const account = await putAccount();
+    const put = [];
+    for (let i = 0; i < 9; i++)
+      put.push(await putCertificate(db.database, issuer, account, revoked(START - i)));
+    const serials = put.map(({ serial }) => serial).sort();
+    expect((await entries(issuer)).map(({ serial }) => serial)).toEqual(serials);
+  });
+
+  test("that changes have touched are those of certificates and of accounts, as they are now", async () => {
+    const issuer = await putIssuer(db.database);
+    const [account, paused] = [await putAccount(), await putAccount()];
+    const ended = await putCertificate(db.database, issuer, account, revoked(START + 1));
+    const resumed = await putCertificate(db.database, issuer, account);
+    const held = await putCertificate(db.database, issuer, paused);
+    await putCertificate(db.database, issuer, account, revoked(START + 2)); // by no change
+    await db.database.accounts.setStatus(paused.id, "suspended", START + 3);
+    const since = await db.database.changes.last();
+    const change = (action: ChangeAction, subject: string) => ({
+      ...{ time: START, actor: "test", action, subject, detail: {} },
+    });
+    const until = await db.database.changes.append([
+      change("certificate.revoke", ended.fingerprint),
+      change("certificate.resume", resumed.fingerprint),
+      change("account.suspend", paused.slug),
+      change("certificate.issue", held.serial),
+    ]);
+    await db.database.changes.append([change("certificate.revoke", held.fingerprint)]);
+    const found = await read(issuer, { since, until });
+    expect(found).toHaveLength(3);
+    expect(found).toEqual(
+      expect.arrayContaining([
+        { serial: ended.serial, at: START + 1, reason: 1 },
+        { serial: resumed.serial, at: 0, reason: REMOVED },
+        { serial: held.serial, at: START + 3, reason: HOLD },
+      ]),
+    );
+    expect(await read(issuer, { since: until - 1, until })).toEqual([]);
+    expect(await read(issuer, { since, until: since })).toEqual([]);
   });
 });

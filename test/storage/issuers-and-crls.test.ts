@@ -9,7 +9,11 @@ import { putIssuer } from "./records.ts";
 
 function crl(issuerId: IssuerId, number: number): CrlRecord {
   const der = randomBytes(500);
-  return { issuerId, number, thisUpdate: START + number, nextUpdate: START + HOUR, basis: number + 3, der };
+  const point = (at: number) => ({ number: at, at: START + at, basis: at + 3, floor: START - at });
+  return {
+    ...{ issuerId, number, thisUpdate: START + number, nextUpdate: START + HOUR, basis: number + 3, der },
+    ...{ scheduled: point(number), base: point(number - 1), delta: randomBytes(50) },
+  };
 }
 
 onEachDatabase("issuers and CRLs", (db) => {
@@ -60,5 +64,25 @@ onEachDatabase("issuers and CRLs", (db) => {
     const issuer = await putIssuer(db.database);
     for (const number of [1, 2]) await db.database.crls.replace(crl(issuer, number));
     await expect(db.database.crls.replace(crl(issuer, 1))).rejects.toThrow();
+  });
+
+  test("a large CRL comes in pieces, which go when another takes its place or its number", async () => {
+    const { crls } = db.database;
+    const issuer = await putIssuer(db.database);
+    const [large, lost, next] = [crl(issuer, 1), crl(issuer, 1), crl(issuer, 2)];
+    const [first, second] = [large.der.subarray(0, 300), large.der.subarray(300)];
+    await crls.stage(large, "won", 1, second);
+    await crls.stage(large, "won", 0, first);
+    await crls.stage(lost, "lost", 0, lost.der);
+    expect(await crls.unstage(issuer)).toBe(false); // either may still be taken up
+    await crls.replace(large, "won");
+    expect(await crls.latest(issuer)).toEqual(large);
+    expect(await crls.unstage(issuer)).toBe(true);
+    expect(await crls.unstage(issuer)).toBe(false);
+    expect(await crls.latest(issuer)).toEqual(large);
+    await crls.replace(next);
+    while (await crls.unstage(issuer));
+    expect(await crls.latest(issuer)).toEqual(next);
+    expect(await db.query(`SELECT * FROM crl_chunks WHERE issuer_id = '${issuer}'`)).toEqual([]);
   });
 });

@@ -10,6 +10,7 @@ onEachDatabase("migrations", (db) => {
         "certificates",
         "changes",
         "closings",
+        "crl_chunks",
         "crls",
         "followers",
         "intents",
@@ -26,7 +27,7 @@ onEachDatabase("migrations", (db) => {
 
   test("are recorded by names without an extension: .ts in a checkout is .js when published", async () => {
     const names = (await db.query("SELECT name FROM knex_migrations")).map(({ name }) => name);
-    expect(names).toEqual(["0001-main", "0002-issuing", "0003-revocation"]);
+    expect(names).toEqual(["0001-main", "0002-issuing", "0003-revocation", "0004-crl"]);
   });
 
   test("do nothing to a database that is up to date", async () => {
@@ -71,6 +72,7 @@ onEachDatabase("migrations", (db) => {
         { name: "0001-main" },
         { name: "0002-issuing" },
         { name: "0003-revocation" },
+        { name: "0004-crl" },
       ]);
       expect(await fresh.query("SELECT * FROM sequence")).toHaveLength(1);
     } finally {

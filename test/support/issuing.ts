@@ -107,6 +107,7 @@ export interface TestIssuing extends IssuingParts {
   readonly actor: string;
   readonly issuer: Issuer;
   readonly desk: TokenDesk;
+  readonly publicUrl: string;
 }
 
 /** A fresh issuer, on record, and a clock to be moved. */

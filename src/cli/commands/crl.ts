@@ -1,10 +1,15 @@
 import type { Command } from "commander";
-import type { CrlRecord } from "../../domain/records.ts";
+import type { Config } from "../../config.ts";
+import { Refusal } from "../../domain/errors.ts";
+import type { Database } from "../../domain/ports.ts";
+import type { CrlHead, CrlRecord } from "../../domain/records.ts";
 import { type CommonOptions, withCommon } from "../options.ts";
 import { print } from "../output.ts";
 
 interface PublishFlags extends CommonOptions {
   readonly out?: string;
+  readonly exec?: string;
+  readonly due?: true;
   readonly passwordFile?: string;
 }
 
@@ -13,6 +18,8 @@ export function crlCommands(program: Command): void {
   withCommon(crl.command("publish"))
     .description("sign a new CRL of each issuing CA")
     .option("--out <dir>", "write them there, with the root's: ID.crl (DER), ID.pem, and all.pem with all")
+    .option("--due", "sign only those past half of their life; the others are as the server made them")
+    .option("--exec <command>", "run this by the shell when a file in --out has changed")
     .option("--password-file <file>", "password of the issuing keys; - is standard input")
     .action(runPublish);
   withCommon(crl.command("install").argument("<file>", "from `root sign-crl`; - is standard input"))
@@ -20,31 +27,66 @@ export function crlCommands(program: Command): void {
     .action(runInstall);
 }
 
-async function runPublish(options: PublishFlags): Promise<void> {
+async function runPublish(options: PublishFlags, command: Command): Promise<void> {
   const { mkdirSync } = await import("node:fs");
-  const { HomeIssuers } = await import("../../home/issuers.ts");
-  const { readPassword, systemClock } = await import("../../home/open.ts");
-  const { publishCrl } = await import("../../services/crl.ts");
-  const { codec } = await import("../../x509/codec.ts");
   const { writeCrls } = await import("../write-crls.ts");
-  const { localMutation, withState } = await import("../state.ts");
-  const { crls, files } = await withState(options, async (database, config) => {
-    const password = readPassword(config.home, options.passwordFile, process.env);
-    const issuers = await HomeIssuers.open(database, config.home, password);
+  const { withState } = await import("../state.ts");
+  if (options.exec !== undefined && options.out === undefined) {
+    command.error("error: --exec needs --out, whose files it watches");
+  }
+  const { crls, files, changed } = await withState(options, async (database, config) => {
     if (options.out !== undefined) mkdirSync(options.out, { recursive: true });
-    const published: CrlRecord[] = [];
-    for (const issuer of issuers.opened) {
-      if (issuer.notAfter <= systemClock.now()) continue;
-      published.push(await publishCrl(database, localMutation(), codec, issuer));
-    }
-    return {
-      crls: published,
-      files: options.out === undefined ? [] : await writeCrls(database, options.out),
-    };
+    const published = await publishAll(database, config, options);
+    const written =
+      options.out === undefined ? { files: [], changed: false } : await writeCrls(database, options.out);
+    return { crls: published, ...written };
   });
   const all = await Promise.all(crls.map(shown));
   // The first is the default issuer's, which is the only one in many homes.
-  print(options, { ...all[0], crls: all, files }, () => [...all.map(describe), ...files].join("\n"));
+  print(options, { ...all[0], crls: all, files, changed }, () => [...all.map(describe), ...files].join("\n"));
+  if (changed && options.exec !== undefined) await execute(options.exec);
+}
+
+async function publishAll(database: Database, config: Config, options: PublishFlags): Promise<CrlRecord[]> {
+  const { HomeIssuers } = await import("../../home/issuers.ts");
+  const { publicUrlOf, readPassword, systemClock } = await import("../../home/open.ts");
+  const { crlRenewalTime } = await import("../../services/crl.ts");
+  const { CrlMaker } = await import("../../services/crl-maker.ts");
+  const { crlBuilder } = await import("../../x509/crl-builder.ts");
+  const { localMutation } = await import("../state.ts");
+  const password = readPassword(config.home, options.passwordFile, process.env);
+  const issuers = await HomeIssuers.open(database, config.home, password);
+  const publicUrl = publicUrlOf(config);
+  const maker = new CrlMaker({ database, publicUrl, newCrlBuilder: crlBuilder });
+  const isDue = (head: CrlHead): boolean => options.due !== true || systemClock.now() >= crlRenewalTime(head);
+  try {
+    const published: CrlRecord[] = [];
+    for (const issuer of issuers.opened) {
+      if (issuer.notAfter <= systemClock.now()) continue;
+      const made = await maker.publish(localMutation(), issuer, true, isDue);
+      if (made) published.push(made.crl);
+      await maker.tidy(issuer.id);
+    }
+    return published;
+  } finally {
+    await maker.close();
+  }
+}
+
+/** Nothing of ours is in the command's text. What it prints goes to standard error: standard output is ours. */
+async function execute(command: string): Promise<void> {
+  const { spawn } = await import("node:child_process");
+  const child = spawn(command, { shell: true, stdio: ["ignore", 2, 2] });
+  const how = await new Promise<string | number | null>((resolve) => {
+    child.once("error", ({ message }) => {
+      resolve(message);
+    });
+    child.once("exit", (code, signal) => {
+      resolve(code ?? signal);
+    });
+  });
+  if (how !== 0)
+    throw new Refusal("COMMAND_FAILED", `The CRLs are published, but the command ended with ${String(how)}.`);
 }
 
 async function runInstall(path: string, options: CommonOptions): Promise<void> {
@@ -61,7 +103,7 @@ async function runInstall(path: string, options: CommonOptions): Promise<void> {
   print(options, value, () => describe(value));
 }
 
-async function shown({ issuerId, number, thisUpdate, nextUpdate }: CrlRecord) {
+async function shown({ issuerId, number, thisUpdate, nextUpdate }: CrlHead) {
   const { formatTime } = await import("../../domain/time.ts");
   return {
     issuer: issuerId,

@@ -1,0 +1,221 @@
+import { randomUUID } from "node:crypto";
+import type { IssuerId } from "../domain/identifiers.ts";
+import type { CrlBuilder, CrlWanted, Database, Issuer, SignedCrls } from "../domain/ports.ts";
+import type { CrlHead, CrlPoint, CrlRecord } from "../domain/records.ts";
+import { type Instant, wholeSeconds } from "../domain/time.ts";
+import { CRL_LIFE } from "./crl.ts";
+import { type Mutation, recordChange } from "./record-change.ts";
+
+export interface CrlParts {
+  readonly database: Database;
+  /** An empty list, in a thread of its own if it is to be large. */
+  readonly newCrlBuilder: (isLarge: boolean) => CrlBuilder;
+  /** Where deltas are served. */
+  readonly publicUrl: string;
+}
+
+/** From here on a list has a thread of its own: what is below takes a few milliseconds. */
+const LARGE = 5000;
+/** A delta that tells of more is no shorter to fetch: whoever has an older list fetches the full one. */
+const LONGEST_DELTA = 20_000;
+/** Octets that are stored in one transaction: some milliseconds, between which others write. */
+const PIECE = 4 << 20;
+
+export interface MadeCrl {
+  readonly crl: CrlRecord;
+  readonly entries: number;
+  readonly deltaEntries: number;
+}
+
+/** An issuer's list, as far as it has been read. */
+interface Kept {
+  readonly builder: CrlBuilder;
+  readonly isLarge: boolean;
+  /** The change up to which it is current, and what it was read from. */
+  basis: number;
+  readonly floor: Instant;
+  readonly since: number;
+}
+
+/** Makes the CRLs of issuing CAs: full and delta together, from lists that it keeps. */
+export class CrlMaker {
+  readonly #parts: CrlParts;
+  readonly #kept = new Map<IssuerId, Kept>();
+
+  constructor(parts: CrlParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Signs and records an issuer's next CRL, and a delta of the same number. What was read, built and signed meanwhile is
+   * thrown away when another process has taken the number: a CRL is on record before anybody sees it, and the database
+   * is free while it is built.
+   *
+   * @param isScheduled starts a new period: what has expired leaves the list, and later deltas start here
+   * @param isWanted asked again when another process was quicker; false leaves it at that
+   */
+  async publish(
+    mutation: Mutation,
+    issuer: Issuer,
+    isScheduled: boolean,
+    isWanted: (latest: CrlHead) => boolean = () => true,
+  ): Promise<MadeCrl | undefined> {
+    const { database } = this.#parts;
+    for (;;) {
+      const previous = await database.crls.head(issuer.id);
+      if (previous && !isWanted(previous)) return undefined;
+      const made = await this.#attempt(mutation, issuer, previous, isScheduled).catch(
+        async (error: unknown) => {
+          await this.#forget(issuer.id); // its state is not known
+          throw error;
+        },
+      );
+      if (made) return made;
+    }
+  }
+
+  /** Removes the octets of large CRLs that were replaced: piece by piece, too, and when the new one is out. */
+  async tidy(id: IssuerId): Promise<void> {
+    while (await this.#parts.database.transaction((stores) => stores.crls.unstage(id)));
+  }
+
+  async close(): Promise<void> {
+    for (const id of [...this.#kept.keys()]) await this.#forget(id);
+  }
+
+  async #attempt(
+    mutation: Mutation,
+    issuer: Issuer,
+    previous: CrlHead | undefined,
+    isScheduled: boolean,
+  ): Promise<MadeCrl | undefined> {
+    const { database } = this.#parts;
+    const basis = await database.changes.last();
+    const plan = planFor(previous, issuer, mutation.clock.now(), basis, isScheduled);
+    const signed = await this.#sign(issuer, plan, basis);
+    const { number, thisUpdate, nextUpdate } = plan;
+    const crl: CrlRecord = {
+      ...{ issuerId: issuer.id, number, thisUpdate, nextUpdate, basis },
+      ...{ scheduled: plan.scheduled, base: plan.base, der: signed.der, delta: signed.delta },
+    };
+    const staging = signed.der.length > PIECE ? await this.#stage(crl) : undefined;
+    const isRecorded = await database.transaction(async (stores) => {
+      if ((await stores.crls.head(issuer.id))?.number !== previous?.number) return false;
+      const detail = { number, entries: signed.entries, base: plan.base.number, delta: signed.deltaEntries };
+      await recordChange(stores, mutation, "crl.publish", issuer.id, detail);
+      await stores.crls.replace(crl, staging);
+      return true;
+    });
+    const { entries, deltaEntries } = signed;
+    return isRecorded ? { crl, entries, deltaEntries } : undefined;
+  }
+
+  async #sign(issuer: Issuer, plan: Plan, basis: number): Promise<SignedCrls> {
+    const { publicUrl } = this.#parts;
+    const kept = await this.#current(issuer.id, plan, basis);
+    const deltaUrl = `${publicUrl}/crl/${issuer.id}-delta.crl`;
+    const signed = await kept.builder.sign(issuer, { ...plan, deltaUrl });
+    if (signed.deltaEntries > LONGEST_DELTA) {
+      const { number, thisUpdate: at, floor } = plan;
+      plan.scheduled = plan.base = { number, at, basis, floor };
+      return kept.builder.sign(issuer, { ...plan, deltaUrl });
+    }
+    if (!kept.isLarge && signed.entries > LARGE) await this.#forget(issuer.id); // into a thread next time
+    return signed;
+  }
+
+  /** The list, current up to `basis`. */
+  async #current(id: IssuerId, { base, scheduled, number }: Plan, basis: number): Promise<Kept> {
+    const kept = this.#kept.get(id);
+    // A restored database may know less than the list.
+    if (kept && kept.basis <= basis && kept.floor <= base.floor && kept.since <= base.basis) {
+      await this.#update(id, kept, basis);
+      return kept;
+    }
+    await this.#forget(id);
+    const read = await this.#read(id, base.floor, base.basis);
+    this.#kept.set(id, read);
+    // In two steps, for a later delta starts at the second one.
+    if (scheduled.number < number) await this.#update(id, read, scheduled.basis);
+    await this.#update(id, read, basis);
+    return read;
+  }
+
+  /** Reads the whole list. What changes meanwhile is in `#update`, which follows. */
+  async #read(id: IssuerId, floor: Instant, since: number): Promise<Kept> {
+    const { database, newCrlBuilder } = this.#parts;
+    const pages: string[] = [];
+    let [builder, isLarge, length] = [newCrlBuilder(false), false, 0];
+    for await (const page of database.certificates.crlPages(id, { floor })) {
+      if (!isLarge) {
+        pages.push(page);
+        length += page.length;
+        if (length > LARGE * ENTRY_TEXT) {
+          await builder.close();
+          [builder, isLarge] = [newCrlBuilder(true), true];
+          for (const earlier of pages.splice(0)) await builder.put(earlier);
+          continue;
+        }
+      }
+      await builder.put(page);
+    }
+    return { builder, isLarge, floor, since, basis: since };
+  }
+
+  async #update(id: IssuerId, kept: Kept, until: number): Promise<void> {
+    if (until <= kept.basis) return;
+    const selection = { since: kept.basis, until };
+    for await (const page of this.#parts.database.certificates.crlPages(id, selection))
+      await kept.builder.put(page, until);
+    kept.basis = until;
+  }
+
+  async #forget(id: IssuerId): Promise<void> {
+    const kept = this.#kept.get(id);
+    this.#kept.delete(id);
+    await kept?.builder.close();
+  }
+
+  async #stage(crl: CrlRecord): Promise<string> {
+    const staging = randomUUID();
+    for (let start = 0; start < crl.der.length; start += PIECE) {
+      const piece = crl.der.subarray(start, start + PIECE);
+      await this.#parts.database.transaction((stores) =>
+        stores.crls.stage(crl, staging, start / PIECE, piece),
+      );
+    }
+    return staging;
+  }
+}
+
+/** A serial of 18 octets, a date, a reason and an end. */
+const ENTRY_TEXT = 60;
+
+interface Plan extends Omit<CrlWanted, "deltaUrl"> {
+  scheduled: CrlPoint;
+  base: CrlPoint;
+}
+
+/**
+ * Deltas start from the scheduled CRL before the last one, so that whoever has any full CRL that is still valid can use
+ * them (RFC 5280 §5.2.4). Certificates leave with a scheduled one, when they had expired before the one before it: they were
+ * on one more (§3.3).
+ */
+function planFor(
+  previous: CrlHead | undefined,
+  issuer: Issuer,
+  now: Instant,
+  basis: number,
+  isScheduled: boolean,
+): Plan {
+  const number = (previous?.number ?? 0) + 1;
+  const thisUpdate = wholeSeconds(now);
+  const times = { number, thisUpdate, nextUpdate: Math.min(thisUpdate + CRL_LIFE, issuer.notAfter) };
+  if (!isScheduled && previous?.scheduled) {
+    const { scheduled, base = scheduled } = previous;
+    return { ...times, scheduled, base, floor: scheduled.floor };
+  }
+  const floor = Math.max(previous?.thisUpdate ?? 0, previous?.scheduled?.floor ?? 0);
+  const scheduled = { number, at: thisUpdate, basis, floor };
+  return { ...times, scheduled, base: previous?.scheduled ?? scheduled, floor };
+}
