@@ -37,11 +37,8 @@ async function opened(home: string, ...retired: string[]): Promise<HomeIssuers> 
 test("the listeners' certificate is signed by a classical key as long as one is active", async () => {
   const { home } = await homeWith("ml-dsa-44", { pq: "ml-dsa-65", old: "ec-p256" });
   expect((await opened(home)).forListeners().signer.keyType).toBe("ec-p256");
-  expect((await opened(home)).opened.map(({ signer }) => signer.keyType)).toEqual([
-    "ml-dsa-44",
-    "ml-dsa-65",
-    "ec-p256",
-  ]);
+  const [first, ...others] = (await opened(home)).opened.map(({ signer }) => signer.keyType);
+  expect([first, others.sort()]).toEqual(["ml-dsa-44", ["ec-p256", "ml-dsa-65"]]);
   expect((await opened(home, "old")).forListeners().signer.keyType).toBe("ml-dsa-44");
   expect((await opened(home, "default")).forListeners().signer.keyType).toBe("ml-dsa-65");
   await expect(opened(home, "pq").then((issuers) => issuers.forListeners())).rejects.toThrow(
