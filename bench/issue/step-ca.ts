@@ -9,8 +9,7 @@ import type { Target } from "./measure.ts";
 /**
  * Lends a `step-ca` with its default database and a JWK provisioner, whose one-time tokens are made here.
  *
- * NOT TRIED: written from step-ca's documents and sources on a machine where it could not be had. Should it fail, the
- * report says so and goes on.
+ * Not run yet: written from step-ca's documents and sources. Should it fail, the report says so and goes on.
  */
 export async function withStepCa<T>(
   { folder, pinning, signal }: Surroundings,
