@@ -1,14 +1,11 @@
-import { X509Certificate, randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { randomBytes } from "node:crypto";
 import { type RequestListener, createServer as createHttpServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Config, ListenerName } from "./config.ts";
 import { Refusal } from "./domain/errors.ts";
 import { type Fingerprint, fingerprintOf } from "./domain/identifiers.ts";
 import type { Clock, Logger } from "./domain/ports.ts";
-import type { Profile } from "./domain/profile.ts";
-import type { IssuerRecord } from "./domain/records.ts";
-import { DAY, SECOND, formatTime } from "./domain/time.ts";
+import { DAY, SECOND } from "./domain/time.ts";
 import { Authenticator } from "./enforce/authenticator.ts";
 import {
   askingTlsOptions,
@@ -18,7 +15,6 @@ import {
 } from "./enforce/listener.ts";
 import { ownRoutes } from "./enforce/own-routes.ts";
 import { listenerFaults } from "./enforce/self-test.ts";
-import { readInput } from "./files/files.ts";
 import { homePaths } from "./home/paths.ts";
 import { certificateNames } from "./home/init.ts";
 import { HomeIssuers } from "./home/issuers.ts";
@@ -26,6 +22,7 @@ import { ListenerCertificate, type TlsCertificate } from "./home/listener-certif
 import { issuingParts, openState, processIdentity, publicUrlOf, systemClock, urlHost } from "./home/open.ts";
 import { loadProfiles } from "./home/profiles.ts";
 import { mintTrials, signerFaults } from "./home/self-test.ts";
+import { requireKeys, rootOfHome, warnOfEnds, warnOfRootKey } from "./home/start-checks.ts";
 import { clearAllStaging } from "./home/staging.ts";
 import { caApp } from "./http/ca-app.ts";
 import { registerCredentialGauges } from "./http/credential-gauges.ts";
@@ -42,9 +39,8 @@ import type { Step } from "./services/issue/parts.ts";
 import { OcspDelegates } from "./services/ocsp/delegates.ts";
 import { OcspResponder } from "./services/ocsp/responder.ts";
 import { KeyCompromiseDesk } from "./services/key-compromise.ts";
-import { isNearEnd } from "./services/issuers.ts";
 import { revokeOwn } from "./services/own-revocation.ts";
-import { codec, issuerIdOf } from "./x509/codec.ts";
+import { codec } from "./x509/codec.ts";
 import { crlBuilder } from "./x509/crl-builder.ts";
 import { keyProofs } from "./x509/key-proof.ts";
 import { pemPieces, toPem } from "./x509/pem.ts";
@@ -295,13 +291,6 @@ function caTlsOptions(authenticator: Authenticator, certificate: TlsCertificate)
   return { ...options, handshakeTimeout: 10 * SECOND };
 }
 
-function rootOfHome(issuers: readonly IssuerRecord[], home: string): IssuerRecord {
-  const id = issuerIdOf(new X509Certificate(readInput(homePaths(home).rootCert)).raw);
-  const root = issuers.find((issuer) => issuer.id === id && issuer.role === "root");
-  if (!root) throw new Refusal("CONFIG_INVALID", "The database lacks the home's root.");
-  return root;
-}
-
 /** Nothing listens before it is proved that who is to be refused is refused, and that what is signed verifies. */
 async function selfTest(issuers: HomeIssuers, clock: Clock): Promise<void> {
   const faults = await signerFaults(issuers.opened);
@@ -311,35 +300,4 @@ async function selfTest(issuers: HomeIssuers, clock: Clock): Promise<void> {
     throw new Refusal("SELF_TEST_FAILED", undefined, String(error));
   }
   if (faults.length > 0) throw new Refusal("SELF_TEST_FAILED", `The self-test failed: ${faults.join("; ")}.`);
-}
-
-/** Homes that share a database need not all have every issuer's key; but those that their own profiles name. */
-function requireKeys<Profiles extends ReadonlyMap<string, Profile>>(
-  profiles: Profiles,
-  issuers: HomeIssuers,
-): Profiles {
-  for (const { name, issuer } of profiles.values()) {
-    if (issuers.signing(issuer)) continue;
-    const fault = `${name}.json: the key of issuer '${issuer}' is not in this home`;
-    throw new Refusal("CONFIG_INVALID", `The profiles are not valid: ${fault}.`);
-  }
-  return profiles;
-}
-
-/** What is issued never outlives its issuer: long before that end, lives get shorter. */
-function warnOfEnds(issuers: readonly IssuerRecord[], clock: Clock, logger: Logger): void {
-  for (const issuer of issuers) {
-    if (issuer.status === "retired" || !isNearEnd(issuer, clock.now())) continue;
-    const fields = { issuer: issuer.name, notAfter: formatTime(issuer.notAfter) };
-    logger.warn(fields, "less than a third of this CA's life is left: make the next one");
-  }
-}
-
-function warnOfRootKey(home: string, logger: Logger): void {
-  const { rootKey } = homePaths(home);
-  if (!existsSync(rootKey)) return;
-  logger.warn(
-    { rootKey },
-    "the root key is still here: take it and its password offline, with 'countersign root move --to DIR'",
-  );
 }

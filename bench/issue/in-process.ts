@@ -5,10 +5,7 @@ import { issuingParts, openState, publicUrlOf, readPassword, systemClock } from 
 import { TokenDesk } from "../../src/services/issue/authenticate.ts";
 import { type Enrolment, enrol } from "../../src/services/issue/enrol.ts";
 import { answerParent } from "../worker.ts";
-import { type ClientKey, type KeyType, makeCsr, makeKey } from "./csr.ts";
-
-/** As in the load: an RSA key takes long to make. */
-const RSA_KEYS = 32;
+import { type KeyType, keysFor, makeCsr } from "./csr.ts";
 
 export interface InProcessJob {
   readonly home: string;
@@ -34,12 +31,8 @@ async function prepare(job: InProcessJob): Promise<void> {
   const parts = issuingParts(config, database, issuers, publicUrlOf(config));
   const desk = new TokenDesk(database, systemClock);
   issue = (enrolment) => enrol({ ...parts, desk }, enrolment);
-  const keys: ClientKey[] = [];
-  const made = tokens.map((token, index): Enrolment => {
-    const key = (keyType === "rsa-2048" ? keys[index % RSA_KEYS] : undefined) ?? makeKey(keyType);
-    keys.push(key);
-    return { token, csr: makeCsr(keyType, key).der };
-  });
+  const keys = keysFor(keyType);
+  const made = tokens.map((token): Enrolment => ({ token, csr: makeCsr(keyType, keys.next()).der }));
   enrolments = made.values();
   atOnce = job.atOnce;
 }

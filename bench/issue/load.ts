@@ -2,11 +2,9 @@
 import { X509Certificate } from "node:crypto";
 import { answerParent } from "../worker.ts";
 import { type Connection, openConnection } from "./connection.ts";
-import { type ClientKey, type KeyType, makeCsr, makeKey, toCsrPem } from "./csr.ts";
+import { type KeyType, keysFor, makeCsr, toCsrPem } from "./csr.ts";
 import { type Dialect, type IssuedCertificate, dialects } from "./dialects.ts";
 
-/** An RSA key takes 50 to 200 ms to make. Every other type gets a key for each CSR. */
-const RSA_KEYS = 32;
 const SPOT_CHECK_EVERY = 50;
 
 export interface LoadJob {
@@ -51,19 +49,17 @@ let load: Load;
 async function prepare(job: LoadJob): Promise<{ distinctKeys: number }> {
   const url = new URL(job.url);
   const dialect: Dialect = dialects[job.dialect];
-  const keys: ClientKey[] = [];
+  const keys = keysFor(job.keyType);
   const spkis = new Map<number, Buffer>();
   const requests = job.tokens.map((token, index) => {
-    let key = job.keyType === "rsa-2048" ? keys[index % RSA_KEYS] : undefined;
-    if (!key) keys.push((key = makeKey(job.keyType)));
-    const { der, spki } = makeCsr(job.keyType, key);
+    const { der, spki } = makeCsr(job.keyType, keys.next());
     if (index % SPOT_CHECK_EVERY === 0) spkis.set(index, spki);
     return dialect.request(url.host, token, toCsrPem(der));
   });
   const opening = Array.from({ length: job.connections }, () => openConnection(url, job.ca));
   const connections = await Promise.all(opening); // last, so that the server doesn't find them idle
   load = { job, dialect, connections, requests, spkis, seen: new Set(), next: 0 };
-  return { distinctKeys: keys.length };
+  return { distinctKeys: keys.made };
 }
 
 /** Sends the next `count` requests. Rejects unless each gets a certificate, unlike all others, for its own key. */

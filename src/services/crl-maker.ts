@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { IssuerId } from "../domain/identifiers.ts";
-import type { CrlBuilder, CrlWanted, Database, Issuer, SignedCrls } from "../domain/ports.ts";
+import type { CrlBuilder, CrlWanted, SignedCrls } from "../domain/crl.ts";
+import type { Database, Issuer } from "../domain/ports.ts";
 import type { CrlHead, CrlPoint, CrlRecord } from "../domain/records.ts";
 import { type Instant, wholeSeconds } from "../domain/time.ts";
 import { CRL_LIFE } from "./crl.ts";

@@ -1,5 +1,6 @@
 import type { IssuerId } from "../domain/identifiers.ts";
-import type { CertificateStore, CrlSelection } from "../domain/ports.ts";
+import type { CrlSelection } from "../domain/crl.ts";
+import type { CertificateStore } from "../domain/ports.ts";
 import { HOLD, REMOVED, revocationReasons } from "../domain/revocation.ts";
 import { OF_STATUS } from "./change-store.ts";
 import { type Integer, number } from "./rows.ts";

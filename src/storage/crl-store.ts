@@ -1,6 +1,6 @@
 import type { Knex } from "knex";
 import type { IssuerId } from "../domain/identifiers.ts";
-import type { CrlStore } from "../domain/ports.ts";
+import type { CrlStore } from "../domain/crl.ts";
 import type { CrlHead, CrlPoint } from "../domain/records.ts";
 import { type Integer, number } from "./rows.ts";
 import type { Sql } from "./sql.ts";

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
-import type { CrlBuilder, Issuer, SignedCrls } from "../domain/ports.ts";
+import type { CrlBuilder, SignedCrls } from "../domain/crl.ts";
+import type { Issuer } from "../domain/ports.ts";
 import { type Drafts, type ListRequest, serveList } from "./crl-drafting.ts";
 import { CrlList } from "./crl-list.ts";
 import { finishCrl } from "./crl-writer.ts";

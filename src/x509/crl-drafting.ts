@@ -1,4 +1,4 @@
-import type { CrlWanted } from "../domain/ports.ts";
+import type { CrlWanted } from "../domain/crl.ts";
 import type { CrlList } from "./crl-list.ts";
 import { type CrlDraft, type CrlFrame, draftCrl } from "./crl-writer.ts";
 

@@ -1,7 +1,7 @@
-import { verify } from "node:crypto";
 import { Refusal } from "../domain/errors.ts";
 import type { CertificationRequest } from "../domain/ports.ts";
-import { type SignatureAlgorithm, algorithmNamed } from "./algorithms.ts";
+import { algorithmNamed } from "./algorithms.ts";
+import { isSignedBy } from "./signature.ts";
 
 /**
  * Proves that whoever made a CSR holds its key: the signature is by that key, with an algorithm of that key's.
@@ -16,19 +16,6 @@ export function verifyPossession({ proof, keyType, spki }: CertificationRequest)
       "The CSR is signed with an algorithm that is not taken here. Sign with SHA-256, SHA-384 or SHA-512.",
     );
   }
-  if (!isValid(algorithm, proof.info, spki, proof.signature)) throw new Refusal("CSR_SIGNATURE_INVALID");
-}
-
-function isValid(
-  algorithm: SignatureAlgorithm,
-  data: Uint8Array,
-  spki: Uint8Array,
-  signature: Uint8Array,
-): boolean {
-  try {
-    const key = { key: Buffer.from(spki), format: "der", type: "spki" } as const;
-    return verify(algorithm.digest, data, key, signature);
-  } catch {
-    return false; // OpenSSL throws for some signatures that are none
-  }
+  if (!isSignedBy(algorithm.digest, proof.info, spki, proof.signature))
+    throw new Refusal("CSR_SIGNATURE_INVALID");
 }

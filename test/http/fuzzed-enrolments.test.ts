@@ -4,6 +4,7 @@ import forge from "node-forge";
 import { expect, test } from "vitest";
 import { toPem } from "../../src/x509/pem.ts";
 import { freshRequest } from "../support/client.ts";
+import { edited } from "../support/fuzzed-csrs.ts";
 import { FuzzedServer, expectRefused, most, nobody, profileNames } from "../support/fuzzed-server.ts";
 import type { Asked } from "../support/odd-requests.ts";
 import { runOk } from "../support/run.ts";
@@ -116,17 +117,6 @@ const edits = fc.array(
   fc.record({ at: fc.nat(5000), remove: fc.nat(2), insert: fc.uint8Array({ maxLength: 2 }) }),
   { minLength: 1, maxLength: 3 },
 );
-function edited(
-  bytes: Uint8Array,
-  list: readonly { at: number; remove: number; insert: Uint8Array }[],
-): Buffer {
-  let result = Buffer.from(bytes);
-  for (const { at, remove, insert } of list) {
-    const from = at % (result.length + 1);
-    result = Buffer.concat([result.subarray(0, from), insert, result.subarray(from + remove)]);
-  }
-  return result;
-}
 
 test("real CSRs with octets changed are refused, unless nothing was changed that counts", async () => {
   const requests = await realRequests();

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { IssuerId, Serial } from "../../src/domain/identifiers.ts";
-import type { CrlSelection } from "../../src/domain/ports.ts";
+import type { CrlSelection } from "../../src/domain/crl.ts";
 import type { CertificateRecord, ChangeAction, CrlEntry } from "../../src/domain/records.ts";
 import { HOUR } from "../../src/domain/time.ts";
 import { HOLD, REMOVED, type RevocationReason, revocationReasons } from "../../src/domain/revocation.ts";

@@ -2,6 +2,7 @@ import type { Fingerprint, IssuerId, Serial } from "../../domain/identifiers.ts"
 import type { Standing } from "../../domain/ocsp.ts";
 import type { Stores } from "../../domain/ports.ts";
 import type { Change } from "../../domain/records.ts";
+import { altersCrl } from "../crl.ts";
 import { StandingDesk } from "./standing-desk.ts";
 
 const MOST_CERTIFICATES = 50_000;
@@ -60,10 +61,11 @@ export class Standings<Answer extends { readonly der: Uint8Array }> {
 
   onChanges(changes: readonly Change[]): void {
     const accounts = new Set<string>();
-    for (const { action, subject } of changes) {
+    for (const change of changes) {
+      const { action, subject } = change;
       if (action.startsWith("issuer.")) this.#forgetAll();
-      else if (action === "account.suspend" || action === "account.resume") accounts.add(subject);
-      else if (!statusChanges.has(action)) continue;
+      else if (!altersCrl(change)) continue;
+      else if (action.startsWith("account.")) accounts.add(subject);
       this.#generation += 1;
       const key = this.#keys.get(subject as Fingerprint);
       if (key !== undefined) this.#forget(key);
@@ -101,12 +103,6 @@ export class Standings<Answer extends { readonly der: Uint8Array }> {
     for (const key of this.#kept.keys()) this.#forget(key);
   }
 }
-
-const statusChanges: ReadonlySet<string> = new Set([
-  "certificate.revoke",
-  "certificate.suspend",
-  "certificate.resume",
-]);
 
 function keyOf(issuer: IssuerId, serial: Serial): string {
   return `${issuer}/${serial}`;
