@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { readConfigFile, resolveConfig } from "../../src/config.ts";
 import { SERIAL_RANDOM_OCTETS, serialFrom } from "../../src/domain/identifiers.ts";
 import { parseSlug } from "../../src/domain/names.ts";
-import type { LeafTemplate } from "../../src/domain/ports.ts";
+import type { Issuer, LeafTemplate } from "../../src/domain/ports.ts";
 import { HOUR, MINUTE, wholeSeconds } from "../../src/domain/time.ts";
 import { HomeIssuers, openIssuer } from "../../src/home/issuers.ts";
 import { issuingParts, openState, readPassword, systemClock, systemRandom } from "../../src/home/open.ts";
@@ -21,25 +21,39 @@ export async function signedOffRecord(
   home: string,
   changes: Partial<LeafTemplate> = {},
 ): Promise<TestCredential> {
+  const { issuer, sign } = stolenIssuer(home);
+  const { key, csr } = await freshRequest();
+  const der = await sign(codec.parseRequest(Buffer.from(csr)).spki, changes);
+  return credential(home, key, toPem("CERTIFICATE", der) + toPem("CERTIFICATE", issuer.der));
+}
+
+/** A home's CA without its records: it signs anything. */
+export function stolenIssuer(home: string): {
+  readonly issuer: Issuer;
+  readonly sign: (spki: Uint8Array, changes?: Partial<LeafTemplate>) => Promise<Uint8Array>;
+} {
   const caCertificate = new X509Certificate(readFileSync(join(home, "certs", "issuer.crt"))).raw;
   const issuer = openIssuer(home, readPassword(home, undefined, {}), "default", caCertificate);
-  const { key, csr } = await freshRequest();
-  const now = wholeSeconds(Date.now());
-  const der = await codec.signLeaf(issuer, {
-    serial: serialFrom(now, randomBytes(SERIAL_RANDOM_OCTETS)),
-    commonName: "ghost",
-    notBefore: now - MINUTE,
-    notAfter: now + 10 * MINUTE,
-    spki: codec.parseRequest(Buffer.from(csr)).spki,
-    keyUsage: ["digitalSignature"],
-    extendedKeyUsage: ["clientAuth"],
-    uris: [],
-    dnsNames: [],
-    addresses: [],
-    publicUrl: "http://127.0.0.1:8080",
-    ...changes,
-  });
-  return credential(home, key, toPem("CERTIFICATE", der) + toPem("CERTIFICATE", issuer.der));
+  return {
+    issuer,
+    sign(spki, changes = {}) {
+      const now = wholeSeconds(Date.now());
+      return codec.signLeaf(issuer, {
+        serial: serialFrom(now, randomBytes(SERIAL_RANDOM_OCTETS)),
+        commonName: "ghost",
+        notBefore: now - MINUTE,
+        notAfter: now + 10 * MINUTE,
+        spki,
+        keyUsage: ["digitalSignature"],
+        extendedKeyUsage: ["clientAuth"],
+        uris: [],
+        dnsNames: [],
+        addresses: [],
+        publicUrl: "http://127.0.0.1:8080",
+        ...changes,
+      });
+    },
+  };
 }
 
 /** A certificate that a home's CA issued and recorded when its clock was off by `skew` milliseconds. */
