@@ -145,22 +145,25 @@ export class CrlMaker {
   /** Reads the whole list. What changes meanwhile is in `#update`, which follows. */
   async #read(id: IssuerId, floor: Instant, since: number): Promise<Kept> {
     const { database, newCrlBuilder } = this.#parts;
-    const pages: string[] = [];
-    let [builder, isLarge, length] = [newCrlBuilder(false), false, 0];
-    for await (const page of database.certificates.crlPages(id, { floor })) {
-      if (!isLarge) {
-        pages.push(page);
+    const held: string[] = [];
+    const putting: Promise<void>[] = [];
+    let [builder, length]: [CrlBuilder | undefined, number] = [undefined, 0];
+    try {
+      for await (const page of database.certificates.crlPages(id, { floor })) {
+        held.push(page);
         length += page.length;
-        if (length > LARGE * ENTRY_TEXT) {
-          await builder.close();
-          [builder, isLarge] = [newCrlBuilder(true), true];
-          for (const earlier of pages.splice(0)) await builder.put(earlier);
-          continue;
-        }
+        if (!builder && length > LARGE * ENTRY_TEXT) builder = newCrlBuilder(true);
+        if (builder) putting.push(...putAll(builder, held.splice(0)));
+        while (putting.length > AHEAD) await putting.shift();
       }
-      await builder.put(page);
+      const isLarge = builder !== undefined;
+      builder ??= newCrlBuilder(false);
+      await Promise.all([...putting, ...putAll(builder, held)]);
+      return { builder, isLarge, floor, since, basis: since };
+    } catch (error) {
+      await builder?.close();
+      throw error;
     }
-    return { builder, isLarge, floor, since, basis: since };
   }
 
   async #update(id: IssuerId, kept: Kept, until: number): Promise<void> {
@@ -191,6 +194,17 @@ export class CrlMaker {
 
 /** A serial of 18 octets, a date, a reason and an end. */
 const ENTRY_TEXT = 60;
+/** Pages that are read while earlier ones are encoded, or while the thread for it starts. */
+const AHEAD = 20;
+
+/** Of one that fails, all later ones do; whoever awaits the first of them hears it. */
+function putAll(builder: CrlBuilder, pages: readonly string[]): Promise<void>[] {
+  return pages.map((page) => {
+    const putting = builder.put(page);
+    putting.catch(() => undefined);
+    return putting;
+  });
+}
 
 interface Plan extends Omit<CrlWanted, "deltaUrl"> {
   scheduled: CrlPoint;
