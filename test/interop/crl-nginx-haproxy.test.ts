@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { judged } from "../support/crl-judge.ts";
-import { crlScene } from "../support/crl-scene.ts";
+import { crlFile, crlScene, rootFile } from "../support/crl-scene.ts";
 import { recipe } from "../support/docs.ts";
 
 // With the directory that `crl publish --out` writes, as docs/revocation.md says.
@@ -15,7 +15,7 @@ judged(scene, {
   reload: "SIGHUP", // what `nginx -s reload` sends
   prepare(port, folder) {
     const config = join(folder, "nginx.conf");
-    const { pem, files } = scene;
+    const { pem, all, server } = scene;
     writeFileSync(
       config,
       `daemon off; user root; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;
@@ -26,7 +26,7 @@ judged(scene, {
         server {
           listen 127.0.0.1:${String(port)} ssl;
           ssl_certificate ${pem}; ssl_certificate_key ${pem};
-          ${recipe("nginx", files)}
+          ${recipe("nginx", { [rootFile]: server.root, [crlFile]: all })}
           location / { return 200; }
         }
       }`,
@@ -40,10 +40,12 @@ judged(scene, {
   version: ["haproxy", "-v"],
   refusal: 0,
   reload: "SIGUSR2", // to the master process, as Debian's unit does
+  reloaded: "Former worker",
   prepare(port, folder) {
     const config = join(folder, "haproxy.cfg");
     const address = `127.0.0.1:${String(port)}`;
-    const bind = recipe("haproxy", { ":443": address, "server.pem": scene.pem, ...scene.files });
+    const files = { "server.pem": scene.pem, [rootFile]: scene.server.root, [crlFile]: scene.all };
+    const bind = recipe("haproxy", { ":443": address, ...files });
     writeFileSync(
       config,
       `defaults

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
-import { Agent, type AgentOptions } from "node:https";
+import { Agent } from "node:https";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type TestCredential, call } from "./client.ts";
 import type { CrlScene } from "./crl-scene.ts";
@@ -18,16 +18,17 @@ export interface Judge {
   readonly refusal: number;
   /** What makes it read the CRLs again: a signal to it, or nothing. */
   readonly reload: NodeJS.Signals | undefined;
+  /** What it writes to standard error when it has; it may miss a signal that comes before. */
+  readonly reloaded?: string;
 }
 
 /** Where Debian has them, which is not on everybody's PATH. */
 const env = { ...process.env, PATH: `${process.env["PATH"] ?? ""}:/usr/sbin` };
 
-/** The tests that every recipe must pass. */
-export function judged(scene: CrlScene, judge: Judge): void {
+/** The tests that every recipe must pass; `further` adds what is told of this one alone. */
+export function judged(scene: CrlScene, judge: Judge, further?: (server: RunningServer) => void): void {
   const { name, refusal } = judge;
-  const [program, ...args] = judge.version;
-  const isInstalled = spawnSync(program, args, { env }).status === 0;
+  const isInstalled = isThere(judge);
 
   describe(`${name} with the published directory`, () => {
     const server = runningServer(judge, () => scene.good);
@@ -48,19 +49,17 @@ export function judged(scene: CrlScene, judge: Judge): void {
     test.runIf(isInstalled)("serves the resumed once it has the next directory", async () => {
       await scene.server.admin("resume", scene.held.serial);
       await scene.publish();
-      server.reload();
+      await server.reload();
       await server.comesTo(scene.held, 200);
       await server.comesTo(scene.revoked, refusal);
     });
 
     test.runIf(isInstalled)("does not resume a TLS session from before", async () => {
-      const agents = (["TLSv1.2", "TLSv1.3"] as const).map((maxVersion) =>
-        sessionKeeper(scene.held, maxVersion),
-      );
+      const agents = tlsVersions.map((version) => sessionKeeper(scene.held, version));
       for (const agent of agents) await server.comesTo(agent, 200);
       await scene.server.admin("suspend", scene.held.serial);
       await scene.publish();
-      server.reload();
+      await server.reload();
       for (const client of [scene.held, ...agents]) await server.comesTo(client, refusal);
     });
 
@@ -68,22 +67,37 @@ export function judged(scene: CrlScene, judge: Judge): void {
       "refuses everybody with %s CRL",
       async (what) => {
         await scene.write(what);
-        server.reload();
+        await server.reload();
         await server.comesTo(scene.good, refusal);
         await scene.write("all");
-        server.reload();
+        await server.reload();
         await server.comesTo(scene.good, 200);
       },
     );
+    if (isInstalled) further?.(server);
   });
 }
 
+export const tlsVersions = ["TLSv1.2", "TLSv1.3"] as const;
+
 /** Offers the session of its last connection, on the next one. */
-export function sessionKeeper({ key, cert, ca }: TestCredential, maxVersion: "TLSv1.2" | "TLSv1.3"): Agent {
-  return new Agent({ key, cert, ca, keepAlive: false, maxVersion, maxCachedSessions: 1 } as AgentOptions);
+export function sessionKeeper(
+  { key, cert, ca }: TestCredential,
+  maxVersion: (typeof tlsVersions)[number],
+): Agent {
+  return new Agent({ key, cert, ca, keepAlive: false, maxVersion, maxCachedSessions: 1 });
 }
 
-function runningServer(judge: Judge, anybody: () => TestCredential) {
+export function isThere({ version: [program, ...args] }: Pick<Judge, "version">): boolean {
+  return spawnSync(program, args, { env }).status === 0;
+}
+
+type RunningServer = ReturnType<typeof runningServer>;
+
+export function runningServer(
+  judge: Pick<Judge, "prepare" | "reload" | "reloaded">,
+  anybody: () => TestCredential,
+) {
   let child: ChildProcess | undefined;
   let port = 0;
   let log = "";
@@ -115,8 +129,12 @@ function runningServer(judge: Judge, anybody: () => TestCredential) {
       );
     },
     /** Makes it read the CRLs again. */
-    reload(): void {
-      if (judge.reload) child?.kill(judge.reload);
+    async reload(): Promise<void> {
+      const { reload: signal, reloaded } = judge;
+      if (!signal) return;
+      const before = log.length;
+      child?.kill(signal);
+      if (reloaded) await expect.poll(() => log.slice(before), { timeout: 10_000 }).toContain(reloaded);
     },
     /** Waits for that status: after a reload its old processes may answer for a moment. */
     async comesTo(client: TestCredential | Agent, expected: number): Promise<void> {

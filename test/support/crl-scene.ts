@@ -1,9 +1,14 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { PUBLIC, writeFileAtomically } from "../../src/files/files.ts";
 import { beforeAll } from "vitest";
 import { type TestCredential, enrolled } from "./client.ts";
 import { listenerCertificate, staleCrl } from "./own-issuer.ts";
 import { type TestServer, sharedServer } from "./server.ts";
+
+/** What the recipes of docs/revocation.md call them. */
+export const rootFile = "/etc/pki/countersign/root.crt";
+export const crlFile = "/var/lib/countersign/crls/all.pem";
 
 /** A CA with three clients, and the directory that `crl publish --out` writes for other software. */
 export interface CrlScene {
@@ -15,8 +20,6 @@ export interface CrlScene {
   /** A server's certificate and key in one file. */
   readonly pem: string;
   readonly all: string;
-  /** What the recipes of docs/revocation.md call these files. */
-  readonly files: Readonly<Record<string, string>>;
   publish(): Promise<void>;
   /** Writes `all.pem` as published, without the root's CRL, or with the issuing CA's past its nextUpdate. */
   write(what: "all" | "no root's" | "a stale"): Promise<void>;
@@ -36,10 +39,6 @@ export function crlScene(): CrlScene {
     writeFileSync(pem, cert + key, { mode: 0o600 });
     const crls = server.workspace.file("crls");
     const all = join(crls, "all.pem");
-    const files = {
-      "/etc/pki/countersign/root.crt": server.root,
-      "/var/lib/countersign/crls/all.pem": all,
-    };
 
     let issuing = "";
     let root = "";
@@ -50,9 +49,9 @@ export function crlScene(): CrlScene {
     };
     const write = async (what: "all" | "no root's" | "a stale"): Promise<void> => {
       const first = what === "a stale" ? await staleCrl(server.home) : issuing;
-      writeFileSync(all, what === "no root's" ? first : first + root);
+      writeFileAtomically(all, what === "no root's" ? first : first + root, PUBLIC);
     };
-    Object.assign(scene, { good, revoked, held, pem, all, files, publish, write });
+    Object.assign(scene, { good, revoked, held, pem, all, publish, write });
     await publish();
   });
   return scene;

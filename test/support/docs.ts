@@ -31,3 +31,6 @@ export function recipe(info: string, files: Readonly<Record<string, string>> = {
   }
   return text;
 }
+
+/** For finding an excerpt that stands further left than in its source. */
+export const unindented = (text: string): string => text.replace(/^[ \t]+/gm, "");
