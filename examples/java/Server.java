@@ -46,7 +46,7 @@ public final class Server {
         this.crls = crls;
     }
 
-    /** Without a PKIXRevocationChecker, which would fetch what is not in the file, nothing but these CRLs is asked. */
+    /** Goes by these CRLs alone. */
     private TrustManager[] clients() throws GeneralSecurityException, IOException {
         var parameters = new PKIXBuilderParameters(Set.of(new TrustAnchor(root, null)), new X509CertSelector());
         parameters.setRevocationEnabled(true);
@@ -66,7 +66,6 @@ public final class Server {
         if (!now.equals(read)) {
             var next = SSLContext.getInstance("TLS");
             next.init(keys.getKeyManagers(), clients(), null);
-            next.getServerSessionContext().setSessionTimeout(300); // seconds; what is resumed is not checked again
             context = next;
             read = now;
         }
@@ -80,6 +79,8 @@ public final class Server {
             socket.setUseClientMode(false);
             socket.setNeedClientAuth(true);
             socket.startHandshake();
+            // What is resumed was checked when it began.
+            ((X509Certificate) socket.getSession().getPeerCertificates()[0]).checkValidity();
             answer(socket);
         } catch (GeneralSecurityException | IOException refused) {
             System.err.println(refused);
