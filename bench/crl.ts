@@ -8,8 +8,8 @@ import { parseFingerprint } from "../src/domain/identifiers.ts";
 import { openState, systemClock } from "../src/home/open.ts";
 import { revoke } from "../src/services/revocation.ts";
 import { type TestCredential, call, enrolled, keepAlive } from "../test/support/client.ts";
+import { putRevoked } from "../test/support/revoked-rows.ts";
 import { type TestServer, serveHome, startTestServer } from "../test/support/server.ts";
-import { putRevoked } from "./crl/synthetic.ts";
 import { memory, resetPeak } from "./procfs.ts";
 import { percentile } from "./statistics.ts";
 
@@ -61,7 +61,7 @@ async function measure(entries: number): Promise<Figures> {
     for (let i = 0; i < 4; i++) victims.push(await enrolled(first, await first.token("bench")));
     // Its CRL is current and has no entries yet: this is the idle server, whatever is in the database.
     await first.stop();
-    await putRevoked(join(first.home, "countersign.sqlite"), entries);
+    await putRevoked(join(first.home, "countersign.sqlite"), { count: entries });
     server = await serveHome(workspace, {
       env: { NODE_OPTIONS: `--import=${join(import.meta.dirname, "crl/probe.ts")} --max-semi-space-size=8` },
     });

@@ -213,8 +213,8 @@ interface Plan extends Omit<CrlWanted, "deltaUrl"> {
 
 /**
  * Deltas start from the scheduled CRL before the last one, so that whoever has any full CRL that is still valid can use
- * them (RFC 5280 §5.2.4). Certificates leave with a scheduled one, when they had expired before the one before it: they were
- * on one more (§3.3).
+ * them (RFC 5280 §5.2.4). Certificates leave with a scheduled one, when they had expired before the scheduled one before it:
+ * they were on one more of those (§3.3).
  */
 function planFor(
   previous: CrlHead | undefined,
@@ -230,7 +230,8 @@ function planFor(
     const { scheduled, base = scheduled } = previous;
     return { ...times, scheduled, base, floor: scheduled.floor };
   }
-  const floor = Math.max(previous?.thisUpdate ?? 0, previous?.scheduled?.floor ?? 0);
+  const { at = previous?.thisUpdate ?? 0, floor: before = 0 } = previous?.scheduled ?? {};
+  const floor = Math.max(at, before);
   const scheduled = { number, at: thisUpdate, basis, floor };
   return { ...times, scheduled, base: previous?.scheduled ?? scheduled, floor };
 }

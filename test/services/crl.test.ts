@@ -134,6 +134,20 @@ onEachDatabase("CRLs", (db) => {
     expect(signed.map((entries) => entries.length)).toEqual([0, 1, 0]);
   });
 
+  test("name a certificate that expired on one more that was due, whatever was published in between (§3.3)", async () => {
+    const maker = makerOn();
+    await publish(maker);
+    const certificate = await issued(START + HOUR);
+    await revoke(db.database, parts, certificate, "superseded");
+    parts.clock.advance(2 * HOUR);
+    await maker.publish(parts, parts.issuer, false); // for somebody else's revocation
+    for (let i = 0; i < 2; i++) {
+      parts.clock.advance(HOUR);
+      await publish(maker);
+    }
+    expect(signed.map((entries) => entries.length)).toEqual([0, 1, 0]);
+  });
+
   test("are renewed at half of their life", async () => {
     const crl = await publish();
     expect(crlRenewalTime(crl)).toBe(START + CRL_LIFE / 2);

@@ -13,6 +13,8 @@ export interface TestAnswer {
   readonly json: Record<string, unknown>;
   /** Whether the connection had carried a request before. */
   readonly reusedSocket: boolean;
+  /** Our end of the connection: another one has another. */
+  readonly localPort: number | undefined;
   /** Whether the TLS session was resumed. */
   readonly resumedSession: boolean;
 }
@@ -31,6 +33,7 @@ export function call(url: string, options: TestRequest = {}): Promise<TestAnswer
   return new Promise((resolve, reject) => {
     const sent = request(url, { method, headers, agent: agent ?? false, ...tls }, (response) => {
       const resumedSession = response.socket instanceof TLSSocket && response.socket.isSessionReused();
+      const { localPort } = response.socket;
       let text = "";
       response.setEncoding("utf8").on("data", (part: string) => (text += part));
       response.on("error", reject);
@@ -42,6 +45,7 @@ export function call(url: string, options: TestRequest = {}): Promise<TestAnswer
           text,
           json: parse(text),
           reusedSocket: sent.reusedSocket,
+          localPort,
           resumedSession,
         });
       });

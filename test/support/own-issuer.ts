@@ -22,24 +22,38 @@ export async function signedOffRecord(
   home: string,
   changes: Partial<LeafTemplate> = {},
 ): Promise<TestCredential> {
-  const issuer = defaultIssuer(home);
+  const { issuer, sign } = stolenIssuer(home);
   const { key, csr } = await freshRequest();
-  const now = wholeSeconds(Date.now());
-  const der = await codec.signLeaf(issuer, {
-    serial: serialFrom(now, randomBytes(SERIAL_RANDOM_OCTETS)),
-    commonName: "ghost",
-    notBefore: now - MINUTE,
-    notAfter: now + 10 * MINUTE,
-    spki: codec.parseRequest(Buffer.from(csr)).spki,
-    keyUsage: ["digitalSignature"],
-    extendedKeyUsage: ["clientAuth"],
-    uris: [],
-    dnsNames: [],
-    addresses: [],
-    publicUrl: "http://127.0.0.1:8080",
-    ...changes,
-  });
+  const der = await sign(codec.parseRequest(Buffer.from(csr)).spki, changes);
   return credential(home, key, toPem("CERTIFICATE", der) + toPem("CERTIFICATE", issuer.der));
+}
+
+/** A home's CA without its records: it signs anything. */
+export function stolenIssuer(home: string): {
+  readonly issuer: Issuer;
+  readonly sign: (spki: Uint8Array, changes?: Partial<LeafTemplate>) => Promise<Uint8Array>;
+} {
+  const issuer = defaultIssuer(home);
+  return {
+    issuer,
+    sign(spki, changes = {}) {
+      const now = wholeSeconds(Date.now());
+      return codec.signLeaf(issuer, {
+        serial: serialFrom(now, randomBytes(SERIAL_RANDOM_OCTETS)),
+        commonName: "ghost",
+        notBefore: now - MINUTE,
+        notAfter: now + 10 * MINUTE,
+        spki,
+        keyUsage: ["digitalSignature"],
+        extendedKeyUsage: ["clientAuth"],
+        uris: [],
+        dnsNames: [],
+        addresses: [],
+        publicUrl: "http://127.0.0.1:8080",
+        ...changes,
+      });
+    },
+  };
 }
 
 /** The home's issuing CA's CRL, PEM, as it would be if nobody had made one since the day before yesterday. */
