@@ -4,7 +4,7 @@ import type { CrlBuilder, CrlWanted, SignedCrls } from "../domain/crl.ts";
 import type { Database, Issuer } from "../domain/ports.ts";
 import type { CrlHead, CrlPoint, CrlRecord } from "../domain/records.ts";
 import { type Instant, wholeSeconds } from "../domain/time.ts";
-import { CRL_LIFE } from "./crl.ts";
+import { CRL_LIFE, crlRenewalTime } from "./crl.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
 export interface CrlParts {
@@ -213,8 +213,9 @@ interface Plan extends Omit<CrlWanted, "deltaUrl"> {
 
 /**
  * Deltas start from the scheduled CRL before the last one, so that whoever has any full CRL that is still valid can use
- * them (RFC 5280 §5.2.4). Certificates leave with a scheduled one, when they had expired before the scheduled one before it:
- * they were on one more of those (§3.3).
+ * them (RFC 5280 §5.2.4): what is made in between lasts no longer than the scheduled one before it, and the next
+ * scheduled one comes at half of that life. Certificates leave with a scheduled one, when they had expired before the
+ * scheduled one before it: they were on one more of those (§3.3).
  */
 function planFor(
   previous: CrlHead | undefined,
@@ -225,13 +226,14 @@ function planFor(
 ): Plan {
   const number = (previous?.number ?? 0) + 1;
   const thisUpdate = wholeSeconds(now);
-  const times = { number, thisUpdate, nextUpdate: Math.min(thisUpdate + CRL_LIFE, issuer.notAfter) };
-  if (!isScheduled && previous?.scheduled) {
+  const endOf = (start: Instant): Instant => Math.min(start + CRL_LIFE, issuer.notAfter);
+  if (!isScheduled && previous?.scheduled && now < crlRenewalTime(previous)) {
     const { scheduled, base = scheduled } = previous;
-    return { ...times, scheduled, base, floor: scheduled.floor };
+    return { number, thisUpdate, nextUpdate: endOf(scheduled.at), scheduled, base, floor: scheduled.floor };
   }
   const { at = previous?.thisUpdate ?? 0, floor: before = 0 } = previous?.scheduled ?? {};
   const floor = Math.max(at, before);
   const scheduled = { number, at: thisUpdate, basis, floor };
-  return { ...times, scheduled, base: previous?.scheduled ?? scheduled, floor };
+  const base = previous?.scheduled ?? scheduled;
+  return { number, thisUpdate, nextUpdate: endOf(thisUpdate), scheduled, base, floor };
 }

@@ -161,6 +161,16 @@ describe("the public listener", () => {
 });
 
 describe("crl publish", () => {
+  test("leaves the schedule as it is: its delta is good for every full CRL that has one", async () => {
+    const base = async (): Promise<string | undefined> => {
+      const file = join(crls, `${id}-delta.pem`);
+      const text = await runOk("openssl", ["crl", "-in", file, "-noout", "-text"]);
+      return /Delta CRL Indicator: critical\s+(\S+)/.exec(text)?.[1];
+    };
+    for (let count = 0; count < 3; count++) await publish();
+    expect(await base()).toBe("2"); // the first that serve made: init's has no delta
+  });
+
   test("--due signs nothing while the latest is young, and --exec runs once after a change", async () => {
     const told = server.workspace.file("told");
     const flags = ["--due", "--exec", `echo again >> '${told}'`];

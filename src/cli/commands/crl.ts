@@ -53,7 +53,7 @@ async function runPublish(options: PublishFlags, command: Command): Promise<void
 async function publishAll(database: Database, config: Config, options: PublishFlags): Promise<CrlRecord[]> {
   const { HomeIssuers } = await import("../../home/issuers.ts");
   const { publicUrlOf, readPassword, systemClock } = await import("../../home/open.ts");
-  const { crlRenewalTime } = await import("../../services/crl.ts");
+  const { isCrlOld } = await import("../../services/crl.ts");
   const { CrlMaker } = await import("../../services/crl-maker.ts");
   const { crlBuilder } = await import("../../x509/crl-builder.ts");
   const { localMutation } = await import("../state.ts");
@@ -61,12 +61,15 @@ async function publishAll(database: Database, config: Config, options: PublishFl
   const issuers = await HomeIssuers.open(database, config.home, password);
   const publicUrl = publicUrlOf(config);
   const maker = new CrlMaker({ database, publicUrl, newCrlBuilder: crlBuilder });
-  const isDue = (head: CrlHead): boolean => options.due !== true || systemClock.now() >= crlRenewalTime(head);
+  const isOld = (head: CrlHead | undefined): boolean => isCrlOld(head, systemClock.now());
+  const isWanted = (head: CrlHead): boolean => options.due !== true || isOld(head);
   try {
     const published: CrlRecord[] = [];
     for (const issuer of issuers.opened) {
       if (issuer.notAfter <= systemClock.now()) continue;
-      const made = await maker.publish(localMutation(), issuer, true, isDue);
+      const head = await database.crls.head(issuer.id);
+      // The schedule goes on as it was: deltas are to reach back to every full CRL that is still valid.
+      const made = await maker.publish(localMutation(), issuer, isOld(head), isWanted);
       if (made) published.push(made.crl);
       await maker.tidy(issuer.id);
     }
