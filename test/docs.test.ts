@@ -7,25 +7,13 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { listenerNames, resolveConfig } from "../src/config.ts";
 import { errorTable } from "../src/domain/errors.ts";
 import { call, enrolled } from "./support/client.ts";
+import { blocksOf, page } from "./support/docs.ts";
 import { countersign, projectRoot, run, runOk } from "./support/run.ts";
 import { type TestServer, serveHome } from "./support/server.ts";
 import { type Workspace, testWorkspace } from "./support/workspace.ts";
 
-const page = (name: string): string => readFileSync(join(projectRoot, name), "utf8");
 const pages = ["README.md", ...globSync("docs/*.md", { cwd: projectRoot }).sort()];
 const allPages = [...pages, "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "ca/README.md"];
-
-interface Block {
-  readonly info: string;
-  readonly text: string;
-  /** The `text` block right after it. */
-  readonly shown: string | undefined;
-}
-
-function blocksOf(markdown: string): Block[] {
-  const fence = /^```(.*)\n([\s\S]*?)^```$(?:\n+```text\n([\s\S]*?)^```$)?/gm;
-  return [...markdown.matchAll(fence)].map(([, info = "", text = "", shown]) => ({ info, text, shown }));
-}
 
 function tableRows(markdown: string): string[][] {
   return markdown

@@ -146,7 +146,7 @@ describe("nothing secret is tracked", () => {
       expect.arrayContaining(["bin/countersign", "ca/profiles/client.json", "README.md"]),
     );
     const shipped =
-      /^(bin\/|dist\/|docs\/|ca\/(README\.md|profiles\/[a-z]+\.json)$|[A-Z]+\.md$|LICENSE$|package\.json$)/;
+      /^(bin\/|dist\/|docs\/|examples\/|ca\/(README\.md|profiles\/[a-z]+\.json)$|[A-Z]+\.md$|LICENSE$|package\.json$)/;
     expect(paths.filter((path) => !shipped.test(path))).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Stores } from "../domain/ports.ts";
 import { PUBLIC, writeFileAtomically } from "../files/files.ts";
@@ -11,6 +11,9 @@ export interface WrittenCrls {
   readonly changed: boolean;
 }
 
+/** Is there from a change on until whoever reads the files was told: also when that fails, or this process is killed. */
+const UNTOLD = ".changed";
+
 /**
  * Writes the latest CRL of every issuer to a directory, with its delta, and the full ones together into `all.pem`:
  * software that checks the whole chain needs the root's too. `all.pem` is last, so that who sees it change finds the rest.
@@ -22,6 +25,7 @@ export async function writeCrls(stores: Stores, directory: string): Promise<Writ
     const path = join(directory, name);
     files.push(path);
     if (existsSync(path) && readFileSync(path).equals(contents)) return;
+    if (!changed) writeFileAtomically(join(directory, UNTOLD), Buffer.alloc(0), PUBLIC);
     writeFileAtomically(path, contents, PUBLIC);
     changed = true;
   };
@@ -38,6 +42,14 @@ export async function writeCrls(stores: Stores, directory: string): Promise<Writ
   }
   write("all.pem", Buffer.concat(all));
   return { files, changed };
+}
+
+/** Tells whoever reads the files that they have changed, if that was not done since. */
+export async function tellIfChanged(directory: string, tell: () => Promise<void>): Promise<void> {
+  const untold = join(directory, UNTOLD);
+  if (!existsSync(untold)) return;
+  await tell();
+  rmSync(untold, { force: true });
 }
 
 function pemOf(der: Uint8Array): Buffer {

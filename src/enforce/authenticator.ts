@@ -64,7 +64,7 @@ export class Authenticator {
       },
     });
     this.#pruning = setInterval(() => {
-      index.prune(this.#clock.now());
+      void index.prune(this.#clock.now());
     }, HOUR).unref();
   }
 

@@ -4,11 +4,12 @@ import {
   credentialAccount,
   credentialOf,
 } from "../domain/decision.ts";
-import { type Fingerprint, type IssuerId, parseFingerprint } from "../domain/identifiers.ts";
+import { type Fingerprint, parseFingerprint } from "../domain/identifiers.ts";
 import { parseSlug } from "../domain/names.ts";
 import type { Stores } from "../domain/ports.ts";
 import type { Account, Change, CredentialRecord } from "../domain/records.ts";
 import { HOUR, type Instant } from "../domain/time.ts";
+import { CredentialTable } from "./credential-table.ts";
 
 /** Replaced as a whole when the account changes; every credential of it shares the cell. */
 interface AccountCell {
@@ -18,9 +19,8 @@ interface AccountCell {
 /** Every live credential, in memory: what the decision asks instead of the database. */
 export class CredentialIndex {
   readonly #stores: Stores;
-  readonly #credentials = new Map<Fingerprint, Credential>();
+  readonly #credentials = new CredentialTable();
   readonly #accounts = new Map<number, AccountCell>();
-  readonly #issuers = new Map<IssuerId, IssuerId>();
 
   constructor(stores: Stores) {
     this.#stores = stores;
@@ -37,8 +37,11 @@ export class CredentialIndex {
       for (const record of page) this.#put(record);
   }
 
+  /** As it stands now; its account also as it stands later. */
   get(fingerprint: Fingerprint): Credential | undefined {
-    return this.#credentials.get(fingerprint);
+    const record = this.#credentials.get(fingerprint);
+    const cell = record && this.#accounts.get(record.accountId);
+    return cell && credentialOf(record, cell);
   }
 
   /** Asks the store for one that is not in memory, and keeps it. What a change has put there meanwhile is newer. */
@@ -50,7 +53,7 @@ export class CredentialIndex {
       if (account && !this.#accounts.has(account.id)) this.#putAccount(account);
     }
     if (!this.#credentials.has(fingerprint)) this.#put(record);
-    return this.#credentials.get(fingerprint);
+    return this.get(fingerprint);
   }
 
   /** Reads again whatever the changes are about, so that applying them twice does no harm. */
@@ -65,10 +68,8 @@ export class CredentialIndex {
   }
 
   /** Forgets what ended more than an hour ago: should it be presented again, the store still knows it. */
-  prune(now: Instant): void {
-    for (const [fingerprint, { notAfter }] of this.#credentials) {
-      if (notAfter < now - HOUR) this.#credentials.delete(fingerprint);
-    }
+  async prune(now: Instant): Promise<void> {
+    await this.#credentials.prune(now - HOUR);
   }
 
   async #reloadAccounts(slugs: readonly string[]): Promise<void> {
@@ -86,11 +87,8 @@ export class CredentialIndex {
   }
 
   #put(record: CredentialRecord): void {
-    const cell = record.accountId === undefined ? undefined : this.#accounts.get(record.accountId);
-    if (!cell) return;
-    // The store gives each its own copy of the issuer's name, of which there are few.
-    const issuerId = this.#issuers.get(record.issuerId) ?? record.issuerId;
-    this.#issuers.set(issuerId, issuerId);
-    this.#credentials.set(record.fingerprint, credentialOf({ ...record, issuerId }, cell));
+    const { accountId } = record;
+    if (accountId !== undefined && this.#accounts.has(accountId))
+      this.#credentials.set({ ...record, accountId });
   }
 }

@@ -4,7 +4,7 @@ import type { CrlBuilder, CrlWanted, SignedCrls } from "../domain/crl.ts";
 import type { Database, Issuer } from "../domain/ports.ts";
 import type { CrlHead, CrlPoint, CrlRecord } from "../domain/records.ts";
 import { type Instant, wholeSeconds } from "../domain/time.ts";
-import { CRL_LIFE } from "./crl.ts";
+import { CRL_LIFE, crlRenewalTime } from "./crl.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
 export interface CrlParts {
@@ -145,22 +145,25 @@ export class CrlMaker {
   /** Reads the whole list. What changes meanwhile is in `#update`, which follows. */
   async #read(id: IssuerId, floor: Instant, since: number): Promise<Kept> {
     const { database, newCrlBuilder } = this.#parts;
-    const pages: string[] = [];
-    let [builder, isLarge, length] = [newCrlBuilder(false), false, 0];
-    for await (const page of database.certificates.crlPages(id, { floor })) {
-      if (!isLarge) {
-        pages.push(page);
+    const held: string[] = [];
+    const putting: Promise<void>[] = [];
+    let [builder, length]: [CrlBuilder | undefined, number] = [undefined, 0];
+    try {
+      for await (const page of database.certificates.crlPages(id, { floor })) {
+        held.push(page);
         length += page.length;
-        if (length > LARGE * ENTRY_TEXT) {
-          await builder.close();
-          [builder, isLarge] = [newCrlBuilder(true), true];
-          for (const earlier of pages.splice(0)) await builder.put(earlier);
-          continue;
-        }
+        if (!builder && length > LARGE * ENTRY_TEXT) builder = newCrlBuilder(true);
+        if (builder) putting.push(...putAll(builder, held.splice(0)));
+        while (putting.length > AHEAD) await putting.shift();
       }
-      await builder.put(page);
+      const isLarge = builder !== undefined;
+      builder ??= newCrlBuilder(false);
+      await Promise.all([...putting, ...putAll(builder, held)]);
+      return { builder, isLarge, floor, since, basis: since };
+    } catch (error) {
+      await builder?.close();
+      throw error;
     }
-    return { builder, isLarge, floor, since, basis: since };
   }
 
   async #update(id: IssuerId, kept: Kept, until: number): Promise<void> {
@@ -191,6 +194,17 @@ export class CrlMaker {
 
 /** A serial of 18 octets, a date, a reason and an end. */
 const ENTRY_TEXT = 60;
+/** Pages that are read while earlier ones are encoded, or while the thread for it starts. */
+const AHEAD = 20;
+
+/** Of one that fails, all later ones do; whoever awaits the first of them hears it. */
+function putAll(builder: CrlBuilder, pages: readonly string[]): Promise<void>[] {
+  return pages.map((page) => {
+    const putting = builder.put(page);
+    putting.catch(() => undefined);
+    return putting;
+  });
+}
 
 interface Plan extends Omit<CrlWanted, "deltaUrl"> {
   scheduled: CrlPoint;
@@ -199,8 +213,9 @@ interface Plan extends Omit<CrlWanted, "deltaUrl"> {
 
 /**
  * Deltas start from the scheduled CRL before the last one, so that whoever has any full CRL that is still valid can use
- * them (RFC 5280 §5.2.4). Certificates leave with a scheduled one, when they had expired before the scheduled one before it:
- * they were on one more of those (§3.3).
+ * them (RFC 5280 §5.2.4): what is made in between lasts no longer than the scheduled one before it, and the next
+ * scheduled one comes at half of that life. Certificates leave with a scheduled one, when they had expired before the
+ * scheduled one before it: they were on one more of those (§3.3).
  */
 function planFor(
   previous: CrlHead | undefined,
@@ -211,13 +226,14 @@ function planFor(
 ): Plan {
   const number = (previous?.number ?? 0) + 1;
   const thisUpdate = wholeSeconds(now);
-  const times = { number, thisUpdate, nextUpdate: Math.min(thisUpdate + CRL_LIFE, issuer.notAfter) };
-  if (!isScheduled && previous?.scheduled) {
+  const endOf = (start: Instant): Instant => Math.min(start + CRL_LIFE, issuer.notAfter);
+  if (!isScheduled && previous?.scheduled && now < crlRenewalTime(previous)) {
     const { scheduled, base = scheduled } = previous;
-    return { ...times, scheduled, base, floor: scheduled.floor };
+    return { number, thisUpdate, nextUpdate: endOf(scheduled.at), scheduled, base, floor: scheduled.floor };
   }
   const { at = previous?.thisUpdate ?? 0, floor: before = 0 } = previous?.scheduled ?? {};
   const floor = Math.max(at, before);
   const scheduled = { number, at: thisUpdate, basis, floor };
-  return { ...times, scheduled, base: previous?.scheduled ?? scheduled, floor };
+  const base = previous?.scheduled ?? scheduled;
+  return { number, thisUpdate, nextUpdate: endOf(thisUpdate), scheduled, base, floor };
 }

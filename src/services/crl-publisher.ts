@@ -3,7 +3,7 @@ import type { IssuerId } from "../domain/identifiers.ts";
 import type { Change, CrlHead, CrlRecord } from "../domain/records.ts";
 import { MINUTE, SECOND } from "../domain/time.ts";
 import { CrlMaker, type CrlParts } from "./crl-maker.ts";
-import { altersCrl, crlRenewalTime } from "./crl.ts";
+import { altersCrl, isCrlOld } from "./crl.ts";
 
 /** Revocations that come within this share a CRL. */
 const COALESCING = 0.2 * SECOND;
@@ -114,12 +114,12 @@ export class CrlPublisher {
 
   async #publishIfDueFor(issuer: Issuer): Promise<void> {
     const { database, clock, logger } = this.#parts;
-    const isOld = (head: CrlHead): boolean => !head.scheduled || clock.now() >= crlRenewalTime(head);
+    const isOld = (head: CrlHead | undefined): boolean => isCrlOld(head, clock.now());
     const isDue = (head: CrlHead): boolean => head.basis < this.#wanted || isOld(head);
     const head = await database.crls.head(issuer.id); // another server may have been here first
     if (head && !isDue(head)) return this.#reload(issuer.id);
     const begun = clock.now();
-    const made = await this.#maker.publish({ clock, actor: "system" }, issuer, !head || isOld(head), isDue);
+    const made = await this.#maker.publish({ clock, actor: "system" }, issuer, isOld(head), isDue);
     if (!made) return this.#reload(issuer.id);
     const { crl, entries, deltaEntries } = made;
     this.#made.set(issuer.id, { entries, deltaEntries, buildSeconds: (clock.now() - begun) / SECOND });

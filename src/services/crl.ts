@@ -4,7 +4,7 @@ import { statusChanges } from "../domain/revocation.ts";
 import { HOUR, type Instant, wholeSeconds } from "../domain/time.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
-/** How long a CRL is valid. A new one is made at half of it. */
+/** How long a CRL on schedule is valid. A new one is made at half of it. */
 export const CRL_LIFE = 24 * HOUR;
 
 /**
@@ -40,6 +40,11 @@ export function altersCrl(change: Change): boolean {
 
 /** When the next CRL on schedule is due, although nothing was revoked: at half of the life of the last one. */
 export function crlRenewalTime({ thisUpdate, nextUpdate, scheduled }: Omit<CrlHead, "issuerId">): Instant {
-  const half = (nextUpdate - thisUpdate) / 2;
-  return (scheduled?.at ?? thisUpdate) + half;
+  const start = scheduled?.at ?? thisUpdate;
+  return start + (nextUpdate - start) / 2;
+}
+
+/** Whether it is due; without a schedule, it begins now. */
+export function isCrlOld(head: CrlHead | undefined, now: Instant): boolean {
+  return !head?.scheduled || now >= crlRenewalTime(head);
 }

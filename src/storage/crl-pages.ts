@@ -6,8 +6,8 @@ import { OF_STATUS } from "./change-store.ts";
 import { type Integer, number } from "./rows.ts";
 import type { Sql, Value } from "./sql.ts";
 
-/** Each takes the database some 20 ms, in which others who only read wait. */
-const PAGE = 10_000;
+/** Each takes the database a few milliseconds, in which others who only read wait; a text this long is soon collected. */
+const PAGE = 2000;
 
 const codes = Object.entries(revocationReasons).map(([name, code]) => `WHEN '${name}' THEN ${String(code)}`);
 const OWN_REASON = `CASE WHEN status = 'suspended' THEN ${String(HOLD)}

@@ -124,16 +124,16 @@ onEachDatabase("the credentials in memory", (db) => {
     const certificate = await issued();
     const fetched = await index.fetch(certificate.fingerprint);
     expect(fetched).toMatchObject({ status: "active", account: { slug: certificate.account } });
-    expect(index.get(certificate.fingerprint)).toBe(fetched);
+    expect(index.get(certificate.fingerprint)).toEqual(fetched);
     expect(await index.fetch(parseFingerprint(randomBytes(32).toString("hex")))).toBeUndefined();
   });
 
   test("that ended more than an hour ago are forgotten, and still known to the store", async () => {
     const { fingerprint, notAfter } = await issued();
     await catchUp();
-    index.prune(notAfter + HOUR);
+    await index.prune(notAfter + HOUR);
     expect(index.get(fingerprint)).toBeDefined();
-    index.prune(notAfter + HOUR + 1);
+    await index.prune(notAfter + HOUR + 1);
     expect(index.get(fingerprint)).toBeUndefined();
     expect(await index.fetch(fingerprint)).toMatchObject({ fingerprint });
   });

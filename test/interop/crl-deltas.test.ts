@@ -161,20 +161,35 @@ describe("the public listener", () => {
 });
 
 describe("crl publish", () => {
-  test("--due signs nothing while the latest is young, and --exec runs only after a change", async () => {
-    const told = server.workspace.file("told");
-    const flags = ["--due", "--exec", `echo again >> '${told}'`];
-    await publish(); // whatever the server has made since is written
-    expect(await publish(...flags)).toMatchObject({ crls: [], changed: false });
-    expect(() => readFileSync(told)).toThrow();
-    expect(await publish("--exec", `echo again >> '${told}'`)).toMatchObject({ changed: true });
-    expect(readFileSync(told, "latin1")).toBe("again\n");
+  test("leaves the schedule as it is: its delta is good for every full CRL that has one", async () => {
+    const base = async (): Promise<string | undefined> => {
+      const file = join(crls, `${id}-delta.pem`);
+      const text = await runOk("openssl", ["crl", "-in", file, "-noout", "-text"]);
+      return /Delta CRL Indicator: critical\s+(\S+)/.exec(text)?.[1];
+    };
+    for (let count = 0; count < 3; count++) await publish();
+    expect(await base()).toBe("2"); // the first that serve made: init's has no delta
   });
 
-  test("says when the command failed; the CRLs are there all the same", async () => {
+  test("--due signs nothing while the latest is young, and --exec runs once after a change", async () => {
+    const told = server.workspace.file("told");
+    const flags = ["--due", "--exec", `echo again >> '${told}'`];
+    await publish(); // whatever the server has made since is written, and told with the next
+    expect(await publish(...flags)).toMatchObject({ crls: [], changed: false });
+    expect(readFileSync(told, "latin1")).toBe("again\n");
+    expect(await publish(...flags)).toMatchObject({ crls: [], changed: false });
+    expect(readFileSync(told, "latin1")).toBe("again\n");
+    expect(await publish("--exec", `echo again >> '${told}'`)).toMatchObject({ changed: true });
+    expect(readFileSync(told, "latin1")).toBe("again\nagain\n");
+  });
+
+  test("says when the command failed, and runs it again the next time; the CRLs are there all the same", async () => {
     const ran = await script("publish-crl", ["--out", crls, "--exec", "exit 3", "--home", server.home]);
     expect(ran.code).toBe(1);
     expect(ran.stderr).toContain("The CRLs are published, but the command ended with 3.");
+    const told = server.workspace.file("told after all");
+    await publish("--due", "--exec", `echo now >> '${told}'`);
+    expect(readFileSync(told, "latin1")).toBe("now\n");
   });
 
   test("--exec without --out is a mistake", async () => {

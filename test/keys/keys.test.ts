@@ -6,6 +6,8 @@ import { memorySigner } from "../../src/keys/memory-signer.ts";
 import { algorithmFor } from "../../src/x509/algorithms.ts";
 
 const data = Buffer.from("what is to be signed");
+/** Is hashed in pieces where the algorithm lets it be, the last of which is short. */
+const large = Buffer.alloc(2.5 * 1024 * 1024, "what is to be signed");
 
 describe.each(keyTypes)("a key of type %s", (keyType) => {
   it("is made, and signs from memory", async () => {
@@ -23,6 +25,7 @@ describe.each(keyTypes)("a key of type %s", (keyType) => {
     const { digest } = algorithmFor(keyType);
     expect(verify(digest, data, key, signature)).toBe(true);
     expect(verify(digest, Buffer.from("something else"), key, signature)).toBe(false);
+    expect(verify(digest, large, key, await signer.sign(large))).toBe(true);
   });
 });
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { CertificateRecord, ChangeAction, CrlEntry } from "../../src/domain/records.ts";
-import { HOUR } from "../../src/domain/time.ts";
+import type { CertificateRecord, ChangeAction, CrlEntry, CrlRecord } from "../../src/domain/records.ts";
+import { HOUR, MINUTE } from "../../src/domain/time.ts";
 import { setAccountStatus } from "../../src/services/accounts.ts";
 import { CrlMaker } from "../../src/services/crl-maker.ts";
 import { CRL_LIFE, altersCrl, crlRenewalTime } from "../../src/services/crl.ts";
@@ -146,6 +146,31 @@ onEachDatabase("CRLs", (db) => {
       await publish(maker);
     }
     expect(signed.map((entries) => entries.length)).toEqual([0, 1, 0]);
+  });
+
+  test("can all be brought up to date by the newest delta, for as long as they are valid", async () => {
+    const maker = makerOn();
+    const made: CrlRecord[] = [];
+    // On schedule, and in between: just after that and just before the next.
+    for (const [wait, isScheduled] of [
+      [0, true],
+      [11 * HOUR, false],
+      [HOUR, true],
+      [MINUTE, false],
+      [11 * HOUR, false],
+      [HOUR, true],
+      [12 * HOUR, false], // which is when it is due again, whoever asks
+    ] as const) {
+      parts.clock.advance(wait);
+      const crl = (await maker.publish(parts, parts.issuer, isScheduled))?.crl;
+      if (!crl) throw new Error("it was not published");
+      const valid = made.filter(({ nextUpdate }) => nextUpdate > crl.thisUpdate);
+      for (const { number } of valid) expect(number).toBeGreaterThanOrEqual(crl.base?.number ?? Infinity);
+      expect(crl.nextUpdate - crl.thisUpdate).toBeGreaterThan(CRL_LIFE / 2);
+      made.push(crl);
+    }
+    expect(made.map(({ scheduled }) => scheduled?.number)).toEqual([1, 1, 3, 3, 3, 6, 7]);
+    expect(made.map(({ base }) => base?.number)).toEqual([1, 1, 1, 1, 1, 3, 6]);
   });
 
   test("are renewed at half of their life", async () => {

@@ -110,9 +110,13 @@ export interface TestIssuing extends IssuingParts {
   readonly publicUrl: string;
 }
 
-/** A fresh issuer, on record, and a clock to be moved. */
-export async function makeIssuing(database: Database, profiles = testProfiles): Promise<TestIssuing> {
-  const issuer = await makeIssuer();
+/** An issuer, a fresh one if none is given, on record; and a clock to be moved. */
+export async function makeIssuing(
+  database: Database,
+  profiles = testProfiles,
+  known?: Issuer,
+): Promise<TestIssuing> {
+  const issuer = known ?? (await makeIssuer());
   await recordIssuer(database, issuer, "issuing", freshSlug("issuer"));
   const clock = testClock();
   return {

@@ -5,7 +5,7 @@ import { readConfigFile, resolveConfig } from "../../src/config.ts";
 import { SERIAL_RANDOM_OCTETS, serialFrom } from "../../src/domain/identifiers.ts";
 import { parseSlug } from "../../src/domain/names.ts";
 import type { Issuer, LeafTemplate } from "../../src/domain/ports.ts";
-import { HOUR, MINUTE, wholeSeconds } from "../../src/domain/time.ts";
+import { DAY, HOUR, MINUTE, wholeSeconds } from "../../src/domain/time.ts";
 import { HomeIssuers, openIssuer } from "../../src/home/issuers.ts";
 import { issuingParts, openState, readPassword, systemClock, systemRandom } from "../../src/home/open.ts";
 import { loadProfiles } from "../../src/home/profiles.ts";
@@ -13,6 +13,7 @@ import { createAccount, noRights } from "../../src/services/accounts.ts";
 import { signRequest } from "../../src/services/issue/sign-request.ts";
 import { createToken } from "../../src/services/tokens.ts";
 import { codec } from "../../src/x509/codec.ts";
+import { signCrl } from "../../src/x509/crl-writer.ts";
 import { toPem } from "../../src/x509/pem.ts";
 import { type TestCredential, freshRequest } from "./client.ts";
 
@@ -32,8 +33,7 @@ export function stolenIssuer(home: string): {
   readonly issuer: Issuer;
   readonly sign: (spki: Uint8Array, changes?: Partial<LeafTemplate>) => Promise<Uint8Array>;
 } {
-  const caCertificate = new X509Certificate(readFileSync(join(home, "certs", "issuer.crt"))).raw;
-  const issuer = openIssuer(home, readPassword(home, undefined, {}), "default", caCertificate);
+  const issuer = defaultIssuer(home);
   return {
     issuer,
     sign(spki, changes = {}) {
@@ -54,6 +54,13 @@ export function stolenIssuer(home: string): {
       });
     },
   };
+}
+
+/** The home's issuing CA's CRL, PEM, as it would be if nobody had made one since the day before yesterday. */
+export async function staleCrl(home: string): Promise<string> {
+  const now = wholeSeconds(Date.now());
+  const life = { thisUpdate: now - 2 * DAY, nextUpdate: now - DAY };
+  return toPem("X509 CRL", await signCrl(defaultIssuer(home), { number: 1, ...life, entries: [] }));
 }
 
 /** A certificate that a home's CA issued and recorded when its clock was off by `skew` milliseconds. */
@@ -102,6 +109,11 @@ export function listenerCertificate(home: string): { cert: string; key: string }
     cert: readFileSync(join(home, "certs", "server.crt"), "latin1"),
     key: key.export({ format: "pem", type: "pkcs8" }),
   };
+}
+
+function defaultIssuer(home: string): Issuer {
+  const caCertificate = new X509Certificate(readFileSync(join(home, "certs", "issuer.crt"))).raw;
+  return openIssuer(home, readPassword(home, undefined, {}), "default", caCertificate);
 }
 
 function credential(home: string, key: string, cert: string): TestCredential {

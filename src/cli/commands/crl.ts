@@ -19,7 +19,10 @@ export function crlCommands(program: Command): void {
     .description("sign a new CRL of each issuing CA")
     .option("--out <dir>", "write them there, with the root's: ID.crl (DER), ID.pem, and all.pem with all")
     .option("--due", "sign only those past half of their life; the others are as the server made them")
-    .option("--exec <command>", "run this by the shell when a file in --out has changed")
+    .option(
+      "--exec <command>",
+      "run this by the shell when a file in --out has changed since it last succeeded",
+    )
     .option("--password-file <file>", "password of the issuing keys; - is standard input")
     .action(runPublish);
   withCommon(crl.command("install").argument("<file>", "from `root sign-crl`; - is standard input"))
@@ -29,28 +32,28 @@ export function crlCommands(program: Command): void {
 
 async function runPublish(options: PublishFlags, command: Command): Promise<void> {
   const { mkdirSync } = await import("node:fs");
-  const { writeCrls } = await import("../write-crls.ts");
+  const { tellIfChanged, writeCrls } = await import("../write-crls.ts");
   const { withState } = await import("../state.ts");
-  if (options.exec !== undefined && options.out === undefined) {
+  const { out, exec } = options;
+  if (exec !== undefined && out === undefined) {
     command.error("error: --exec needs --out, whose files it watches");
   }
   const { crls, files, changed } = await withState(options, async (database, config) => {
-    if (options.out !== undefined) mkdirSync(options.out, { recursive: true });
+    if (out !== undefined) mkdirSync(out, { recursive: true });
     const published = await publishAll(database, config, options);
-    const written =
-      options.out === undefined ? { files: [], changed: false } : await writeCrls(database, options.out);
+    const written = out === undefined ? { files: [], changed: false } : await writeCrls(database, out);
     return { crls: published, ...written };
   });
   const all = await Promise.all(crls.map(shown));
   // The first is the default issuer's, which is the only one in many homes.
   print(options, { ...all[0], crls: all, files, changed }, () => [...all.map(describe), ...files].join("\n"));
-  if (changed && options.exec !== undefined) await execute(options.exec);
+  if (out !== undefined && exec !== undefined) await tellIfChanged(out, () => execute(exec));
 }
 
 async function publishAll(database: Database, config: Config, options: PublishFlags): Promise<CrlRecord[]> {
   const { HomeIssuers } = await import("../../home/issuers.ts");
   const { publicUrlOf, readPassword, systemClock } = await import("../../home/open.ts");
-  const { crlRenewalTime } = await import("../../services/crl.ts");
+  const { isCrlOld } = await import("../../services/crl.ts");
   const { CrlMaker } = await import("../../services/crl-maker.ts");
   const { crlBuilder } = await import("../../x509/crl-builder.ts");
   const { localMutation } = await import("../state.ts");
@@ -58,12 +61,15 @@ async function publishAll(database: Database, config: Config, options: PublishFl
   const issuers = await HomeIssuers.open(database, config.home, password);
   const publicUrl = publicUrlOf(config);
   const maker = new CrlMaker({ database, publicUrl, newCrlBuilder: crlBuilder });
-  const isDue = (head: CrlHead): boolean => options.due !== true || systemClock.now() >= crlRenewalTime(head);
+  const isOld = (head: CrlHead | undefined): boolean => isCrlOld(head, systemClock.now());
+  const isWanted = (head: CrlHead): boolean => options.due !== true || isOld(head);
   try {
     const published: CrlRecord[] = [];
     for (const issuer of issuers.opened) {
       if (issuer.notAfter <= systemClock.now()) continue;
-      const made = await maker.publish(localMutation(), issuer, true, isDue);
+      const head = await database.crls.head(issuer.id);
+      // The schedule goes on as it was: deltas are to reach back to every full CRL that is still valid.
+      const made = await maker.publish(localMutation(), issuer, isOld(head), isWanted);
       if (made) published.push(made.crl);
       await maker.tidy(issuer.id);
     }

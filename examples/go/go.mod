@@ -1,0 +1,3 @@
+module countersign.example/server
+
+go 1.19
