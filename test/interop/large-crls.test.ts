@@ -77,58 +77,62 @@ const after = async ({ etag }: Got): Promise<Got> => {
   return get(`${id}.crl`);
 };
 
-test("is served whole, with its length and ETag, and says what is on record; so does its delta", async () => {
-  const empty = await get(`${id}.crl`);
-  const [one, other] = [victim(), victim()];
-  await admin(server.home, "revoke", one.fingerprint, "--reason", "keyCompromise");
-  const first = await after(empty);
-  await admin(server.home, "suspend", other.fingerprint);
-  const second = await after(first);
-  expect(second.status).toBe(200);
-  expect(second.der.length).toBeGreaterThan(4 << 20);
-  expect(second.length).toBe(second.der.length);
+test(
+  "is served whole, with its length and ETag, and says what is on record; so does its delta",
+  { timeout: 60_000 },
+  async () => {
+    const empty = await get(`${id}.crl`);
+    const [one, other] = [victim(), victim()];
+    await admin(server.home, "revoke", one.fingerprint, "--reason", "keyCompromise");
+    const first = await after(empty);
+    await admin(server.home, "suspend", other.fingerprint);
+    const second = await after(first);
+    expect(second.status).toBe(200);
+    expect(second.der.length).toBeGreaterThan(4 << 20);
+    expect(second.length).toBe(second.der.length);
 
-  const judged = await judgedCrl(second.der, ca);
-  expect(second.etag).toBe(`"${String(judged.number)}"`);
-  expect(judged.entries).toHaveLength(MANY + 2);
-  expectSame(byEntries(judged.entries), recorded());
-  const serials = judged.entries.map(({ serial }) => String(serial));
-  const many = (i: number): string => `5${i.toString(16).padStart(11, "0")}${"c3".repeat(12)}`;
-  expect(serials.slice(0, 3)).toEqual([...[one.serial, other.serial].sort(), many(1)]);
-  expect(serials[MANY / 2 + 1]).toBe(many(MANY / 2));
-  expect(serials.at(-1)).toBe(many(MANY));
+    const judged = await judgedCrl(second.der, ca);
+    expect(second.etag).toBe(`"${String(judged.number)}"`);
+    expect(judged.entries).toHaveLength(MANY + 2);
+    expectSame(byEntries(judged.entries), recorded());
+    const serials = judged.entries.map(({ serial }) => String(serial));
+    const many = (i: number): string => `5${i.toString(16).padStart(11, "0")}${"c3".repeat(12)}`;
+    expect(serials.slice(0, 3)).toEqual([...[one.serial, other.serial].sort(), many(1)]);
+    expect(serials[MANY / 2 + 1]).toBe(many(MANY / 2));
+    expect(serials.at(-1)).toBe(many(MANY));
 
-  const delta = await get(`${id}-delta.crl`);
-  expect(delta.etag).toBe(second.etag);
-  const told = await judgedCrl(delta.der, ca);
-  expect(told.entries.map(({ serial }) => String(serial))).toContain(other.serial);
-  expectSame(combined((await judgedCrl(first.der, ca)).entries, told.entries), recorded());
+    const delta = await get(`${id}-delta.crl`);
+    expect(delta.etag).toBe(second.etag);
+    const told = await judgedCrl(delta.der, ca);
+    expect(told.entries.map(({ serial }) => String(serial))).toContain(other.serial);
+    expectSame(combined((await judgedCrl(first.der, ca)).entries, told.entries), recorded());
 
-  const [stored] = rows(`SELECT sum(length(octets)) AS octets, count(*) AS pieces FROM crl_chunks p
+    const [stored] = rows(`SELECT sum(length(octets)) AS octets, count(*) AS pieces FROM crl_chunks p
     JOIN crls c ON c.staging = p.staging WHERE c.issuer_id = '${id}'`);
-  expect(stored).toMatchObject({ octets: second.length, pieces: 2 });
-  const head = await get(`${id}.crl`, { method: "HEAD" });
-  expect(head).toMatchObject({ etag: second.etag, length: second.length, der: Buffer.alloc(0) });
-  const known = ["-H", `If-None-Match: ${second.etag}`, "-w", "%{http_code} %{size_download}"];
-  expect(await runOk("curl", ["-sS", ...known, `${server.public}/crl/${id}.crl`])).toBe("304 0");
-  const pem = await get(`${id}.pem`);
-  expect(fromPem(pem.der.toString("latin1"), ["X509 CRL"])?.length).toBe(second.length);
+    expect(stored).toMatchObject({ octets: second.length, pieces: 2 });
+    const head = await get(`${id}.crl`, { method: "HEAD" });
+    expect(head).toMatchObject({ etag: second.etag, length: second.length, der: Buffer.alloc(0) });
+    const known = ["-H", `If-None-Match: ${second.etag}`, "-w", "%{http_code} %{size_download}"];
+    expect(await runOk("curl", ["-sS", ...known, `${server.public}/crl/${id}.crl`])).toBe("304 0");
+    const pem = await get(`${id}.pem`);
+    expect(fromPem(pem.der.toString("latin1"), ["X509 CRL"])?.length).toBe(second.length);
 
-  const file = server.workspace.file("of.crt");
-  const bundle = server.workspace.file("all.pem");
-  const [root] = rows("SELECT id FROM issuers WHERE role = 'root'");
-  writeFileSync(bundle, Buffer.concat([pem.der, (await get(`${String(root?.["id"])}.pem`)).der]));
-  for (const [{ cert }, said] of [
-    [one, "certificate revoked"],
-    [other, "certificate revoked"],
-    [victim(), ": OK"],
-  ] as const) {
-    writeFileSync(file, cert);
-    const trust = ["-CAfile", server.root, "-untrusted", file, "-CRLfile", bundle];
-    const { stdout, stderr } = await run("openssl", ["verify", "-crl_check_all", ...trust, file]);
-    expect(stdout + stderr).toContain(said);
-  }
-});
+    const file = server.workspace.file("of.crt");
+    const bundle = server.workspace.file("all.pem");
+    const [root] = rows("SELECT id FROM issuers WHERE role = 'root'");
+    writeFileSync(bundle, Buffer.concat([pem.der, (await get(`${String(root?.["id"])}.pem`)).der]));
+    for (const [{ cert }, said] of [
+      [one, "certificate revoked"],
+      [other, "certificate revoked"],
+      [victim(), ": OK"],
+    ] as const) {
+      writeFileSync(file, cert);
+      const trust = ["-CAfile", server.root, "-untrusted", file, "-CRLfile", bundle];
+      const { stdout, stderr } = await run("openssl", ["verify", "-crl_check_all", ...trust, file]);
+      expect(stdout + stderr).toContain(said);
+    }
+  },
+);
 
 const pieces = () =>
   rows("SELECT position, c.number FROM crl_chunks p LEFT JOIN crls c ON c.staging = p.staging");
@@ -139,6 +143,7 @@ test.each([
   ["before it commits", [RECORD, "COMMIT"], 2],
 ] as const)(
   "a server that is killed %s has the next CRL when it is there again",
+  { timeout: 60_000 },
   async (_when, statements, stored) => {
     const [old, before] = [await get(`${id}.crl`), pieces().length];
     await server.stop();
