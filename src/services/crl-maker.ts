@@ -4,7 +4,7 @@ import type { CrlBuilder, CrlWanted, SignedCrls } from "../domain/crl.ts";
 import type { Database, Issuer } from "../domain/ports.ts";
 import type { CrlHead, CrlPoint, CrlRecord } from "../domain/records.ts";
 import { type Instant, wholeSeconds } from "../domain/time.ts";
-import { CRL_LIFE, crlRenewalTime } from "./crl.ts";
+import { CRL_LIFE, isCrlOld } from "./crl.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
 export interface CrlParts {
@@ -13,6 +13,8 @@ export interface CrlParts {
   readonly newCrlBuilder: (isLarge: boolean) => CrlBuilder;
   /** Where deltas are served. */
   readonly publicUrl: string;
+  /** How long a CRL on schedule is valid (24 hours); milliseconds. */
+  readonly crlLife?: number;
 }
 
 /** From here on a list has a thread of its own: what is below takes a few milliseconds. */
@@ -34,7 +36,9 @@ interface Kept {
   readonly isLarge: boolean;
   /** The change up to which it is current, and what it was read from. */
   basis: number;
+  /** What it was read from, and what it has left out since. */
   readonly floor: Instant;
+  dropped: Instant;
   readonly since: number;
 }
 
@@ -52,25 +56,21 @@ export class CrlMaker {
    * thrown away when another process has taken the number: a CRL is on record before anybody sees it, and the database
    * is free while it is built.
    *
-   * @param isScheduled starts a new period: what has expired leaves the list, and later deltas start here
    * @param isWanted asked again when another process was quicker; false leaves it at that
    */
   async publish(
     mutation: Mutation,
     issuer: Issuer,
-    isScheduled: boolean,
     isWanted: (latest: CrlHead) => boolean = () => true,
   ): Promise<MadeCrl | undefined> {
     const { database } = this.#parts;
     for (;;) {
       const previous = await database.crls.head(issuer.id);
       if (previous && !isWanted(previous)) return undefined;
-      const made = await this.#attempt(mutation, issuer, previous, isScheduled).catch(
-        async (error: unknown) => {
-          await this.#forget(issuer.id); // its state is not known
-          throw error;
-        },
-      );
+      const made = await this.#attempt(mutation, issuer, previous).catch(async (error: unknown) => {
+        await this.#forget(issuer.id); // its state is not known
+        throw error;
+      });
       if (made) return made;
     }
   }
@@ -88,11 +88,11 @@ export class CrlMaker {
     mutation: Mutation,
     issuer: Issuer,
     previous: CrlHead | undefined,
-    isScheduled: boolean,
   ): Promise<MadeCrl | undefined> {
     const { database } = this.#parts;
     const basis = await database.changes.last();
-    const plan = planFor(previous, issuer, mutation.clock.now(), basis, isScheduled);
+    const { crlLife = CRL_LIFE } = this.#parts;
+    const plan = planFor({ head: previous, issuer, now: mutation.clock.now(), basis, life: crlLife });
     const signed = await this.#sign(issuer, plan, basis);
     const { number, thisUpdate, nextUpdate } = plan;
     const crl: CrlRecord = {
@@ -115,6 +115,7 @@ export class CrlMaker {
     const { publicUrl } = this.#parts;
     const kept = await this.#current(issuer.id, plan, basis);
     const deltaUrl = `${publicUrl}/crl/${issuer.id}-delta.crl`;
+    kept.dropped = plan.floor;
     const signed = await kept.builder.sign(issuer, { ...plan, deltaUrl });
     if (signed.deltaEntries > LONGEST_DELTA) {
       const { number, thisUpdate: at, floor } = plan;
@@ -126,15 +127,18 @@ export class CrlMaker {
   }
 
   /** The list, current up to `basis`. */
-  async #current(id: IssuerId, { base, scheduled, number }: Plan, basis: number): Promise<Kept> {
+  async #current(id: IssuerId, plan: Plan, basis: number): Promise<Kept> {
+    const { base, scheduled, number } = plan;
+    const floor = Math.min(base.floor, plan.floor);
     const kept = this.#kept.get(id);
-    // A restored database may know less than the list.
-    if (kept && kept.basis <= basis && kept.floor <= base.floor && kept.since <= base.basis) {
+    // A restored database may know less than the list; and a clock that was ahead had it leave too much out.
+    const isOfThese = kept && kept.basis <= basis && kept.dropped <= plan.floor;
+    if (isOfThese && kept.floor <= floor && kept.since <= base.basis) {
       await this.#update(id, kept, basis);
       return kept;
     }
     await this.#forget(id);
-    const read = await this.#read(id, base.floor, base.basis);
+    const read = await this.#read(id, floor, base.basis);
     this.#kept.set(id, read);
     // In two steps, for a later delta starts at the second one.
     if (scheduled.number < number) await this.#update(id, read, scheduled.basis);
@@ -159,7 +163,7 @@ export class CrlMaker {
       const isLarge = builder !== undefined;
       builder ??= newCrlBuilder(false);
       await Promise.all([...putting, ...putAll(builder, held)]);
-      return { builder, isLarge, floor, since, basis: since };
+      return { builder, isLarge, floor, dropped: floor, since, basis: since };
     } catch (error) {
       await builder?.close();
       throw error;
@@ -217,23 +221,26 @@ interface Plan extends Omit<CrlWanted, "deltaUrl"> {
  * scheduled one comes at half of that life. Certificates leave with a scheduled one, when they had expired before the
  * scheduled one before it: they were on one more of those (§3.3).
  */
-function planFor(
-  previous: CrlHead | undefined,
-  issuer: Issuer,
-  now: Instant,
-  basis: number,
-  isScheduled: boolean,
-): Plan {
-  const number = (previous?.number ?? 0) + 1;
+function planFor(from: {
+  readonly head: CrlHead | undefined;
+  readonly issuer: Issuer;
+  readonly now: Instant;
+  readonly basis: number;
+  readonly life: number;
+}): Plan {
+  const { head, now, life } = from;
+  const number = (head?.number ?? 0) + 1;
   const thisUpdate = wholeSeconds(now);
-  const endOf = (start: Instant): Instant => Math.min(start + CRL_LIFE, issuer.notAfter);
-  if (!isScheduled && previous?.scheduled && now < crlRenewalTime(previous)) {
-    const { scheduled, base = scheduled } = previous;
+  const endOf = (start: Instant): Instant => Math.min(start + life, from.issuer.notAfter);
+  if (head?.scheduled && !isCrlOld(head, now)) {
+    const { scheduled, base = scheduled } = head;
     return { number, thisUpdate, nextUpdate: endOf(scheduled.at), scheduled, base, floor: scheduled.floor };
   }
-  const { at = previous?.thisUpdate ?? 0, floor: before = 0 } = previous?.scheduled ?? {};
-  const floor = Math.max(at, before);
-  const scheduled = { number, at: thisUpdate, basis, floor };
-  const base = previous?.scheduled ?? scheduled;
+  const before = head?.scheduled?.at ?? head?.thisUpdate ?? 0;
+  // By a clock that was ahead: nobody knows what was left out then, so all that may be on it comes back.
+  const isOfLater = before > thisUpdate;
+  const floor = isOfLater ? thisUpdate - life : before;
+  const scheduled = { number, at: thisUpdate, basis: from.basis, floor };
+  const base = isOfLater ? scheduled : (head?.scheduled ?? scheduled);
   return { number, thisUpdate, nextUpdate: endOf(thisUpdate), scheduled, base, floor };
 }

@@ -119,7 +119,7 @@ export class CrlPublisher {
     const head = await database.crls.head(issuer.id); // another server may have been here first
     if (head && !isDue(head)) return this.#reload(issuer.id);
     const begun = clock.now();
-    const made = await this.#maker.publish({ clock, actor: "system" }, issuer, isOld(head), isDue);
+    const made = await this.#maker.publish({ clock, actor: "system" }, issuer, isDue);
     if (!made) return this.#reload(issuer.id);
     const { crl, entries, deltaEntries } = made;
     this.#made.set(issuer.id, { entries, deltaEntries, buildSeconds: (clock.now() - begun) / SECOND });

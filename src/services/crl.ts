@@ -44,7 +44,8 @@ export function crlRenewalTime({ thisUpdate, nextUpdate, scheduled }: Omit<CrlHe
   return start + (nextUpdate - start) / 2;
 }
 
-/** Whether it is due; without a schedule, it begins now. */
+/** Whether it is due. Without a schedule, it begins now, and also when a clock was ahead: what it made is not valid yet. */
 export function isCrlOld(head: CrlHead | undefined, now: Instant): boolean {
-  return !head?.scheduled || now >= crlRenewalTime(head);
+  if (!head?.scheduled || now >= crlRenewalTime(head)) return true;
+  return wholeSeconds(now) < Math.max(head.thisUpdate, head.scheduled.at);
 }

@@ -76,8 +76,8 @@ onEachDatabase("CRLs and deltas tell what the records tell", (db) => {
       return found;
     };
     const unlessRefused = (work: Promise<unknown>): Promise<unknown> => work.catch(() => undefined);
-    const publish = async (isScheduled: boolean): Promise<void> => {
-      const made = await maker.publish(parts, issuer, isScheduled);
+    const publish = async (): Promise<void> => {
+      const made = await maker.publish(parts, issuer);
       if (!made) throw new Error("not published");
       published.push(made.crl);
       await check(made.crl);
@@ -107,7 +107,7 @@ onEachDatabase("CRLs and deltas tell what the records tell", (db) => {
       expect(fresh.full().count).toBe(full.length);
     };
     for (let i = 0; i < 12; i++) await put();
-    await publish(true);
+    await publish();
     const steps: readonly (() => Promise<unknown>)[] = [
       put,
       () => unlessRefused(revoke(db.database, parts, some(), roll(2) === 0 ? "superseded" : "unspecified")),
@@ -117,9 +117,9 @@ onEachDatabase("CRLs and deltas tell what the records tell", (db) => {
       () => unlessRefused(resume(db.database, parts, some())),
       () => unlessRefused(setAccountStatus(db.database, parts, accounts[0]?.slug as never, "suspended")),
       () => unlessRefused(setAccountStatus(db.database, parts, accounts[0]?.slug as never, "active")),
-      () => publish(false),
-      () => publish(false),
-      () => publish(true),
+      publish,
+      publish,
+      publish,
       async () => {
         clock.advance(roll(9) * HOUR + MINUTE);
         await Promise.resolve();
@@ -130,7 +130,7 @@ onEachDatabase("CRLs and deltas tell what the records tell", (db) => {
       },
     ];
     for (let step = 0; step < STEPS; step++) await steps[roll(steps.length)]?.();
-    await publish(false);
+    await publish();
     await maker.close();
     expect(published.map(({ number }) => number)).toEqual(published.map((_, index) => index + 1));
     expect(published.some(({ delta }) => entriesIn(delta).some(({ reason }) => reason === REMOVED))).toBe(

@@ -1,9 +1,9 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { CertificateRecord, ChangeAction, CrlEntry, CrlRecord } from "../../src/domain/records.ts";
 import { HOUR, MINUTE } from "../../src/domain/time.ts";
 import { setAccountStatus } from "../../src/services/accounts.ts";
 import { CrlMaker } from "../../src/services/crl-maker.ts";
-import { CRL_LIFE, altersCrl, crlRenewalTime } from "../../src/services/crl.ts";
+import { CRL_LIFE, altersCrl, crlRenewalTime, isCrlOld } from "../../src/services/crl.ts";
 import { resume, revoke, suspend } from "../../src/services/revocation.ts";
 import { crlBuilder } from "../../src/x509/crl-builder.ts";
 import { x509 } from "../../src/x509/library.ts";
@@ -25,13 +25,13 @@ onEachDatabase("CRLs", (db) => {
     for (const maker of makers) await maker.close();
   });
 
-  const makerOn = (database = db.database, newCrlBuilder = crlBuilder): CrlMaker => {
-    const maker = new CrlMaker({ database, newCrlBuilder, publicUrl: "http://ca.test" });
+  const makerOn = (database = db.database, newCrlBuilder = crlBuilder, crlLife = CRL_LIFE): CrlMaker => {
+    const maker = new CrlMaker({ database, newCrlBuilder, publicUrl: "http://ca.test", crlLife });
     makers.push(maker);
     return maker;
   };
   const publish = async (maker = makerOn(), issuer = parts.issuer) => {
-    const made = await maker.publish(parts, issuer, true);
+    const made = await maker.publish(parts, issuer);
     if (!made) throw new Error("it was not published");
     signed.push(entriesIn(made.crl.der));
     return made.crl;
@@ -116,10 +116,10 @@ onEachDatabase("CRLs", (db) => {
     const certificate = await issued(START + HOUR);
     await revoke(db.database, parts, certificate, "superseded");
     await publish();
-    parts.clock.advance(2 * HOUR);
-    await publish();
-    parts.clock.advance(HOUR);
-    await publish();
+    for (let i = 0; i < 2; i++) {
+      parts.clock.advance(12 * HOUR);
+      await publish();
+    }
     expect(signed.map((entries) => entries.length)).toEqual([1, 1, 0]);
   });
 
@@ -128,9 +128,10 @@ onEachDatabase("CRLs", (db) => {
     const certificate = await issued(START + HOUR);
     parts.clock.advance(1000);
     await revoke(db.database, parts, certificate, "superseded");
-    parts.clock.advance(2 * HOUR);
-    await publish();
-    await publish();
+    for (let i = 0; i < 2; i++) {
+      parts.clock.advance(12 * HOUR);
+      await publish();
+    }
     expect(signed.map((entries) => entries.length)).toEqual([0, 1, 0]);
   });
 
@@ -140,9 +141,9 @@ onEachDatabase("CRLs", (db) => {
     const certificate = await issued(START + HOUR);
     await revoke(db.database, parts, certificate, "superseded");
     parts.clock.advance(2 * HOUR);
-    await maker.publish(parts, parts.issuer, false); // for somebody else's revocation
+    await maker.publish(parts, parts.issuer); // for somebody else's revocation
     for (let i = 0; i < 2; i++) {
-      parts.clock.advance(HOUR);
+      parts.clock.advance(12 * HOUR);
       await publish(maker);
     }
     expect(signed.map((entries) => entries.length)).toEqual([0, 1, 0]);
@@ -152,17 +153,9 @@ onEachDatabase("CRLs", (db) => {
     const maker = makerOn();
     const made: CrlRecord[] = [];
     // On schedule, and in between: just after that and just before the next.
-    for (const [wait, isScheduled] of [
-      [0, true],
-      [11 * HOUR, false],
-      [HOUR, true],
-      [MINUTE, false],
-      [11 * HOUR, false],
-      [HOUR, true],
-      [12 * HOUR, false], // which is when it is due again, whoever asks
-    ] as const) {
+    for (const wait of [0, 11 * HOUR, HOUR, MINUTE, 11 * HOUR, HOUR, 12 * HOUR]) {
       parts.clock.advance(wait);
-      const crl = (await maker.publish(parts, parts.issuer, isScheduled))?.crl;
+      const crl = (await maker.publish(parts, parts.issuer))?.crl;
       if (!crl) throw new Error("it was not published");
       const valid = made.filter(({ nextUpdate }) => nextUpdate > crl.thisUpdate);
       for (const { number } of valid) expect(number).toBeGreaterThanOrEqual(crl.base?.number ?? Infinity);
@@ -176,6 +169,68 @@ onEachDatabase("CRLs", (db) => {
   test("are renewed at half of their life", async () => {
     const crl = await publish();
     expect(crlRenewalTime(crl)).toBe(START + CRL_LIFE / 2);
+  });
+
+  test("are valid for as long as they are meant to be", async () => {
+    const maker = makerOn(db.database, crlBuilder, HOUR);
+    expect((await publish(maker)).nextUpdate).toBe(START + HOUR);
+    parts.clock.advance(HOUR / 2);
+    expect((await publish(maker)).scheduled?.number).toBe(2);
+  });
+
+  describe("made by a clock that was ahead", () => {
+    /** One that was revoked before, and two CRLs on the schedule of a clock that is set right afterwards. */
+    const jumpThereAndBack = async (maker: CrlMaker): Promise<CertificateRecord> => {
+      const certificate = await issued();
+      await revoke(db.database, parts, certificate, "superseded");
+      await publish(maker);
+      for (const step of [48 * HOUR, 12 * HOUR]) {
+        parts.clock.advance(step);
+        await publish(maker);
+      }
+      parts.clock.advance(-60 * HOUR);
+      signed = [];
+      return certificate;
+    };
+
+    test("are followed by one that is valid now and lists what is live, and so is the delta after it", async () => {
+      for (const maker of [makerOn(), undefined]) {
+        const before = await jumpThereAndBack(maker ?? makerOn());
+        const latest = await db.database.crls.head(parts.issuer.id);
+        expect(isCrlOld(latest, parts.clock.now())).toBe(true);
+        const crl = await publish(maker); // by the one that made the others, and by another process
+        expect(crl).toMatchObject({ thisUpdate: parts.clock.now(), scheduled: { number: crl.number } });
+        expect(signed.at(-1)?.map(({ serial }) => serial)).toContain(before.serial);
+        expect(isCrlOld(crl, parts.clock.now())).toBe(false);
+
+        const later = await issued();
+        await revoke(db.database, parts, later, "superseded");
+        const next = await publish(maker);
+        expect(next.base?.number).toBe(crl.number);
+        expect(entriesIn(next.delta).map(({ serial }) => serial)).toEqual([later.serial]);
+        expect(signed.at(-1)?.map(({ serial }) => serial)).toContain(later.serial);
+      }
+    });
+
+    test("are renewed in time afterwards", async () => {
+      const maker = makerOn();
+      await jumpThereAndBack(maker);
+      const crl = await publish(maker);
+      parts.clock.advance(12 * HOUR - 1);
+      expect(isCrlOld(crl, parts.clock.now())).toBe(false);
+      parts.clock.advance(1);
+      expect(isCrlOld(crl, parts.clock.now())).toBe(true);
+    });
+
+    test("also in between two on schedule, are followed by one that is valid now", async () => {
+      const maker = makerOn();
+      await publish(maker);
+      parts.clock.advance(2 * HOUR);
+      const ahead = await publish(maker);
+      parts.clock.advance(-HOUR);
+      expect(isCrlOld(ahead, parts.clock.now())).toBe(true);
+      expect((await publish(maker)).thisUpdate).toBe(parts.clock.now());
+    });
   });
 });
 

@@ -55,7 +55,7 @@ onEachDatabase("a process that is killed while it publishes a large CRL", (db) =
 
     const gone = [await ended()];
     const maker = new CrlMaker({ ...parts, newCrlBuilder: crlBuilder });
-    await maker.publish(parts, issuer, true);
+    await maker.publish(parts, issuer);
     await maker.close();
     const first = await stored();
     gone.push(await ended());

@@ -67,8 +67,8 @@ onEachDatabase("a large CRL", (db) => {
     }
     return some;
   };
-  const publish = async (isScheduled = false): Promise<CrlRecord> => {
-    const made = await maker.publish(parts, parts.issuer, isScheduled);
+  const publish = async (): Promise<CrlRecord> => {
+    const made = await maker.publish(parts, parts.issuer);
     if (!made) throw new Error("it was not published");
     return made.crl;
   };
@@ -102,7 +102,7 @@ onEachDatabase("a large CRL", (db) => {
     if (!first?.account || !held || !freed) throw new Error("there are 900, of an account");
     await putMany(4400);
     await suspend(db.database, parts, freed);
-    const before = await expectRight(await publish(true));
+    const before = await expectRight(await publish());
     expect(before.entries).toHaveLength(4401);
     expect(begun).toEqual([false]);
 
@@ -142,7 +142,7 @@ onEachDatabase("a large CRL", (db) => {
     const removed = delta.entries.filter(({ reason }) => reason === REMOVED);
     expect(removed).toMatchObject([{ serial: last.serial, at: after.thisUpdate }]);
     await expectRightWith(then, after);
-    await expectRight(await publish(true));
+    await expectRight(await publish());
     expect(begun).toHaveLength(count); // the same list all the while
   });
 
@@ -154,7 +154,7 @@ onEachDatabase("a large CRL", (db) => {
       const [held] = some;
       if (!held) throw new Error("there are nine");
       await putMany(87_000);
-      const first = await publish(true);
+      const first = await publish();
       expect(first.der.length).toBeGreaterThan(PIECE);
       const pieces = async (): Promise<number[]> =>
         (

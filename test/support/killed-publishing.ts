@@ -94,7 +94,7 @@ if (import.meta.main) {
       };
     },
   });
-  await maker.publish({ clock: { now: () => now }, actor: "test" }, issuer, false);
+  await maker.publish({ clock: { now: () => now }, actor: "test" }, issuer);
   await maker.tidy(issuer.id);
   await maker.close();
   await database.close();

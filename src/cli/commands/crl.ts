@@ -61,15 +61,12 @@ async function publishAll(database: Database, config: Config, options: PublishFl
   const issuers = await HomeIssuers.open(database, config.home, password);
   const publicUrl = publicUrlOf(config);
   const maker = new CrlMaker({ database, publicUrl, newCrlBuilder: crlBuilder });
-  const isOld = (head: CrlHead | undefined): boolean => isCrlOld(head, systemClock.now());
-  const isWanted = (head: CrlHead): boolean => options.due !== true || isOld(head);
+  const isWanted = (head: CrlHead): boolean => options.due !== true || isCrlOld(head, systemClock.now());
   try {
     const published: CrlRecord[] = [];
     for (const issuer of issuers.opened) {
       if (issuer.notAfter <= systemClock.now()) continue;
-      const head = await database.crls.head(issuer.id);
-      // The schedule goes on as it was: deltas are to reach back to every full CRL that is still valid.
-      const made = await maker.publish(localMutation(), issuer, isOld(head), isWanted);
+      const made = await maker.publish(localMutation(), issuer, isWanted);
       if (made) published.push(made.crl);
       await maker.tidy(issuer.id);
     }

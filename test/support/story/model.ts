@@ -143,7 +143,6 @@ export class CrlSchedule {
   isBehind = false;
   scheduled: Scheduled | undefined;
   base: Scheduled | undefined;
-  #at: Instant = 0;
 
   /** Whether a server that looks at `now` makes one. */
   isDue(now: Instant): boolean {
@@ -155,13 +154,11 @@ export class CrlSchedule {
     this.number += 1;
     this.isBehind = false;
     if (this.#isOld(now)) {
-      // What had expired before the one before this was on one more than its life asks for (RFC 5280 §3.3).
-      const floor = Math.max(this.#at, this.scheduled?.floor ?? 0);
-      const next = { number: this.number, at: wholeSeconds(now), floor };
+      // What had expired before the scheduled one before this was on one more of those than its life asks for (§3.3).
+      const next = { number: this.number, at: wholeSeconds(now), floor: this.scheduled?.at ?? 0 };
       this.base = this.scheduled ?? next;
       this.scheduled = next;
     }
-    this.#at = wholeSeconds(now);
   }
 
   #isOld(now: Instant): boolean {

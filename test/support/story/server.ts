@@ -8,7 +8,6 @@ import { makeKeyPair } from "../../../src/keys/key-pair.ts";
 import { memorySigner } from "../../../src/keys/memory-signer.ts";
 import { CrlMaker } from "../../../src/services/crl-maker.ts";
 import { CrlPublisher } from "../../../src/services/crl-publisher.ts";
-import { isCrlOld } from "../../../src/services/crl.ts";
 import { OcspDelegates } from "../../../src/services/ocsp/delegates.ts";
 import { OcspResponder } from "../../../src/services/ocsp/responder.ts";
 import { crlBuilder } from "../../../src/x509/crl-builder.ts";
@@ -132,10 +131,9 @@ export class StoryServer {
 
   /** As `crl publish` does it, in a process of its own. */
   async publishByCommand(threaded: boolean): Promise<void> {
-    const { database, publicUrl, issuer, clock } = this.#parts;
+    const { database, publicUrl, issuer } = this.#parts;
     const maker = new CrlMaker({ database, publicUrl, newCrlBuilder: builders(threaded) });
-    const head = await database.crls.head(issuer.id);
-    await maker.publish(this.#parts, issuer, isCrlOld(head, clock.now()));
+    await maker.publish(this.#parts, issuer);
     await maker.close();
     await this.follow();
   }
