@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { Refusal } from "./domain/errors.ts";
+import { DAY, MINUTE, parseDuration } from "./domain/time.ts";
 
 /** HOST:PORT; an IPv6 host in brackets; port 0 picks a free one. */
 const hostPort = z.string().transform((text, context) => {
@@ -17,6 +18,14 @@ const hostPort = z.string().transform((text, context) => {
 
 const dnsLabel = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
 const dnsName = z.string().regex(new RegExp(`^${dnsLabel}(\\.${dnsLabel})*$`), "not a DNS name");
+
+/** Short enough to be noticed, long enough to be fetched. */
+const crlLife = z.string().transform((text, context) => {
+  const life = /^[1-9][0-9]{0,8}[smhd]$/.test(text) ? parseDuration(text) : Number.NaN;
+  if (life >= 10 * MINUTE && life <= 30 * DAY) return life;
+  context.addIssue({ code: "custom", message: `'${text}' is not a duration from 10m to 30d` });
+  return z.NEVER;
+});
 
 const schema = z.strictObject({
   name: z.string().min(1).max(40),
@@ -41,6 +50,7 @@ const schema = z.strictObject({
       "not a number of seconds",
     )
     .pipe(z.number().min(0).max(600)),
+  crlLife,
   listen: z.strictObject({ ca: hostPort, enforce: hostPort, public: hostPort, metrics: hostPort }),
 });
 
@@ -63,6 +73,7 @@ const defaults = {
   trustDomain: "countersign.internal",
   dns: ["localhost", "127.0.0.1", "::1"],
   waitSeconds: 1,
+  crlLife: "24h",
   listen: {
     ca: "127.0.0.1:8443",
     enforce: "127.0.0.1:9443",
@@ -125,6 +136,7 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
     publicUrl: env["COUNTERSIGN_PUBLIC_URL"],
     databaseUrl: env["COUNTERSIGN_DATABASE_URL"],
     waitSeconds: env["COUNTERSIGN_WAIT_SECONDS"],
+    crlLife: env["COUNTERSIGN_CRL_LIFE"],
     listen: Object.fromEntries(listen) as unknown,
   };
 }

@@ -134,7 +134,7 @@ async function start(
   const issuing = { ...parts, desk, onStep, profiles: () => profiles };
 
   const publisher = new CrlPublisher({
-    ...{ database, newCrlBuilder: crlBuilder, publicUrl, clock, logger },
+    ...{ database, newCrlBuilder: crlBuilder, publicUrl, clock, logger, crlLife: config.crlLife },
     issuers: () => issuers.opened,
   });
   closers.push(() => publisher.stop());

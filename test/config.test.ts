@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type Config, type RawConfig, homeDirectory, readConfigFile, resolveConfig } from "../src/config.ts";
 import { Refusal } from "../src/domain/errors.ts";
+import { HOUR } from "../src/domain/time.ts";
 import { expectRefusal } from "./support/issuing.ts";
 import { testWorkspace } from "./support/workspace.ts";
 
@@ -26,6 +27,7 @@ test("without anything said, the defaults hold", () => {
     trustDomain: "countersign.internal",
     dns: ["localhost", "127.0.0.1", "::1"],
     waitSeconds: 1,
+    crlLife: 24 * HOUR,
     listen: {
       ca: { host: "127.0.0.1", port: 8443 },
       enforce: { host: "127.0.0.1", port: 9443 },
@@ -57,6 +59,8 @@ describe("a flag goes before a variable, a variable before the file, the file be
 
   test("for the wait for servers", () => {
     expect(settle({ waitSeconds: 2.5 }).waitSeconds).toBe(2.5);
+    expect(settle({ crlLife: "2h" }).crlLife).toBe(2 * HOUR);
+    expect(settle({ crlLife: "2h" }, { COUNTERSIGN_CRL_LIFE: "10m" }).crlLife).toBe(HOUR / 6);
     expect(settle({ waitSeconds: 2.5 }, { COUNTERSIGN_WAIT_SECONDS: "30" }).waitSeconds).toBe(30);
   });
 
@@ -121,6 +125,13 @@ const faults: [string, unknown, RegExp][] = [
   ],
   ["an empty name", { name: "" }, /name: /],
   ["an overlong name", { name: "x".repeat(41) }, /name: /],
+  [
+    "a life of CRLs that is no duration",
+    { crlLife: "1 day" },
+    /crlLife: '1 day' is not a duration from 10m to 30d/,
+  ],
+  ["a life of CRLs too short to be fetched", { crlLife: "599s" }, /crlLife: '599s' is not/],
+  ["a life of CRLs of a quarter", { crlLife: "31d" }, /crlLife: '31d' is not/],
   ["a wait that is no number", { waitSeconds: "soon" }, /waitSeconds: not a number of seconds/],
   ["an empty wait", { waitSeconds: "" }, /waitSeconds: /],
   ["a negative wait", { waitSeconds: -1 }, /waitSeconds: /],

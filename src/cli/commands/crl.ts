@@ -60,7 +60,8 @@ async function publishAll(database: Database, config: Config, options: PublishFl
   const password = readPassword(config.home, options.passwordFile, process.env);
   const issuers = await HomeIssuers.open(database, config.home, password);
   const publicUrl = publicUrlOf(config);
-  const maker = new CrlMaker({ database, publicUrl, newCrlBuilder: crlBuilder });
+  const { crlLife } = config;
+  const maker = new CrlMaker({ database, publicUrl, newCrlBuilder: crlBuilder, crlLife });
   const isWanted = (head: CrlHead): boolean => options.due !== true || isCrlOld(head, systemClock.now());
   try {
     const published: CrlRecord[] = [];
