@@ -1,7 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
-import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { context, element, integer, octetString, oid, sequence } from "../../src/x509/der-writer.ts";
@@ -21,21 +20,19 @@ import {
   requestOf,
   someSignature,
 } from "../support/ocsp.ts";
-import { issuedAt, makeTokens } from "../support/own-issuer.ts";
-import { sharedServer } from "../support/server.ts";
+import { type OcspAnswerOverHttp, OcspServer } from "../support/ocsp-server.ts";
 import { snapshot } from "../support/snapshot.ts";
 
 // What is no OCSP request, in every way, on real HTTP: see `ocsp.test.ts` for what is one, and `ocsp-reader.test.ts` for
 // the fields.
 
-const server = sharedServer();
+const scene = new OcspServer();
+const { server } = scene;
 let issuer: Named;
 let serial: string;
 let before: unknown;
-beforeAll(async () => {
-  issuer = named(new X509Certificate(readFileSync(join(server.home, "certs/issuer.crt"))).raw);
-  await makeTokens(server.home, "acme", 1);
-  ({ serial } = await issuedAt(server.home, "acme", 0));
+beforeAll(() => {
+  ({ issuer, serial } = scene);
   before = snapshot(server.home);
 });
 afterEach(async () => {
@@ -46,11 +43,6 @@ afterEach(async () => {
   });
 });
 afterAll(() => {
-  expect(server.process.exitCode).toBe(null);
-  expect(server.process.signalCode).toBe(null);
-  const lines = server.log().split("\n").filter(Boolean);
-  const told = lines.map((line) => JSON.parse(line) as { level: number; msg: string });
-  expect(told.filter(({ level, msg }) => level >= 50 || msg === "failed")).toEqual([]);
   expect(snapshot(server.home)).toEqual(before);
 });
 
@@ -62,29 +54,11 @@ const rich = (): Buffer =>
     signature: someSignature(context(0, true, sequence(sequence()))),
   });
 
-interface Got {
-  readonly status: number;
-  readonly type: string | null;
-  readonly body: Buffer;
-}
+const post = scene.post.bind(scene);
+const get = scene.get.bind(scene);
 
-async function fetched(path: string, options?: RequestInit): Promise<Got> {
-  const answer = await fetch(server.public + path, options);
-  const body = Buffer.from(await answer.arrayBuffer());
-  return { status: answer.status, type: answer.headers.get("content-type"), body };
-}
-
-const post = (bytes: Uint8Array): Promise<Got> =>
-  fetched("/ocsp", {
-    method: "POST",
-    headers: { "Content-Type": "application/ocsp-request" },
-    body: Buffer.from(bytes),
-  });
-const get = (bytes: Uint8Array): Promise<Got> =>
-  fetched(`/ocsp/${encodeURIComponent(Buffer.from(bytes).toString("base64"))}`);
-
-function statusOf({ status, type, body }: Got): number {
-  expect([status, type]).toEqual([200, "application/ocsp-response"]);
+function statusOf({ status, headers, body }: OcspAnswerOverHttp): number {
+  expect([status, headers.get("content-type")]).toEqual([200, "application/ocsp-response"]);
   return readAnswer(body).status;
 }
 

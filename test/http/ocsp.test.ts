@@ -1,12 +1,10 @@
 import { X509Certificate } from "node:crypto";
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { once } from "node:events";
 import { connect } from "node:net";
-import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { admin } from "../support/command.ts";
-import { issuedAt, makeTokens } from "../support/own-issuer.ts";
 import { changed, edited, edits, flipped, octet } from "../support/fuzzed-csrs.ts";
 import { most } from "../support/fuzzed-server.ts";
 import {
@@ -19,52 +17,28 @@ import {
   readSigned,
   requestOf,
 } from "../support/ocsp.ts";
-import { sharedServer } from "../support/server.ts";
+import { type OcspAnswerOverHttp, OcspServer } from "../support/ocsp-server.ts";
+import { issuedAt } from "../support/own-issuer.ts";
 
 // The responder as strangers reach it, over real HTTP.
 
-const server = sharedServer();
+const scene = new OcspServer();
+const { server } = scene;
 let issuer: Named;
 let serial: string;
 let request: Buffer;
-beforeAll(async () => {
-  issuer = named(new X509Certificate(readFileSync(join(server.home, "certs/issuer.crt"))).raw);
-  await makeTokens(server.home, "acme", 1);
-  ({ serial } = await issuedAt(server.home, "acme", 0));
+beforeAll(() => {
+  ({ issuer, serial } = scene);
   request = requestOf([certId(issuer, serial)]);
 });
-afterAll(() => {
-  // It is the process that it was, and never said that anything failed.
-  expect(server.process.exitCode).toBe(null);
-  const lines = server.log().split("\n").filter(Boolean);
-  const levels = lines.map((line) => JSON.parse(line) as { level: number; msg: string });
-  expect(levels.filter(({ level, msg }) => level >= 50 || msg === "failed")).toEqual([]);
-});
 
-interface Got {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly body: Buffer;
-}
-
-async function fetched(path: string, options: RequestInit = {}): Promise<Got> {
-  const response = await fetch(server.public + path, options);
-  const { status, headers } = response;
-  return { status, headers, body: Buffer.from(await response.arrayBuffer()) };
-}
-
-const post = (body: Uint8Array, headers: Record<string, string> = {}): Promise<Got> =>
-  fetched("/ocsp", {
-    method: "POST",
-    headers: { "Content-Type": "application/ocsp-request", ...headers },
-    body: Buffer.from(body),
-  });
+const fetched = scene.fetched.bind(scene);
+const post = scene.post.bind(scene);
+const get = scene.get.bind(scene);
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
-const get = (bytes: Uint8Array, options?: RequestInit): Promise<Got> =>
-  fetched(`/ocsp/${encodeURIComponent(base64(bytes))}`, options);
 
 /** An OCSP response, with its status. */
-function statusOf({ status, headers, body }: Got): number {
+function statusOf({ status, headers, body }: OcspAnswerOverHttp): number {
   expect(status).toBe(200);
   expect(headers.get("content-type")).toBe("application/ocsp-response");
   expect(headers.get("content-length")).toBe(String(body.length));
@@ -140,7 +114,7 @@ test("what is signed for one caller is for nobody else", async () => {
 });
 
 describe("what is no request has an answer that says so", () => {
-  test.each<readonly [string, () => Promise<Got>]>([
+  test.each<readonly [string, () => Promise<OcspAnswerOverHttp>]>([
     ["nothing", () => post(Buffer.alloc(0))],
     ["a body of text", () => post(Buffer.from("hello"))],
     ["a path of nothing", () => fetched("/ocsp/")],
@@ -172,7 +146,7 @@ describe("what is no request has an answer that says so", () => {
 });
 
 describe("HTTP's own rules have HTTP's own errors", () => {
-  const problem = ({ status, headers, body }: Got): unknown => {
+  const problem = ({ status, headers, body }: OcspAnswerOverHttp): unknown => {
     expect(headers.get("content-type")).toBe("application/problem+json; charset=utf-8");
     return [status, (JSON.parse(body.toString()) as { code: string }).code];
   };

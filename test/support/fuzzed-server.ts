@@ -63,18 +63,19 @@ export class FuzzedServer {
     return "ISSUED";
   }
 
-  /** It is the process that it was, and never said that anything failed. */
   expectUnharmed(): void {
-    expect(this.server.process.exitCode).toBe(null);
-    expect(this.server.process.signalCode).toBe(null);
-    expect(this.server.process.pid).toBe(this.server.pid);
-    const levels = this.server
-      .log()
-      .split("\n")
-      .filter(Boolean)
-      .map((line) => JSON.parse(line) as { level: number; msg: string });
-    expect(levels.filter(({ level, msg }) => level >= 50 || msg === "failed")).toEqual([]);
+    expectUnharmed(this.server);
   }
+}
+
+/** It is the process that it was, and never said that anything failed. */
+export function expectUnharmed(server: TestServer): void {
+  expect(server.process.exitCode).toBe(null);
+  expect(server.process.signalCode).toBe(null);
+  expect(server.process.pid).toBe(server.pid);
+  const lines = server.log().split("\n").filter(Boolean);
+  const levels = lines.map((line) => JSON.parse(line) as { level: number; msg: string });
+  expect(levels.filter(({ level, msg }) => level >= 50 || msg === "failed")).toEqual([]);
 }
 
 /** Refused for the caller's fault, as the table of errors has it. Returns the code. */
