@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
 import { Authenticator } from "../../../src/enforce/authenticator.ts";
-import type { Fingerprint } from "../../../src/domain/identifiers.ts";
+import { type Fingerprint, parseIssuerId } from "../../../src/domain/identifiers.ts";
 import type { CrlRecord } from "../../../src/domain/records.ts";
 import { HOUR, MINUTE, SECOND } from "../../../src/domain/time.ts";
 import { makeKeyPair } from "../../../src/keys/key-pair.ts";
@@ -20,6 +20,9 @@ const COALESCING = 200;
 /** After this, a connection that was ended is closed. */
 const GRACE = 5 * SECOND;
 
+/** No issuer's: see `published`. */
+const LAST_IN_QUEUE = parseIssuerId("00".repeat(20));
+
 /** What `serve` runs besides its listeners, put together as there; its timers come due when they are told to. */
 export class StoryServer {
   readonly authenticator: Authenticator;
@@ -30,6 +33,7 @@ export class StoryServer {
   readonly #publisher: CrlPublisher;
   readonly #logger: ReturnType<typeof testLogger>;
   readonly #applied: () => number;
+  readonly #published: () => Promise<void>;
 
   private constructor(fields: {
     authenticator: Authenticator;
@@ -40,7 +44,9 @@ export class StoryServer {
     publisher: CrlPublisher;
     logger: ReturnType<typeof testLogger>;
     applied: () => number;
+    published: () => Promise<void>;
   }) {
+    this.#published = fields.published;
     this.authenticator = fields.authenticator;
     this.responder = fields.responder;
     this.#parts = fields.parts;
@@ -56,7 +62,23 @@ export class StoryServer {
     const { database, clock, codec, issuer } = parts;
     const logger = testLogger();
     const issuers = () => [issuer];
-    const publisher = new CrlPublisher({ ...parts, issuers, logger, newCrlBuilder: builders(threaded) });
+    let reached = (): void => undefined;
+    const head: typeof database.crls.head = (id) => {
+      if (id !== LAST_IN_QUEUE) return database.crls.head(id);
+      reached();
+      return Promise.resolve(undefined);
+    };
+    const publisher = new CrlPublisher({
+      ...{ ...parts, issuers, logger, newCrlBuilder: builders(threaded) },
+      database: { ...database, crls: { ...database.crls, head } },
+    });
+    /** What it has begun is done when it comes to what is put last. */
+    const published = (): Promise<void> =>
+      new Promise((resolve) => {
+        reached = resolve;
+        const last = { sequence: 0, time: 0, actor: "test", subject: LAST_IN_QUEUE, detail: {} };
+        publisher.onChanges([{ ...last, action: "crl.publish" }]);
+      });
     const delegates = new OcspDelegates({
       ...{ issuing: parts, issuers, logger },
       makeSigner: async (keyType) => memorySigner((await makeKeyPair(keyType)).privateKey),
@@ -78,7 +100,7 @@ export class StoryServer {
     await publisher.start();
     await delegates.start();
     const fields = { authenticator, responder, parts, timers, delegates, publisher, logger };
-    const server = new StoryServer({ ...fields, applied: () => applied });
+    const server = new StoryServer({ ...fields, published, applied: () => applied });
     await server.follow();
     return server;
   }
@@ -92,6 +114,7 @@ export class StoryServer {
       this.#timers.pass(POLL);
       return false;
     });
+    await this.#published(); // or it would publish what is changed next before it is to
   }
 
   /** What a server does in the time that has passed by the clock. */
