@@ -43,7 +43,7 @@ function lastFields(text: string): Pick<PageEntry, "notAfter" | "invalidityAt"> 
 export const LONGEST_ENTRY = 96;
 
 /**
- * Writes an entry; what `encodeEntry` writes, but a million of them a second.
+ * Writes an entry (RFC 5280 §5.1.2.6), a million of them a second.
  *
  * @returns the offset after it
  */

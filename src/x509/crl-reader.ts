@@ -39,6 +39,7 @@ export function readCrl(bytes: Uint8Array, issuer: Uint8Array): ReadCrl {
       serial: parseSerial(entry.serialNumber),
       at: entry.revocationDate.getTime(),
       reason: entry.reason,
+      ...(entry.invalidity && { invalidityAt: entry.invalidity.getTime() }),
     })),
   };
 }

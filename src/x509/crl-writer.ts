@@ -4,18 +4,10 @@ import type { Issuer } from "../domain/ports.ts";
 import type { CrlEntry } from "../domain/records.ts";
 import type { Instant } from "../domain/time.ts";
 import { algorithmFor } from "./algorithms.ts";
+import { entryOf } from "./crl-entries.ts";
 import type { EntryParts } from "./crl-list.ts";
 import { tags } from "./der-reader.ts";
-import {
-  context,
-  enumerated,
-  generalizedTime,
-  headerLength,
-  integer,
-  sequence,
-  time,
-  writeHeader,
-} from "./der-writer.ts";
+import { context, headerLength, integer, sequence, time, writeHeader } from "./der-writer.ts";
 import { authorityKeyIdentifier, extension, extensionIds, freshestCrl } from "./extensions.ts";
 
 /** All that a CRL says besides its entries; can be sent to another thread. */
@@ -46,11 +38,12 @@ export async function signCrl(
   crl: { number: number; thisUpdate: Instant; nextUpdate: Instant; entries: readonly CrlEntry[] },
 ): Promise<Uint8Array> {
   const { number, thisUpdate, nextUpdate, entries } = crl;
-  const parts = { parts: entries.map(encodeEntry), count: entries.length };
+  const encoded = entries.map(({ reason = 0, ...entry }) => entryOf({ ...entry, code: reason, notAfter: 0 }));
+  const parts = { parts: encoded, count: entries.length };
   return finishCrl(draftCrl(frameOf(issuer, { number, thisUpdate, nextUpdate }), parts), issuer);
 }
 
-export function frameOf(
+function frameOf(
   { id, subject, signer }: Issuer,
   rest: Pick<CrlFrame, "number" | "thisUpdate" | "nextUpdate" | "baseNumber" | "deltaUrl">,
 ): CrlFrame {
@@ -116,17 +109,4 @@ function extensionsOf({ issuerId, number, baseNumber, deltaUrl }: CrlFrame): Buf
     extensions.push(extension(extensionIds.deltaCrlIndicator, true, integer(baseNumber)));
   if (deltaUrl !== undefined) extensions.push(freshestCrl(deltaUrl));
   return extensions;
-}
-
-function encodeEntry(entry: CrlEntry): Buffer {
-  const fields = [integer(entry.serial), time(entry.at)];
-  const extensions: Buffer[] = [];
-  if (entry.reason !== undefined) {
-    extensions.push(extension(extensionIds.reasonCode, false, enumerated(entry.reason)));
-  }
-  if (entry.invalidityAt !== undefined) {
-    extensions.push(extension(extensionIds.invalidityDate, false, generalizedTime(entry.invalidityAt)));
-  }
-  if (extensions.length > 0) fields.push(sequence(...extensions));
-  return sequence(...fields);
 }

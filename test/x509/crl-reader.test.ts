@@ -19,6 +19,7 @@ const entries = [
   { serial: parseSerial("1a"), at: testNow - HOUR, reason: undefined },
   { serial: parseSerial("ff"), at: testNow - HOUR, reason: 1 },
   { serial: parseSerial("80aa"), at: testNow, reason: 6 },
+  { serial: parseSerial("80ab"), at: testNow, reason: 1, invalidityAt: testNow - DAY },
 ];
 
 let root: TestIssuer;
@@ -53,7 +54,7 @@ describe("a CRL is read", () => {
     ["DER", (der) => der],
     ["PEM", (der) => Buffer.from(toPem("X509 CRL", der))],
     ["PEM with white space around it", (der) => Buffer.from(`\r\n${toPem("X509 CRL", der)}\n`)],
-  ])("in %s, with each entry's serial, time and reason", (_form, encode) => {
+  ])("in %s, with each entry's serial, times and reason", (_form, encode) => {
     const crl = read(encode(good));
     expect(crl).toEqual({ ...life, issuerId: root.issuer.id, number: 4711, der: crl.der, entries });
     expect(Buffer.from(crl.der).equals(good)).toBe(true);
