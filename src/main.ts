@@ -175,7 +175,7 @@ async function start(
         name: issuers.records.find(({ id }) => id === standing.issuerId)?.name ?? standing.issuerId,
       })),
   });
-  registerCredentialGauges(metrics.registry, clock, (ends) => database.certificates.tally(ends));
+  registerCredentialGauges(metrics.registry, clock, (ends) => database.certificates.tally(ends), logger);
   const certificate = await ListenerCertificate.open({
     home,
     password,

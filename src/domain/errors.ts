@@ -7,7 +7,7 @@ const issuing = {
   TOKEN_EXPIRED: [403, "This enrolment token has expired. Ask for a new one."],
   TOKEN_REVOKED: [403, "This enrolment token was revoked. Ask for a new one."],
   BODY_MALFORMED: [400, "The request body is not what this route takes."],
-  BODY_TOO_LARGE: [413, "The request body is larger than 64 KiB."],
+  BODY_TOO_LARGE: [413, "The request body is larger than this route takes."],
   CSR_MALFORMED: [400, "The CSR is not one PKCS#10 request in PEM or DER."],
   CSR_SIGNATURE_INVALID: [400, "The CSR's signature does not verify with the key in it."],
   KEY_UNSUPPORTED: [400, "Keys of this type are not signed here."],

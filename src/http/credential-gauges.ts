@@ -1,5 +1,5 @@
 import { Gauge, type Registry } from "prom-client";
-import type { Clock, CredentialTally } from "../domain/ports.ts";
+import type { Clock, CredentialTally, Logger } from "../domain/ports.ts";
 import { revocationReasons } from "../domain/revocation.ts";
 import { DAY, HOUR, type Instant, SECOND } from "../domain/time.ts";
 
@@ -21,19 +21,23 @@ const states = ["active", "suspended", "revoked", "expired"] as const;
  * Registers how many credentials are on record: by state, by reason of their revocation, and, of the active ones, by when
  * they end.
  *
- * @param tally as `CertificateStore.tally`; when it fails, the last figures stay
+ * @param tally as `CertificateStore.tally`; when it fails, the last figures stay, and the log says so
  */
 export function registerCredentialGauges(
   registry: Registry,
   clock: Clock,
   tally: (ends: readonly Instant[]) => Promise<readonly CredentialTally[]>,
+  logger: Pick<Logger, "warn">,
 ): void {
   let [counted, last]: [Instant, Promise<readonly CredentialTally[]>] = [-Infinity, Promise.resolve([])];
   const current = async (): Promise<readonly CredentialTally[]> => {
     const [before, now] = [last, clock.now()];
     if (Math.abs(now - counted) >= LASTS) {
       counted = now;
-      last = tally(buckets.map(([, time]) => now + time)).catch(() => before);
+      last = tally(buckets.map(([, time]) => now + time)).catch((error: unknown) => {
+        logger.warn({ err: error }, "the credentials on record could not be counted; the last figures stay");
+        return before;
+      });
     }
     return last;
   };

@@ -8,6 +8,8 @@ const LARGEST_DRAINED = 1024 * 1024;
 
 /** Reads a body of any type into memory. Throws BODY_TOO_LARGE; BODY_MALFORMED for a compressed or broken-off one. */
 export function readBody(request: IncomingMessage, largest = LARGEST_BODY): Promise<Buffer> {
+  const tooLarge = (): Refusal =>
+    new Refusal("BODY_TOO_LARGE", `The request body is larger than ${String(largest / 1024)} KiB.`);
   const encoding = request.headers["content-encoding"] ?? "identity";
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -15,10 +17,10 @@ export function readBody(request: IncomingMessage, largest = LARGEST_BODY): Prom
     request.on("data", (chunk: Buffer) => {
       size += chunk.length;
       if (size <= largest) chunks.push(chunk);
-      else if (size > LARGEST_DRAINED) reject(new Refusal("BODY_TOO_LARGE"));
+      else if (size > LARGEST_DRAINED) reject(tooLarge());
     });
     request.once("end", () => {
-      if (size > largest) reject(new Refusal("BODY_TOO_LARGE"));
+      if (size > largest) reject(tooLarge());
       else if (encoding !== "identity") reject(new Refusal("BODY_MALFORMED"));
       else resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
     });

@@ -12,6 +12,7 @@ import {
   makeIssuing,
   signRecord,
   testClock,
+  testLogger,
 } from "../support/issuing.ts";
 
 /** Samples by name and label, without those that are 0. */
@@ -44,10 +45,12 @@ onEachDatabase("the gauges of credentials", (db) => {
     const [registry, clock] = [new Registry(), testClock()];
     let asked = 0;
     let fails = false;
-    registerCredentialGauges(registry, clock, (ends) => {
+    const logger = testLogger();
+    const tally = (ends: readonly number[]) => {
       asked += 1;
       return fails ? Promise.reject(new Error("gone")) : db.database.certificates.tally(ends);
-    });
+    };
+    registerCredentialGauges(registry, clock, tally, logger);
     const before = {
       'credentials_on_record{state="active"}': 4,
       'credentials_on_record{state="suspended"}': 1,
@@ -69,6 +72,7 @@ onEachDatabase("the gauges of credentials", (db) => {
     fails = true;
     clock.advance(SECOND);
     expect(await scrape(registry)).toEqual(before);
+    expect(logger.lines).toMatchObject([{ level: "warn", fields: { err: { message: "gone" } } }]);
     fails = false;
     clock.advance(HOUR);
     expect(await scrape(registry)).toMatchObject({
