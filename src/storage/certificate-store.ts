@@ -56,25 +56,16 @@ export function certificateStore(db: Knex, sql: Sql): CertificateStore {
         "keys.spki_hash",
         "keys.key_type",
       ) as Knex.QueryBuilder<object, JoinedRow[]>;
-  const byFingerprints: CertificateStore["byFingerprints"] = async (fingerprints) => {
-    const found: CertificateRecord[] = [];
-    for (let start = 0; start < fingerprints.length; start += CHUNK) {
-      const rows = await joined().whereIn("fingerprint", fingerprints.slice(start, start + CHUNK));
-      found.push(...rows.map(fromRow));
-    }
-    return found;
-  };
+  const byFingerprints: CertificateStore["byFingerprints"] = (fingerprints) =>
+    inChunks(fingerprints, async (_list, chunk) =>
+      (await joined().whereIn("fingerprint", chunk)).map(fromRow),
+    );
   // By the index on issuer and serial: there are few issuers.
-  const bySerials: CertificateStore["bySerials"] = async (serials) => {
-    const found: CertificateRecord[] = [];
-    for (let start = 0; start < serials.length; start += CHUNK) {
-      const rows = await joined()
-        .whereIn("certificates.issuer_id", db("issuers").select("id"))
-        .whereIn("certificates.serial", serials.slice(start, start + CHUNK));
-      found.push(...rows.map(fromRow));
-    }
-    return found;
-  };
+  const bySerials: CertificateStore["bySerials"] = (serials) =>
+    inChunks(serials, async (_list, chunk) => {
+      const ofIssuers = joined().whereIn("certificates.issuer_id", db("issuers").select("id"));
+      return (await ofIssuers.whereIn("certificates.serial", chunk)).map(fromRow);
+    });
   return {
     intend: (intents) => insertRows(sql, "intents", intentColumns, intents.map(intentRow)),
     insert: (records) => insertRows(sql, "certificates", certificateColumns, records.map(certificateRow)),

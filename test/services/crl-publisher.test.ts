@@ -114,12 +114,13 @@ onEachDatabase("the CRL publisher", (db) => {
     const stored = await db.database.crls.latest(parts.issuer.id);
     const { basis = 0 } = stored ?? {};
     expect(basis).toBeGreaterThanOrEqual(changes[0]?.sequence ?? Infinity);
-    other.onChanges([]);
     const after = await db.database.changes.after(basis - 1, 10);
     for (const publisher of [one, other]) publisher.onChanges(after);
     await eventually(() => {
       expect([latest(one), latest(other)]).toEqual([stored?.number, stored?.number]);
     });
+    for (const publisher of [one, other]) await publisher.stop();
+    expect((await db.database.crls.latest(parts.issuer.id))?.number).toBe(2);
   });
 
   test("renews at half of the CRL's life, and not before", async () => {

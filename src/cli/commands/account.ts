@@ -123,7 +123,7 @@ async function runShow(slug: string, options: CommonOptions): Promise<void> {
   }));
   const now = Date.now();
   const count = {
-    active: certificates.filter(({ status, notAfter }) => status === "active" && notAfter >= now).length,
+    active: certificates.filter(({ status, notAfter }) => status === "active" && notAfter > now).length,
     suspended: certificates.filter(({ status }) => status === "suspended").length,
     revoked: certificates.filter(({ status }) => status === "revoked").length,
     total: certificates.length,

@@ -9,7 +9,7 @@ import type { Delegate, OcspDelegates } from "./delegates.ts";
 import { type Kept, Standings } from "./standings.ts";
 
 /** How long an answer is good for. One that is kept is signed anew at half of it. */
-export const ANSWER_LIFE = HOUR;
+const ANSWER_LIFE = HOUR;
 
 /** Each certificate by its status; a failure by its own name. */
 export type OcspOutcome = "good" | "revoked" | "unknown" | OcspFailure;
