@@ -28,7 +28,7 @@ import { caApp } from "./http/ca-app.ts";
 import { registerCredentialGauges } from "./http/credential-gauges.ts";
 import { countOutcome, createMetrics, metricsApp } from "./http/metrics-app.ts";
 import { publicApp } from "./http/public-app.ts";
-import { type Server, listen, stopListening, timeLimits } from "./http/server.ts";
+import { type Server, limitAnswers, listen, stopListening, timeLimits } from "./http/server.ts";
 import { makeKeyPair } from "./keys/key-pair.ts";
 import { memorySigner } from "./keys/memory-signer.ts";
 import { awaitFollowers } from "./services/await-followers.ts";
@@ -126,6 +126,7 @@ async function start(
   const publicServer = createHttpServer(timeLimits, (request, response) => {
     servePublic(request, response);
   });
+  limitAnswers(publicServer);
   const publicPort = await open("public", publicServer);
   const publicUrl = publicUrlOf(config, publicPort);
   const parts = issuingParts(config, database, issuers, publicUrl, clock);
@@ -232,6 +233,7 @@ async function start(
   const caServer = createTlsServer({ ...caOptions, ...timeLimits }, app);
   followTrust(caServer, authenticator, caOptions);
   const metricsServer = createHttpServer(timeLimits, metricsApp(metrics, logger) as RequestListener);
+  limitAnswers(metricsServer);
   servePublic = publicApp({
     clock,
     logger,
