@@ -150,6 +150,14 @@ async function start(
     ...{ database, codec, clock, logger, delegates },
     isCurrent: () => authenticator.isCurrent,
   });
+  const certificate = await ListenerCertificate.open({
+    home,
+    password,
+    issuing,
+    issuer: () => issuers.forListeners(),
+    names: certificateNames(config),
+  });
+  closers.push(() => certificate.close());
   const identity = processIdentity();
   const authenticator = await Authenticator.start({
     ...{ database, clock, logger, identity },
@@ -157,6 +165,7 @@ async function start(
       if (changes.some(({ action }) => action.startsWith("issuer."))) await issuers.refresh(database, logger);
       publisher.onChanges(changes);
       responder.onChanges(changes);
+      certificate.onChanges(changes);
       await delegates.onChanges(changes);
     },
   });
@@ -177,13 +186,6 @@ async function start(
       })),
   });
   registerCredentialGauges(metrics.registry, clock, (ends) => database.certificates.tally(ends));
-  const certificate = await ListenerCertificate.open({
-    home,
-    password,
-    issuing,
-    issuer: () => issuers.forListeners(),
-    names: certificateNames(config),
-  });
   const enforceServer = createEnforceListener({
     authenticator,
     certificate: certificate.current,
@@ -257,7 +259,6 @@ async function start(
   }, DAY).unref();
   warnOfEnds(issuers.records, clock, logger);
   closers.push(() => {
-    certificate.close();
     clearInterval(daily);
     return undefined;
   });
