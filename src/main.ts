@@ -28,7 +28,7 @@ import { caApp } from "./http/ca-app.ts";
 import { registerCredentialGauges } from "./http/credential-gauges.ts";
 import { countOutcome, createMetrics, metricsApp } from "./http/metrics-app.ts";
 import { publicApp } from "./http/public-app.ts";
-import { type Server, listen, stopListening, timeLimits } from "./http/server.ts";
+import { type Server, limitAnswers, listen, stopListening, timeLimits } from "./http/server.ts";
 import { makeKeyPair } from "./keys/key-pair.ts";
 import { memorySigner } from "./keys/memory-signer.ts";
 import { awaitFollowers } from "./services/await-followers.ts";
@@ -126,6 +126,7 @@ async function start(
   const publicServer = createHttpServer(timeLimits, (request, response) => {
     servePublic(request, response);
   });
+  limitAnswers(publicServer);
   const publicPort = await open("public", publicServer);
   const publicUrl = publicUrlOf(config, publicPort);
   const parts = issuingParts(config, database, issuers, publicUrl, clock);
@@ -149,6 +150,14 @@ async function start(
     ...{ database, codec, clock, logger, delegates },
     isCurrent: () => authenticator.isCurrent,
   });
+  const certificate = await ListenerCertificate.open({
+    home,
+    password,
+    issuing,
+    issuer: () => issuers.forListeners(),
+    names: certificateNames(config),
+  });
+  closers.push(() => certificate.close());
   const identity = processIdentity();
   const authenticator = await Authenticator.start({
     ...{ database, clock, logger, identity },
@@ -156,6 +165,7 @@ async function start(
       if (changes.some(({ action }) => action.startsWith("issuer."))) await issuers.refresh(database, logger);
       publisher.onChanges(changes);
       responder.onChanges(changes);
+      certificate.onChanges(changes);
       await delegates.onChanges(changes);
     },
   });
@@ -176,13 +186,6 @@ async function start(
       })),
   });
   registerCredentialGauges(metrics.registry, clock, (ends) => database.certificates.tally(ends), logger);
-  const certificate = await ListenerCertificate.open({
-    home,
-    password,
-    issuing,
-    issuer: () => issuers.forListeners(),
-    names: certificateNames(config),
-  });
   const enforceServer = createEnforceListener({
     authenticator,
     certificate: certificate.current,
@@ -232,6 +235,7 @@ async function start(
   const caServer = createTlsServer({ ...caOptions, ...timeLimits }, app);
   followTrust(caServer, authenticator, caOptions);
   const metricsServer = createHttpServer(timeLimits, metricsApp(metrics, logger) as RequestListener);
+  limitAnswers(metricsServer);
   servePublic = publicApp({
     clock,
     logger,
@@ -255,7 +259,6 @@ async function start(
   }, DAY).unref();
   warnOfEnds(issuers.records, clock, logger);
   closers.push(() => {
-    certificate.close();
     clearInterval(daily);
     return undefined;
   });

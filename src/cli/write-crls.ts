@@ -1,7 +1,7 @@
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Stores } from "../domain/ports.ts";
-import { PUBLIC, writeFileAtomically } from "../files/files.ts";
+import { PUBLIC, isFileOf, writeFileAtomically } from "../files/files.ts";
 import { pemPieces } from "../x509/pem.ts";
 
 export interface WrittenCrls {
@@ -24,7 +24,7 @@ export async function writeCrls(stores: Stores, directory: string): Promise<Writ
   const write = (name: string, contents: Uint8Array): void => {
     const path = join(directory, name);
     files.push(path);
-    if (existsSync(path) && readFileSync(path).equals(contents)) return;
+    if (isFileOf(path, contents)) return; // anything else there is replaced, not written through
     if (!changed) writeFileAtomically(join(directory, UNTOLD), Buffer.alloc(0), PUBLIC);
     writeFileAtomically(path, contents, PUBLIC);
     changed = true;

@@ -55,5 +55,6 @@ export interface CrlStore {
   /** Removes a piece of a CRL that was replaced, or whose number another one got. False when there is none. */
   unstage(issuer: IssuerId): Promise<boolean>;
   head(issuer: IssuerId): Promise<CrlHead | undefined>;
+  /** Throws CRL_INVALID when its octets are not all there. */
   latest(issuer: IssuerId): Promise<CrlRecord | undefined>;
 }

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import {
   closeSync,
+  constants,
+  fstatSync,
   fsyncSync,
   linkSync,
   openSync,
@@ -78,6 +80,25 @@ function place(
   } catch (error) {
     rmSync(temporary, { force: true });
     throw new Refusal("FILE_UNREADABLE", `${path} cannot be written.`, String(error));
+  }
+}
+
+/**
+ * Whether there is a file with just these contents. No link is followed, and nothing waited for: of a FIFO, reading would
+ * not end.
+ */
+export function isFileOf(path: string, contents: Uint8Array): boolean {
+  let file: number;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch {
+    return false; // writing it will tell what is wrong, if that doesn't set it right
+  }
+  try {
+    const found = fstatSync(file);
+    return found.isFile() && found.size === contents.length && readFileSync(file).equals(contents);
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -1,10 +1,10 @@
 import { type KeyObject, X509Certificate, createPrivateKey } from "node:crypto";
 import { isIP } from "node:net";
-import { fingerprintOf } from "../domain/identifiers.ts";
-import type { Logger } from "../domain/ports.ts";
+import { type Fingerprint, fingerprintOf } from "../domain/identifiers.ts";
+import type { Issuer, Logger } from "../domain/ports.ts";
+import type { Change } from "../domain/records.ts";
 import { HOUR } from "../domain/time.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
-import type { Issuer } from "../domain/ports.ts";
 import type { IssuingParts } from "../services/issue/parts.ts";
 import { issueListenerCertificate } from "../services/issue/listener-certificate.ts";
 import { encryptPrivateKey } from "../x509/private-key.ts";
@@ -27,11 +27,21 @@ interface Parts {
   readonly names: readonly string[];
 }
 
-/** The TLS certificate of our own listeners: made when there is none, and renewed at two thirds of its life. */
+interface Watcher {
+  readonly logger: Logger;
+  readonly onRenewed: (certificate: TlsCertificate) => void;
+}
+
+/**
+ * The TLS certificate of our own listeners: made when there is none, or when it is not good any more, and renewed at two
+ * thirds of its life.
+ */
 export class ListenerCertificate {
   readonly #parts: Parts;
   #current: TlsCertificate;
+  #watcher: Watcher | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #work: Promise<void> = Promise.resolve();
 
   private constructor(parts: Parts, current: TlsCertificate) {
     this.#parts = parts;
@@ -40,7 +50,7 @@ export class ListenerCertificate {
 
   static async open(parts: Parts): Promise<ListenerCertificate> {
     const stored = readStored(parts);
-    const isGood = stored && !isDue(stored, parts) && (await isOnRecord(stored, parts));
+    const isGood = stored && !isDue(stored, parts) && (await isActive(stored, parts));
     return new ListenerCertificate(parts, isGood ? stored : await renew(parts));
   }
 
@@ -50,24 +60,48 @@ export class ListenerCertificate {
 
   /** Renews in time, and tells; listeners swap it without dropping a connection. */
   watch(logger: Logger, onRenewed: (certificate: TlsCertificate) => void): void {
-    const check = async (): Promise<void> => {
-      if (!isDue(this.#current, this.#parts)) return;
-      this.#current = await renew(this.#parts);
-      onRenewed(this.#current);
-      logger.info({}, "the listeners' certificate was renewed");
-    };
+    this.#watcher = { logger, onRenewed };
+    this.#check(); // of what has changed since it was opened, nobody was told
     this.#timer = setInterval(() => {
-      check().catch((error: unknown) => {
-        logger.error(
-          { err: error },
-          "the listeners' certificate could not be renewed; trying again in an hour",
-        );
-      });
+      this.#check();
     }, HOUR).unref();
   }
 
-  close(): void {
+  /** One that was revoked is not presented any longer than it has to be. */
+  onChanges(changes: readonly Change[]): void {
+    const own: string = idOf(this.#current);
+    if (changes.some(({ subject }) => subject === own)) this.#check();
+  }
+
+  async close(): Promise<void> {
+    this.#watcher = undefined;
     clearInterval(this.#timer);
+    await this.#work;
+  }
+
+  #check(): void {
+    const watcher = this.#watcher;
+    if (!watcher) return;
+    this.#work = this.#work
+      .then(() => this.#renewIfNeeded(watcher))
+      .catch((error: unknown) => {
+        const message = "the listeners' certificate could not be renewed; trying again in an hour";
+        watcher.logger.error({ err: error }, message);
+      });
+  }
+
+  async #renewIfNeeded({ logger, onRenewed }: Watcher): Promise<void> {
+    const before = this.#current;
+    const isStillActive = await isActive(before, this.#parts);
+    if (isStillActive && !isDue(before, this.#parts)) return;
+    this.#current = await renew(this.#parts);
+    onRenewed(this.#current);
+    if (isStillActive) logger.info({}, "the listeners' certificate was renewed");
+    else
+      logger.warn(
+        { fingerprint: idOf(before) },
+        "the listeners' certificate was revoked or suspended: they have a new one",
+      );
   }
 }
 
@@ -83,9 +117,12 @@ function readStored({ home, password }: Parts): TlsCertificate | undefined {
 }
 
 /** An admin may have revoked it, as anything on record. */
-async function isOnRecord({ cert }: TlsCertificate, { issuing }: Parts): Promise<boolean> {
-  const fingerprint = fingerprintOf(new X509Certificate(cert).raw);
-  return (await issuing.database.certificates.byFingerprint(fingerprint))?.status === "active";
+async function isActive(certificate: TlsCertificate, { issuing }: Parts): Promise<boolean> {
+  return (await issuing.database.certificates.byFingerprint(idOf(certificate)))?.status === "active";
+}
+
+function idOf({ cert }: TlsCertificate): Fingerprint {
+  return fingerprintOf(new X509Certificate(cert).raw);
 }
 
 function isDue({ cert }: TlsCertificate, { issuing, issuer: signer, names }: Parts): boolean {

@@ -15,7 +15,7 @@ export interface OcspParts {
 
 /** The most certificates in one request, with all that a client may add to it, take a third. */
 const LARGEST_REQUEST = 16 * 1024;
-/** Caches are to tell of a revocation within a minute, as with CRLs. */
+/** Caches are to tell of a revocation within a minute, as with delta CRLs; a full CRL may be kept to its nextUpdate. */
 const LONGEST_CACHED = 60;
 
 const PATH = "/ocsp";

@@ -1,12 +1,13 @@
 import type { RequestListener } from "node:http";
 import { Readable, pipeline } from "node:stream";
-import type { RequestHandler, Response } from "express";
+import type { Request, RequestHandler, Response } from "express";
 import { Refusal } from "../domain/errors.ts";
 import { type IssuerId, parseIssuerId } from "../domain/identifiers.ts";
 import type { Clock, Logger } from "../domain/ports.ts";
 import type { CrlRecord } from "../domain/records.ts";
-import { SECOND } from "../domain/time.ts";
+import { type Instant, SECOND } from "../domain/time.ts";
 import { plainApp } from "./app.ts";
+import { CrlValidators, type Validators } from "./crl-validators.ts";
 import { answerProblem, finish, methodNotAllowed } from "./errors.ts";
 import { type OcspParts, isOcsp, ocspEndpoint } from "./ocsp-endpoint.ts";
 
@@ -69,6 +70,8 @@ export function publicApp(parts: PublicAppParts): RequestListener {
 const DELTA = "-delta";
 
 function crlEndpoint(parts: PublicAppParts): RequestHandler<{ name: string }> {
+  const { clock } = parts;
+  const validators = new CrlValidators(clock);
   return (request, response) => {
     const { name } = request.params;
     const isPem = name.endsWith(".pem");
@@ -78,8 +81,10 @@ function crlEndpoint(parts: PublicAppParts): RequestHandler<{ name: string }> {
     );
     const der = isDelta ? crl?.delta : crl?.der;
     if (!crl || !der) throw new Refusal("NOT_FOUND");
-    setCaching(response, crl, parts.clock.now(), isDelta);
-    if (request.fresh) {
+    const now = clock.now();
+    setCaching(response, crl, now, isDelta);
+    setValidators(response, validators.of(crl.number, der), now, isPem);
+    if (isKnown(request, response)) {
       response.status(304).end();
     } else if (isPem) {
       response.type("application/x-pem-file");
@@ -100,8 +105,26 @@ function setCaching(response: Response, crl: CrlRecord, now: number, isDelta: bo
   const left = Math.max(0, Math.floor((crl.nextUpdate - now) / SECOND));
   const seconds = isDelta ? Math.min(left, DELTA_SECONDS) : left;
   response.set("Cache-Control", `public, max-age=${String(seconds)}`);
-  response.set("ETag", `"${String(crl.number)}"`);
-  response.set("Last-Modified", new Date(crl.thisUpdate).toUTCString());
+}
+
+function setValidators(
+  response: Response,
+  { tag, lastModified }: Validators,
+  now: Instant,
+  isPem: boolean,
+): void {
+  response.set("ETag", `"${tag}${isPem ? "-pem" : ""}"`);
+  // Never later than the answer's Date (RFC 9110 §8.8.2.1).
+  if (lastModified <= now) response.set("Last-Modified", new Date(lastModified).toUTCString());
+}
+
+/**
+ * Whether the client has this very CRL. If-None-Match comes first (RFC 9110 §13.2.2); and If-Modified-Since has to be the
+ * date that was given with it: a date of the client's own, of when it fetched the one before, is no proof.
+ */
+function isKnown({ headers, fresh }: Request, response: Response): boolean {
+  const since = headers["if-modified-since"];
+  return fresh && (Boolean(headers["if-none-match"]) || since === response.get("Last-Modified"));
 }
 
 function idIn(name: string, extension: string): IssuerId {

@@ -2,7 +2,7 @@ import type { Server as HttpServer } from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { Refusal } from "../domain/errors.ts";
-import { SECOND } from "../domain/time.ts";
+import { MINUTE, SECOND } from "../domain/time.ts";
 
 export type Server = HttpServer | HttpsServer;
 
@@ -15,6 +15,31 @@ export const timeLimits = {
   requestTimeout: 30 * SECOND,
   keepAliveTimeout: 15 * SECOND,
 };
+
+/** For listeners that anybody may ask, for answers of tens of megabytes; milliseconds. */
+export interface AnswerLimits {
+  /** How long a client may read nothing of its answer; it may take up to twice that to be noticed. */
+  readonly idle: number;
+  /** How long it may take to read the whole. */
+  readonly whole: number;
+}
+
+const answerLimits: AnswerLimits = { idle: 30 * SECOND, whole: 10 * MINUTE };
+
+/**
+ * Cuts off who asks and does not read: Node has no limit of its own for that, and each would keep a large CRL in memory,
+ * also when it was long replaced.
+ */
+export function limitAnswers(server: HttpServer, { idle, whole }: AnswerLimits = answerLimits): void {
+  // Node looks at how much is still to be sent, so a slow reader is not an idle one.
+  server.timeout = idle;
+  server.on("request", ({ socket }, response) => {
+    const timer = setTimeout(() => socket.destroy(), whole);
+    response.once("close", () => {
+      clearTimeout(timer);
+    });
+  });
+}
 
 /**
  * Starts listening; returns the port.

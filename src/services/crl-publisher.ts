@@ -1,3 +1,4 @@
+import { Refusal } from "../domain/errors.ts";
 import type { Clock, Issuer, Logger } from "../domain/ports.ts";
 import type { IssuerId } from "../domain/identifiers.ts";
 import type { Change, CrlHead, CrlRecord } from "../domain/records.ts";
@@ -34,6 +35,8 @@ export class CrlPublisher {
   readonly #maker: CrlMaker;
   readonly #made = new Map<IssuerId, Pick<CrlStanding, "entries" | "deltaEntries" | "buildSeconds">>();
   readonly #latest = new Map<IssuerId, CrlRecord>();
+  /** Numbers of those that are on record, and cannot be read. */
+  readonly #damaged = new Map<IssuerId, number>();
   #wanted = 0;
   #soon: NodeJS.Timeout | undefined;
   #regularly: NodeJS.Timeout | undefined;
@@ -115,7 +118,8 @@ export class CrlPublisher {
   async #publishIfDueFor(issuer: Issuer): Promise<void> {
     const { database, clock, logger } = this.#parts;
     const isOld = (head: CrlHead | undefined): boolean => isCrlOld(head, clock.now());
-    const isDue = (head: CrlHead): boolean => head.basis < this.#wanted || isOld(head);
+    const isDue = (head: CrlHead): boolean =>
+      head.basis < this.#wanted || isOld(head) || this.#damaged.get(issuer.id) === head.number;
     const head = await database.crls.head(issuer.id); // another server may have been here first
     if (head && !isDue(head)) return this.#reload(issuer.id);
     const begun = clock.now();
@@ -133,7 +137,15 @@ export class CrlPublisher {
     const { crls } = this.#parts.database;
     const head = await crls.head(id);
     if (!head || head.number === this.#latest.get(id)?.number) return;
-    const crl = await crls.latest(id);
+    const crl = await crls.latest(id).catch((error: unknown) => {
+      if (!(error instanceof Refusal) || error.code !== "CRL_INVALID") throw error;
+      this.#parts.logger.error(
+        { err: error, issuer: id },
+        "the CRL on record is damaged: the next one is due",
+      );
+      this.#damaged.set(id, head.number);
+      this.#publishSoon(COALESCING);
+    });
     if (crl) this.#latest.set(id, crl);
   }
 }

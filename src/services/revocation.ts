@@ -1,6 +1,6 @@
 import { Refusal } from "../domain/errors.ts";
 import type { CertificateId } from "../domain/identifiers.ts";
-import type { Database } from "../domain/ports.ts";
+import type { Database, Stores } from "../domain/ports.ts";
 import type { CertificateRecord } from "../domain/records.ts";
 import { type RevocationReason, transitionFault } from "../domain/revocation.ts";
 import { type Particulars, revokeEach, setStatusOfEach } from "./change-status.ts";
@@ -20,17 +20,24 @@ export interface Revocation extends StatusChange {
   readonly others: readonly CertificateRecord[];
 }
 
-/** Ends a certificate for good. Throws NOT_FOUND, ID_AMBIGUOUS, ALREADY_REVOKED. */
+/**
+ * Ends a certificate for good.
+ *
+ * @param requireMore looks at how it stands, in the same transaction; what it throws ends that
+ * @throws Refusal NOT_FOUND, ID_AMBIGUOUS, ALREADY_REVOKED.
+ */
 export async function revoke(
   database: Database,
   mutation: Mutation,
   id: CertificateId,
   reason: RevocationReason,
   particulars: Particulars = {},
+  requireMore?: (stores: Stores, certificate: CertificateRecord) => Promise<void>,
 ): Promise<Revocation> {
   return database.transaction(async (stores) => {
     const certificate = await findCertificate(stores, id);
     requireTransition(certificate, "revoked");
+    await requireMore?.(stores, certificate);
     const { others, first, last } = await revokeEach(stores, mutation, [certificate], {
       ...particulars,
       reason,

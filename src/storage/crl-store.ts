@@ -1,4 +1,5 @@
 import type { Knex } from "knex";
+import { Refusal } from "../domain/errors.ts";
 import type { IssuerId } from "../domain/identifiers.ts";
 import type { CrlStore } from "../domain/crl.ts";
 import type { CrlHead, CrlPoint } from "../domain/records.ts";
@@ -73,18 +74,27 @@ export function crlStore(db: Knex, sql: Sql): CrlStore {
     },
     head,
     async latest(issuer) {
+      let lacking: string | undefined;
       for (;;) {
         const row = await newest<CrlRow>("*", issuer);
         if (!row) return undefined;
         const der = row.staging === null ? row.der : await staged(sql, row.staging);
         if (der) return { ...headFrom(row), der, delta: row.delta ?? undefined };
-        // Another one took its place while its pieces were read.
+        if (row.staging === lacking) throw damaged(row);
+        // Another one may have taken its place while its pieces were read.
+        lacking = row.staging ?? undefined;
       }
     },
   };
 }
 
-/** The pieces put together one by one; `undefined` when they are no longer there. */
+function damaged(row: HeadRow): Refusal {
+  const named = `CRL ${String(number(row.number))} of ${row.issuer_id}`;
+  const remedy = "'countersign crl publish' makes the next one.";
+  return new Refusal("CRL_INVALID", `${named} is damaged: octets are missing in the database. ${remedy}`);
+}
+
+/** The pieces put together one by one; `undefined` when they are not all there, or no longer. */
 async function staged(sql: Sql, staging: string): Promise<Buffer | undefined> {
   const lengths = "SELECT count(*) AS pieces, sum(length(octets)) AS total FROM crl_chunks WHERE staging = ?";
   const [size] = await sql<{ pieces: Integer; total: Integer | null }>(lengths, [staging]);
@@ -97,7 +107,13 @@ async function staged(sql: Sql, staging: string): Promise<Buffer | undefined> {
     if (!piece) return undefined;
     offset += piece.octets.copy(whole, offset);
   }
-  return pieces > 0 && offset === whole.length ? whole : undefined;
+  return offset === whole.length && isWhole(whole) ? whole : undefined;
+}
+
+/** Whether a DER value is as long as it says, in the long form, for it is large (X.690 §8.1.3.5): the last piece may lack. */
+function isWhole(der: Buffer): boolean {
+  const octets = (der[1] ?? 0) - 0x80;
+  return octets > 0 && octets <= 4 && der.length > 6 && 2 + octets + der.readUIntBE(2, octets) === der.length;
 }
 
 function pointColumns(name: PointName, point: CrlPoint | undefined): Partial<PointColumns> {

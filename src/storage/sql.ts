@@ -13,8 +13,12 @@ export function knexSql(db: Knex): Sql {
   };
 }
 
+/** Rows in one statement: below what either database takes of bound values (32,766 and 65,535), and more than any group. */
+const LARGEST_INSERT = 1000;
+
 /**
- * Inserts many rows in one statement, which Knex's builder makes a UNION of SELECTs for SQLite.
+ * Inserts many rows in few statements: Knex's builder makes a UNION of SELECTs for SQLite. More than one statement needs
+ * a transaction around it.
  *
  * @param columns each with what is put there, when that isn't the value itself
  */
@@ -25,13 +29,15 @@ export async function insertRows<Column extends string>(
   rows: readonly Readonly<Record<Column, Value>>[],
   conflict = "",
 ): Promise<void> {
-  if (rows.length === 0) return;
   const names = Object.keys(columns) as Column[];
   const tuple = `(${names.map((name) => columns[name]).join()})`;
-  await sql(
-    `INSERT INTO ${table} (${names.join()}) VALUES ${repeat(tuple, rows.length)} ${conflict}`,
-    rows.flatMap((row) => names.map((name) => row[name])),
-  );
+  for (let start = 0; start < rows.length; start += LARGEST_INSERT) {
+    const chunk = rows.slice(start, start + LARGEST_INSERT);
+    await sql(
+      `INSERT INTO ${table} (${names.join()}) VALUES ${repeat(tuple, chunk.length)} ${conflict}`,
+      chunk.flatMap((row) => names.map((name) => row[name])),
+    );
+  }
 }
 
 const CHUNK = 256;

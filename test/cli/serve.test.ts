@@ -4,10 +4,11 @@ import { readFileSync, statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { request } from "node:https";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { connect } from "node:tls";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { call, enrolled, keepAlive } from "../support/client.ts";
-import { countersign, projectRoot, run } from "../support/run.ts";
+import { countersign, projectRoot, run, runOk } from "../support/run.ts";
 import { serveHome, sharedServer, startTestServer } from "../support/server.ts";
 import { testWorkspace } from "../support/workspace.ts";
 
@@ -143,6 +144,34 @@ test("what was issued, suspended and revoked is so after a restart, kill -9 incl
   const ask = async ({ key, cert, ca }: typeof good) =>
     (await call(`${server.enforce}/whoami`, { tls: { key, cert, ca } })).status;
   expect([await ask(good), await ask(bad)]).toEqual([200, 403]);
+  expect(await server.stop()).toBe(0);
+});
+
+test("a CRL that lacks octets in the database keeps no server from starting, and the next one is out at once", async () => {
+  let server = await startTestServer();
+  onTestFinished(server.workspace.remove);
+  await server.stop();
+  const database = new DatabaseSync(join(server.home, "countersign.sqlite"));
+  const [row] = database
+    .prepare("SELECT issuer_id AS id, number FROM crls JOIN issuers ON id = issuer_id WHERE role = 'issuing'")
+    .all();
+  const { id, number } = row as { id: string; number: number };
+  database.prepare("UPDATE crls SET staging = 'gone', der = x'' WHERE issuer_id = ?").run(id);
+  database.close();
+
+  const out = server.workspace.file("crls");
+  const ran = await countersign(["crl", "publish", "--due", "--out", out, "--home", server.home]);
+  expect(ran).toMatchObject({ code: 1, stdout: "" });
+  expect(ran.stderr).toContain(`CRL ${String(number)} of ${id} is damaged`);
+
+  server = await serveHome(server.workspace);
+  const answer = await fetch(`${server.public}/crl/${id}.crl`);
+  expect(answer.status).toBe(200);
+  const bytes = Buffer.from(await answer.arrayBuffer());
+  const text = await runOk("openssl", ["crl", "-inform", "DER", "-noout", "-crlnumber"], { input: bytes });
+  expect(text.trim()).toBe(`crlNumber=0x${(number + 1).toString(16).padStart(2, "0")}`);
+  expect(server.log()).toContain("the CRL on record is damaged");
+  await server.admin("crl", "publish", "--due", "--out", out);
   expect(await server.stop()).toBe(0);
 });
 

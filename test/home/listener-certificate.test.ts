@@ -6,12 +6,15 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { readConfigFile, resolveConfig } from "../../src/config.ts";
+import { type Fingerprint, fingerprintOf } from "../../src/domain/identifiers.ts";
 import type { Clock, Database, Issuer } from "../../src/domain/ports.ts";
 import { DAY } from "../../src/domain/time.ts";
-import { ListenerCertificate } from "../../src/home/listener-certificate.ts";
+import { ListenerCertificate, type TlsCertificate } from "../../src/home/listener-certificate.ts";
 import { HomeIssuers } from "../../src/home/issuers.ts";
 import { issuingParts, openState, readPassword } from "../../src/home/open.ts";
+import { revoke, suspend } from "../../src/services/revocation.ts";
 import { call } from "../support/client.ts";
+import { testLogger } from "../support/issuing.ts";
 import { countersign } from "../support/run.ts";
 import { type Workspace, makeWorkspace } from "../support/workspace.ts";
 
@@ -43,6 +46,8 @@ async function open(clock: Clock, names = ["localhost", "127.0.0.1", "::1"]): Pr
 
 const now: Clock = { now: () => Date.now() };
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+const idOf = ({ cert }: TlsCertificate): Fingerprint => fingerprintOf(new X509Certificate(cert).raw);
 
 function fingerprint(certificate: { cert: string }): string {
   return new X509Certificate(certificate.cert).fingerprint256;
@@ -101,7 +106,55 @@ test("is renewed while the server runs, and swapped without dropping a connectio
   expect(await call(url, { agent })).toMatchObject({ text: "hello", reusedSocket: true });
   // The new one starts in 61 days: a new connection is offered it, and says so.
   await expect(call(url, { tls: { ca } })).rejects.toMatchObject({ code: "CERT_NOT_YET_VALID" });
-  certificate.close();
+  await certificate.close();
   agent.destroy();
   server.close();
+});
+
+const byTester = { clock: now, actor: "cli:tester" };
+const revokeIt = (fingerprint: Fingerprint) => revoke(database, byTester, { fingerprint }, "superseded");
+const suspendIt = (fingerprint: Fingerprint) => suspend(database, byTester, { fingerprint });
+
+test.each([
+  ["revoked", "at once, when that is told", revokeIt],
+  ["suspended", "at once, when that is told", suspendIt],
+  ["revoked", "within the hour, when that was never told", revokeIt],
+  ["suspended", "within the hour, when that was never told", suspendIt],
+] as const)("that is %s is replaced %s", async (_done, when, end) => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  const certificate = await open(now);
+  const logger = testLogger();
+  const told: TlsCertificate[] = [];
+  const look = vi.spyOn(database.certificates, "byFingerprint");
+  certificate.watch(logger, (renewed) => told.push(renewed));
+  await vi.waitFor(() => {
+    expect(look).toHaveBeenCalledTimes(1);
+  });
+  await look.mock.results[0]?.value; // the first look, after which it was left as it is
+  look.mockRestore();
+  const before = idOf(certificate.current);
+  const { sequence } = await end(before);
+  const [change] = await database.changes.after(sequence - 1, 1);
+  if (!change) throw new Error("a change is on record");
+
+  if (when.startsWith("at once")) certificate.onChanges([change]);
+  else await vi.advanceTimersByTimeAsync(3_600_000);
+  await certificate.close();
+  expect(told).toEqual([certificate.current]);
+  expect(idOf(certificate.current)).not.toBe(before);
+  expect(readFileSync(join(home, "certs/server.crt"), "latin1")).toBe(certificate.current.cert);
+  const message = "the listeners' certificate was revoked or suspended: they have a new one";
+  expect(logger.lines).toEqual([{ level: "warn", fields: { fingerprint: before }, message }]);
+});
+
+test("that was revoked between the start and the watch over it is replaced", async () => {
+  const certificate = await open(now);
+  const before = idOf(certificate.current);
+  const { sequence } = await revokeIt(before);
+  certificate.onChanges(await database.changes.after(sequence - 1, 1));
+  const told: TlsCertificate[] = [];
+  certificate.watch(silent, (renewed) => told.push(renewed));
+  await certificate.close();
+  expect(told).toEqual([certificate.current]);
+  expect(idOf(certificate.current)).not.toBe(before);
 });

@@ -1,8 +1,17 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import { type TestCredential, enrolled } from "../support/client.ts";
-import { type Ran, run, runOk, script } from "../support/run.ts";
+import { type Ran, countersign, run, runOk, script } from "../support/run.ts";
 import { sharedServer } from "../support/server.ts";
 
 const server = sharedServer();
@@ -72,6 +81,37 @@ test("openssl rejects the revoked and accepts the others, with the published CRL
   expect(entry(held.serial)).toContain("Certificate Hold");
   expect(entry(good.serial)).toBe("");
   await server.admin("account", "resume", "paused");
+});
+
+test("crl publish replaces what is no file where it writes, and neither waits for it nor writes through it", async () => {
+  const out = server.workspace.file("odd");
+  const elsewhere = server.workspace.file("elsewhere");
+  writeFileSync(elsewhere, "not a CRL");
+  mkdirSync(out);
+  const [der, pem, delta, all] = [`${issuerId}.crl`, `${issuerId}.pem`, `${issuerId}-delta.crl`, "all.pem"];
+  await runOk("mkfifo", [join(out, der), join(out, all)]);
+  symlinkSync(elsewhere, join(out, pem));
+  symlinkSync(server.workspace.file("nowhere"), join(out, delta));
+  const publish = (...args: string[]) =>
+    countersign(["crl", "publish", "--out", out, "--home", server.home, ...args], { timeout: 20_000 });
+  expect(await publish()).toMatchObject({ code: 0, stderr: "" });
+  for (const name of [der, pem, delta, all]) expect(lstatSync(join(out, name)).isFile(), name).toBe(true);
+  expect(readFileSync(elsewhere, "latin1")).toBe("not a CRL");
+  expect(existsSync(server.workspace.file("nowhere"))).toBe(false);
+
+  // A link to the very octets is a link still: whoever may write there could change them.
+  renameSync(join(out, der), elsewhere);
+  symlinkSync(elsewhere, join(out, der));
+  const again = await publish("--due", "--json");
+  expect(JSON.parse(again.stdout)).toMatchObject({ changed: true });
+  expect(lstatSync(join(out, der)).isFile()).toBe(true);
+  expect(JSON.parse((await publish("--due", "--json")).stdout)).toMatchObject({ changed: false });
+
+  rmSync(join(out, all));
+  mkdirSync(join(out, all));
+  const refused = await publish();
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain(`${join(out, all)} cannot be written. (FILE_UNREADABLE)`);
 });
 
 test("the server publishes by itself after a revocation, and its own copy tells", async () => {

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { Agent } from "node:https";
 import { createInterface } from "node:readline";
+import { connect } from "node:tls";
 import { describe, expect, test, vi } from "vitest";
 import { call, enrolled, keepAlive } from "../support/client.ts";
 import { runOk, script } from "../support/run.ts";
@@ -121,6 +122,34 @@ describe.each(["TLSv1.2", "TLSv1.3"] as const)("a Node client on %s", (version) 
     agent.destroy();
     resuming.destroy();
   });
+});
+
+test("the listeners present their own certificate no longer once it is revoked, and serve on", async () => {
+  const ca = readFileSync(server.root);
+  const agent = keepAlive(await enrolled(server, await server.token("steady")));
+  expect((await whoami(server, agent)).status).toBe(200);
+  const presented = async (url: string): Promise<string> => {
+    const { hostname: host, port } = new URL(url);
+    const socket = connect({ host, port: Number(port), ca });
+    await once(socket, "secureConnect");
+    const { fingerprint256 } = socket.getPeerCertificate();
+    socket.destroy();
+    return fingerprint256;
+  };
+  const before = await presented(server.ca);
+  expect(await presented(server.enforce)).toBe(before);
+  await server.admin("revoke", before);
+  await vi.waitFor(
+    async () => {
+      const now = [await presented(server.ca), await presented(server.enforce)];
+      expect(now[0]).not.toBe(before);
+      expect(now[1]).toBe(now[0]);
+    },
+    { timeout: 5000, interval: 50 },
+  );
+  expect(server.log()).toContain("the listeners' certificate was revoked or suspended");
+  expect(await whoami(server, agent)).toMatchObject({ status: 200, reusedSocket: true });
+  agent.destroy();
 });
 
 function whoami(on: TestServer, agent: Agent) {

@@ -9,6 +9,7 @@ import { onEachDatabase } from "../support/databases.ts";
 import {
   eventually,
   freshAccount,
+  freshSlug,
   makeCsr,
   makeIssuer,
   makeIssuing,
@@ -184,5 +185,41 @@ onEachDatabase("the CRL publisher", (db) => {
     vi.advanceTimersByTime(2 * MINUTE);
     await publisher.stop();
     expect((await db.database.crls.latest(parts.issuer.id))?.number).toBe(1);
+  });
+
+  test("makes the next one when the one on record lacks octets, and says so", async () => {
+    const first = await started();
+    await first.stop();
+    // As a crash of the database's disk may leave one that went there in pieces.
+    await db.query(`UPDATE crls SET staging = 'gone' WHERE issuer_id = '${parts.issuer.id}'`);
+    const publisher = await started();
+    expect(latest(publisher)).toBe(2);
+    expect((await db.database.crls.latest(parts.issuer.id))?.number).toBe(2);
+    const message = "the CRL on record is damaged: the next one is due";
+    expect(logger.lines.filter(({ level }) => level === "error")).toMatchObject([
+      { fields: { err: { code: "CRL_INVALID" }, issuer: parts.issuer.id }, message },
+    ]);
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    await publisher.stop();
+    expect(latest(publisher)).toBe(2);
+  });
+
+  test("goes on for the others when one is damaged that somebody else signs", async () => {
+    const other = await makeIssuer("Elsewhere");
+    await recordIssuer(db.database, other, "issuing", freshSlug("issuer"));
+    const elsewhere = await started({ issuers: () => [other] });
+    await elsewhere.stop();
+    await db.query(`UPDATE crls SET staging = 'gone' WHERE issuer_id = '${other.id}'`);
+    const publisher = await started();
+    expect(latest(publisher)).toBe(1);
+    expect(publisher.latest(other.id)).toBe(undefined);
+    // Whoever signs it makes the next, and this server takes it up.
+    const before = await db.database.changes.last();
+    const there = await started({ issuers: () => [other] });
+    expect(there.latest(other.id)?.number).toBe(2);
+    publisher.onChanges(await db.database.changes.after(before, 10));
+    await eventually(() => {
+      expect(publisher.latest(other.id)?.number).toBe(2);
+    });
   });
 });

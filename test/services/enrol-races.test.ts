@@ -1,6 +1,8 @@
 import { beforeAll, expect, test, vi } from "vitest";
 import type { Database } from "../../src/domain/ports.ts";
 import { setAccountStatus } from "../../src/services/accounts.ts";
+import { changeGroup } from "../../src/services/change-many.ts";
+import { signRequest } from "../../src/services/issue/sign-request.ts";
 import { revoke } from "../../src/services/revocation.ts";
 import { revokeToken } from "../../src/services/tokens.ts";
 import { onEachDatabase } from "../support/databases.ts";
@@ -132,5 +134,35 @@ onEachDatabase("enrolment at the same instant, on two nodes,", (db) => {
     };
     await expectRefusal(enrolRecord({ ...parts, codec }, { token, csr }), "KEY_BLOCKED");
     expect(await parts.database.certificates.list({ account: account.slug })).toHaveLength(1);
+  });
+
+  test("leaves nothing behind when its account was suspended, and then all of it revoked, while it was signed", async () => {
+    const parts = nodes[0];
+    const account = await freshAccount(parts);
+    const first = await enrolRecord(parts, {
+      token: (await freshToken(parts, account)).token,
+      csr: await makeCsr(),
+    });
+    const { token } = await freshToken(parts, account);
+    const csr = await makeCsr();
+    const signLeaf: Parts["codec"]["signLeaf"] = async (...args) => {
+      const der = await parts.codec.signLeaf(...args);
+      await setAccountStatus(parts.database, parts, account.slug, "suspended");
+      const aim = { status: "revoked", reason: "cessationOfOperation" } as const;
+      await changeGroup(parts.database, parts, { account: account.slug }, aim);
+      return der;
+    };
+    const interfered = { ...parts, codec: { ...parts.codec, signLeaf } };
+    await expectRefusal(enrolRecord(interfered, { token, csr }), "ACCOUNT_SUSPENDED");
+    expect(await parts.database.certificates.list({ account: account.slug })).toMatchObject([
+      { fingerprint: first.fingerprint, status: "revoked" },
+    ]);
+    // An admin who signs by hand is stopped as well.
+    await setAccountStatus(parts.database, parts, account.slug, "active");
+    const wanted = { account: account.slug, csr: await makeCsr(), profile: "client" };
+    await expectRefusal(signRequest(interfered, "cli:tester", wanted), "ACCOUNT_SUSPENDED");
+    // The token was not spent: it is good again when the account is.
+    await setAccountStatus(parts.database, parts, account.slug, "active");
+    expect(await enrolRecord(parts, { token, csr })).toMatchObject({ status: "active" });
   });
 });

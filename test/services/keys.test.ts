@@ -1,13 +1,15 @@
 import { beforeAll, expect, test } from "vitest";
-import { spkiHashOf } from "../../src/domain/identifiers.ts";
+import { type Fingerprint, parseFingerprint, spkiHashOf } from "../../src/domain/identifiers.ts";
 import type { KeyPair } from "../../src/domain/key-policy.ts";
-import type { CertificateRecord } from "../../src/domain/records.ts";
+import { parseSlug } from "../../src/domain/names.ts";
+import type { CertificateRecord, KeyRecord } from "../../src/domain/records.ts";
 import { DAY } from "../../src/domain/time.ts";
 import { makeKeyPair } from "../../src/keys/key-pair.ts";
 import { blockKey } from "../../src/services/keys.ts";
 import { revoke, suspend } from "../../src/services/revocation.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import {
+  START,
   type TestIssuing,
   csrOf,
   enrolRecord,
@@ -17,6 +19,9 @@ import {
   makeIssuing,
   signRecord,
 } from "../support/issuing.ts";
+import { putManyCertificates } from "../support/many-certificates.ts";
+
+type KeyName = Pick<KeyRecord, "spkiHash" | "keyType">;
 
 const hashOf = ({ publicKey }: KeyPair) => spkiHashOf(publicKey.export({ format: "der", type: "spki" }));
 
@@ -120,6 +125,30 @@ onEachDatabase("a blocked key", (db) => {
     await expectRefusal(block(leaked), "STATE_UNCHANGED");
     const [key] = await db.database.keys.byHashes([hashOf(leaked)]);
     expect(key).toMatchObject({ blockedBecause: "keyCompromise" });
+  });
+
+  // The changes alone are more than SQLite takes in one statement.
+  const MANY = 5600;
+  test.each([
+    ["blocked", 1, (key: KeyName) => blockKey(db.database, parts, key, "leaked")],
+    [
+      "revoked as keyCompromise",
+      0,
+      async (_key: KeyName, fingerprint: Fingerprint) => {
+        const { first, sequence } = await revoke(db.database, parts, { fingerprint }, "keyCompromise");
+        return { first, last: sequence };
+      },
+    ],
+  ] as const)("with thousands of certificates is %s in one go", async (_name, besides, end) => {
+    const key = { spkiHash: hashOf(await makeKeyPair("ec-p256")), keyType: "ec-p256" } as const;
+    const { account, fingerprints } = await putManyCertificates(db.database, MANY, START, key.spkiHash);
+    const { first, last } = await end(key, parseFingerprint(String(fingerprints[0])));
+    expect(last - first + 1).toBe(MANY + besides);
+    expect(await db.database.changes.last()).toBe(last);
+    const changes = await db.database.changes.after(first - 1 + besides, MANY + 1);
+    expect(new Set(changes.map(({ subject }) => subject))).toEqual(new Set(fingerprints));
+    const certificates = await db.database.certificates.list({ account: parseSlug(account) });
+    expect(certificates.filter(({ reason }) => reason === "keyCompromise")).toHaveLength(MANY);
   });
 
   test("is none of our own CAs'", async () => {

@@ -1,13 +1,15 @@
 import { beforeAll, expect, test } from "vitest";
 import type { CertificateRecord } from "../../src/domain/records.ts";
+import { setAccountStatus } from "../../src/services/accounts.ts";
 import { revokeOwn } from "../../src/services/own-revocation.ts";
-import { revoke, suspend } from "../../src/services/revocation.ts";
+import { resume, revoke, suspend } from "../../src/services/revocation.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import {
   START,
   type TestIssuing,
   expectRefusal,
   freshAccount,
+  freshSlug,
   makeCsr,
   makeIssuing,
   signRecord,
@@ -69,5 +71,25 @@ onEachDatabase("a credential's own revocation", (db) => {
     await revoke(db.database, parts, own, "privilegeWithdrawn");
     await expectRefusal(end(own, own.serial), "ALREADY_REVOKED");
     expect(await again(own)).toMatchObject({ reason: "privilegeWithdrawn", statusBy: "cli:tester" });
+  });
+
+  // The decision on the call is from memory, which may not know of it yet.
+  test("of one that was suspended a moment ago is refused: that is an admin's to make final, or not", async () => {
+    const [own, other] = [await issued(), await issued()];
+    await suspend(db.database, parts, own);
+    await setAccountStatus(db.database, parts, other.account ?? freshSlug(), "suspended");
+    const before = await db.dump();
+    await expectRefusal(end(own, own.serial), "CERT_SUSPENDED");
+    await expectRefusal(end(other, other.fingerprint, "keyCompromise"), "ACCOUNT_SUSPENDED");
+    expect(await db.dump()).toEqual(before);
+
+    await resume(db.database, parts, own);
+    await setAccountStatus(db.database, parts, other.account ?? freshSlug(), "active");
+    await end(own, own.serial);
+    await end(other, other.serial);
+    expect([await again(own), await again(other)]).toMatchObject([
+      { status: "revoked" },
+      { status: "revoked" },
+    ]);
   });
 });

@@ -52,6 +52,20 @@ onEachDatabase("changes", (db) => {
     ]);
   });
 
+  // More than fit into one statement, by the bound values that SQLite (32,766) and PostgreSQL (65,535) take.
+  test("are numbered without gaps however many come together", async () => {
+    const before = await db.database.changes.last();
+    const subjects = Array.from({ length: 11_000 }, (_, index) => `subject-${String(index)}`);
+    const last = await db.database.transaction((stores) =>
+      stores.changes.append(subjects.map((subject) => someChange(subject))),
+    );
+    expect(last).toBe(before + subjects.length);
+    expect(await db.database.changes.last()).toBe(last);
+    const written = await db.database.changes.after(before, 20_000);
+    expect(written.map(({ sequence }) => sequence)).toEqual(subjects.map((_, index) => before + 1 + index));
+    expect(written.map(({ subject }) => subject)).toEqual(subjects);
+  });
+
   test("are given after a number, and no more than asked for", async () => {
     const before = await db.database.changes.last();
     for (const subject of ["a", "b", "c"]) await append(db.database, subject);

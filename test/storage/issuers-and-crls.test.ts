@@ -4,7 +4,7 @@ import type { IssuerId } from "../../src/domain/identifiers.ts";
 import type { CrlRecord } from "../../src/domain/records.ts";
 import { HOUR } from "../../src/domain/time.ts";
 import { onEachDatabase } from "../support/databases.ts";
-import { START, makeIssuer, recordIssuer } from "../support/issuing.ts";
+import { START, expectRefusal, makeIssuer, recordIssuer } from "../support/issuing.ts";
 import { putIssuer } from "./records.ts";
 
 function crl(issuerId: IssuerId, number: number): CrlRecord {
@@ -14,6 +14,12 @@ function crl(issuerId: IssuerId, number: number): CrlRecord {
     ...{ issuerId, number, thisUpdate: START + number, nextUpdate: START + HOUR, basis: number + 3, der },
     ...{ scheduled: point(number), base: point(number - 1), delta: randomBytes(50) },
   };
+}
+
+/** One that says how long it is, as all do: so the lack of the last piece is seen. */
+function inPieces(issuerId: IssuerId, number: number): CrlRecord {
+  const der = Buffer.concat([Buffer.of(0x30, 0x82, 900 >> 8, 900 & 0xff), randomBytes(900)]);
+  return { ...crl(issuerId, number), der };
 }
 
 onEachDatabase("issuers and CRLs", (db) => {
@@ -69,7 +75,7 @@ onEachDatabase("issuers and CRLs", (db) => {
   test("a large CRL comes in pieces, which go when another takes its place or its number", async () => {
     const { crls } = db.database;
     const issuer = await putIssuer(db.database);
-    const [large, lost, next] = [crl(issuer, 1), crl(issuer, 1), crl(issuer, 2)];
+    const [large, lost, next] = [inPieces(issuer, 1), inPieces(issuer, 1), crl(issuer, 2)];
     const [first, second] = [large.der.subarray(0, 300), large.der.subarray(300)];
     await crls.stage(large, "won", 1, second);
     await crls.stage(large, "won", 0, first);
@@ -85,4 +91,25 @@ onEachDatabase("issuers and CRLs", (db) => {
     expect(await crls.latest(issuer)).toEqual(next);
     expect(await db.query(`SELECT * FROM crl_chunks WHERE issuer_id = '${issuer}'`)).toEqual([]);
   });
+
+  test.each([[0], [1], [2]])(
+    "a large CRL whose piece %i is missing is damaged, and the next one is good",
+    async (gone) => {
+      const { crls } = db.database;
+      const issuer = await putIssuer(db.database);
+      const large = inPieces(issuer, 7);
+      const staging = `lacks ${String(gone)}`;
+      for (const position of [0, 1, 2]) {
+        const piece = large.der.subarray(position * 300, position === 2 ? undefined : (position + 1) * 300);
+        if (position !== gone) await crls.stage(large, staging, position, piece);
+      }
+      await crls.replace(large, staging);
+      const message = `CRL 7 of ${issuer} is damaged: octets are missing in the database. 'countersign crl publish' makes the next one.`;
+      await expectRefusal(crls.latest(issuer), "CRL_INVALID", message);
+      expect((await crls.head(issuer))?.number).toBe(7);
+      const next = crl(issuer, 8);
+      await crls.replace(next);
+      expect(await crls.latest(issuer)).toEqual(next);
+    },
+  );
 });

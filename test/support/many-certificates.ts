@@ -1,18 +1,23 @@
 import { randomBytes } from "node:crypto";
-import { type Fingerprint, fingerprintOf } from "../../src/domain/identifiers.ts";
+import { type Fingerprint, type SpkiHash, fingerprintOf } from "../../src/domain/identifiers.ts";
 import type { Database } from "../../src/domain/ports.ts";
 import type { CertificateRecord } from "../../src/domain/records.ts";
 import { DAY } from "../../src/domain/time.ts";
 import { putIssuer, someAccount, someIntent } from "../storage/records.ts";
 
-/** Puts that many live certificates of one account on record, each with a key of its own. */
+/**
+ * Puts that many live certificates of one account on record.
+ *
+ * @param spkiHash their key; each has a key of its own if none is given
+ */
 export async function putManyCertificates(
   database: Database,
   count: number,
+  now = Date.now(),
+  spkiHash?: SpkiHash,
 ): Promise<{ readonly account: string; readonly fingerprints: readonly Fingerprint[] }> {
   const issuer = await putIssuer(database);
   const account = await database.accounts.insert(someAccount());
-  const now = Date.now();
   const all = Array.from({ length: count }, (): CertificateRecord => {
     const { createdAt: issuedAt, ...intent } = someIntent(issuer, account);
     const der = randomBytes(64);
@@ -20,7 +25,7 @@ export async function putManyCertificates(
       ...{ ...intent, notBefore: now, notAfter: now + DAY, issuedAt, der, fingerprint: fingerprintOf(der) },
       ...{ account: account.slug, keyType: "ec-p256", scopes: undefined, status: "active" },
       ...{ statusAt: undefined, reason: undefined, invalidityAt: undefined, statusBy: undefined },
-      note: undefined,
+      ...{ note: undefined, spkiHash: spkiHash ?? intent.spkiHash },
     };
   });
   await database.transaction(async (stores) => {

@@ -3,7 +3,7 @@ import type { KeyType } from "../../domain/key-policy.ts";
 import type { Slug } from "../../domain/names.ts";
 import type { Intent } from "../../domain/records.ts";
 import type { Instant } from "../../domain/time.ts";
-import { type Standing, nobodySigns, requireNotBlocked, requireUsable } from "./standing.ts";
+import { type Standing, nobodySigns, requireActive, requireNotBlocked, requireUsable } from "./standing.ts";
 
 /** What is to be on record before anything is signed. */
 export interface IntentEntry {
@@ -31,9 +31,7 @@ export function admitIntent(entry: IntentEntry, standing: Standing, now: Instant
   if (!standing.active.has(issuerId) && !mayStillSign) {
     throw nobodySigns(`the issuer ${issuerId} is retired`);
   }
-  if (accountId !== undefined && standing.accounts.get(accountId)?.status !== "active") {
-    throw new Refusal("ACCOUNT_SUSPENDED");
-  }
+  requireActive(standing, accountId);
   requireNotBlocked(standing, spkiHash);
   const known = standing.keys.get(spkiHash);
   if (known && known.accountId !== accountId) throw new Refusal("KEY_IN_USE");

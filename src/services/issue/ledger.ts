@@ -35,14 +35,11 @@ export class Ledger {
 
 function questionOf(entries: readonly Entry[]): IssuanceQuestion {
   const unique = <Item>(items: readonly Item[]): Item[] => [...new Set(items)];
+  const wanted = entries.map((entry) => (entry.kind === "intent" ? entry.intent : entry.certificate));
   return {
     tokens: unique(entries.flatMap((entry) => tokenOf(entry) ?? [])),
-    accounts: unique(
-      entries.flatMap((entry) => (entry.kind === "intent" ? (entry.intent.accountId ?? []) : [])),
-    ),
-    keys: unique(
-      entries.map((entry) => (entry.kind === "intent" ? entry.intent : entry.certificate).spkiHash),
-    ),
+    accounts: unique(wanted.flatMap(({ accountId }) => accountId ?? [])),
+    keys: unique(wanted.map(({ spkiHash }) => spkiHash)),
     issuers: unique(entries.flatMap((entry) => (entry.kind === "intent" ? entry.intent.issuerId : []))),
   };
 }

@@ -1,5 +1,5 @@
 import type { CertificateRecord } from "../../domain/records.ts";
-import { type Standing, requireNotBlocked } from "./standing.ts";
+import { type Standing, requireActive, requireNotBlocked } from "./standing.ts";
 
 /** A certificate that is to be on record before it is given out. */
 export interface RecordEntry {
@@ -10,12 +10,14 @@ export interface RecordEntry {
 }
 
 /**
- * Step: record. A key that was blocked since the intent gets nothing, and a token's second certificate is dropped.
+ * Step: record. A key that was blocked since the intent gets nothing, nor does an account that was suspended: whoever then
+ * revokes all that it has, has all. A token's second certificate is dropped.
  *
  * @returns false when another request with the same token and CSR has recorded its certificate first.
- * @throws Refusal KEY_BLOCKED.
+ * @throws Refusal ACCOUNT_SUSPENDED, KEY_BLOCKED.
  */
 export function admitRecord({ certificate, tokenId }: RecordEntry, standing: Standing): boolean {
+  requireActive(standing, certificate.accountId);
   requireNotBlocked(standing, certificate.spkiHash);
   if (tokenId === undefined) return true;
   const token = standing.tokens.get(tokenId);

@@ -56,3 +56,9 @@ export function requireUsable<Some extends Pick<TokenRecord, "revokedAt" | "expi
 export function requireNotBlocked(standing: Standing, spkiHash: SpkiHash): void {
   if (standing.keys.get(spkiHash)?.blockedAt !== undefined) throw new Refusal("KEY_BLOCKED");
 }
+
+/** What belongs to no account is our own. Throws ACCOUNT_SUSPENDED. */
+export function requireActive(standing: Standing, accountId: number | undefined): void {
+  if (accountId === undefined || standing.accounts.get(accountId)?.status === "active") return;
+  throw new Refusal("ACCOUNT_SUSPENDED");
+}
