@@ -7,7 +7,9 @@ import { parseScope } from "./domain/names.ts";
 import type { Logger } from "./domain/ports.ts";
 import { Authenticator } from "./enforce/authenticator.ts";
 import { type Handler, createEnforceListener, deny, enforceTlsOptions } from "./enforce/listener.ts";
+import { readLastSeen } from "./home/last-seen.ts";
 import { openState, processIdentity, systemClock } from "./home/open.ts";
+import { requireSameHistory } from "./services/older-state.ts";
 
 export type { Caller, Decision, Denial } from "./domain/decision.ts";
 export type { DenialCode } from "./domain/errors.ts";
@@ -51,7 +53,7 @@ const silent: Logger = { info: () => undefined, warn: () => undefined, error: ()
  *
  * @param options.home an initialised home; its database is used, its keys are not
  * @param options.logger where denials and faults go, such as a pino logger (nowhere)
- * @throws Error with a stable `code`: HOME_MISSING, CONFIG_INVALID, FILE_UNREADABLE, UNAVAILABLE.
+ * @throws Error with a stable `code`: HOME_MISSING, CONFIG_INVALID, FILE_UNREADABLE, UNAVAILABLE, STATE_WENT_BACK.
  */
 export async function createEnforcer(options: {
   readonly home: string;
@@ -61,6 +63,7 @@ export async function createEnforcer(options: {
   const home = homeDirectory(options.home, process.env);
   const database = await openState(resolveConfig(home, {}, process.env, readConfigFile(home)));
   try {
+    await requireSameHistory(database, readLastSeen(home));
     const identity = processIdentity();
     const authenticator = await Authenticator.start({ database, clock: systemClock, logger, identity });
     return {

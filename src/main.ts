@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from "node:https";
 import type { Config, ListenerName } from "./config.ts";
 import { Refusal } from "./domain/errors.ts";
 import { type Fingerprint, fingerprintOf } from "./domain/identifiers.ts";
-import type { Clock, Logger } from "./domain/ports.ts";
+import type { Clock, Database, Logger } from "./domain/ports.ts";
 import { DAY, SECOND } from "./domain/time.ts";
 import { Authenticator } from "./enforce/authenticator.ts";
 import {
@@ -18,6 +18,7 @@ import { listenerFaults } from "./enforce/self-test.ts";
 import { homePaths } from "./home/paths.ts";
 import { certificateNames } from "./home/init.ts";
 import { HomeIssuers } from "./home/issuers.ts";
+import { LastSeenKeeper, readLastSeen, salvageLastSeen } from "./home/last-seen.ts";
 import { ListenerCertificate, type TlsCertificate } from "./home/listener-certificate.ts";
 import { issuingParts, openState, processIdentity, publicUrlOf, systemClock, urlHost } from "./home/open.ts";
 import { loadProfiles } from "./home/profiles.ts";
@@ -39,7 +40,9 @@ import type { Step } from "./services/issue/parts.ts";
 import { OcspDelegates } from "./services/ocsp/delegates.ts";
 import { OcspResponder } from "./services/ocsp/responder.ts";
 import { KeyCompromiseDesk } from "./services/key-compromise.ts";
+import { acceptOlderState, lastSeenOf, requireSameHistory } from "./services/older-state.ts";
 import { revokeOwn } from "./services/own-revocation.ts";
+import type { Mutation } from "./services/record-change.ts";
 import { codec } from "./x509/codec.ts";
 import { crlBuilder } from "./x509/crl-builder.ts";
 import { keyProofs } from "./x509/key-proof.ts";
@@ -68,6 +71,7 @@ export interface RunningServer {
  *
  * @param password opens the issuing CAs' keys
  * @param onStep told of each step of issuing before it is taken
+ * @param accepting goes on with a database that is older than what was seen before; it is recorded who does
  * @throws Refusal when anything is missing or wrong; nothing is left running then.
  */
 export async function startServer(
@@ -75,6 +79,7 @@ export async function startServer(
   password: string,
   logger: Logger,
   onStep?: (step: Step) => void,
+  accepting?: { readonly actor: string },
 ): Promise<RunningServer> {
   const opened: Opened = { servers: [], closers: [] };
   const stop = async (): Promise<void> => {
@@ -82,7 +87,7 @@ export async function startServer(
     for (const close of opened.closers.splice(0).reverse()) await close();
   };
   try {
-    return { ...(await start(config, password, logger, opened, onStep)), stop };
+    return { ...(await start(config, password, logger, opened, onStep, accepting)), stop };
   } catch (error) {
     await stop();
     throw error;
@@ -101,6 +106,7 @@ async function start(
   logger: Logger,
   opened: Opened,
   onStep: ((step: Step) => void) | undefined,
+  accepting: { readonly actor: string } | undefined,
 ): Promise<Pick<RunningServer, "listening" | "reload">> {
   const { closers } = opened;
   const { home } = config;
@@ -109,6 +115,15 @@ async function start(
   closers.push(() => database.close());
   const issuers = await HomeIssuers.open(database, home, password);
   const root = rootOfHome(issuers.records, home);
+  const keeper = new LastSeenKeeper(home, logger);
+  if (accepting) await acceptOlder(database, { clock, ...accepting }, home, keeper, logger);
+  else await requireSameHistory(database, readLastSeen(home));
+  const newest = await database.changes.newest();
+  keeper.onChanges(newest ? [newest] : []);
+  closers.push(() => {
+    keeper.stop();
+    return undefined;
+  });
   clearAllStaging(home); // an init that was cut short at its very end left a copy of the root key there
   warnOfRootKey(home, logger);
   await selfTest(issuers, clock);
@@ -137,6 +152,9 @@ async function start(
   const publisher = new CrlPublisher({
     ...{ database, newCrlBuilder: crlBuilder, publicUrl, clock, logger, crlLife: config.crlLife },
     issuers: () => issuers.opened,
+    onCrl: (crl) => {
+      keeper.onCrl(crl);
+    },
   });
   closers.push(() => publisher.stop());
   const delegates = new OcspDelegates({
@@ -167,6 +185,14 @@ async function start(
       responder.onChanges(changes);
       certificate.onChanges(changes);
       await delegates.onChanges(changes);
+      keeper.onChanges(changes);
+    },
+    onWentBack: async () => {
+      await issuers.refresh(database, logger);
+      responder.onWentBack();
+      publisher.onWentBack();
+      await keeper.onWentBack(database);
+      await delegates.onWentBack();
     },
   });
   closers.push(() => authenticator.close());
@@ -286,6 +312,19 @@ async function start(
     }
   };
   return { listening, reload };
+}
+
+/** On record first, and then in the home: whoever is killed in between does it again. */
+async function acceptOlder(
+  database: Database,
+  mutation: Mutation,
+  home: string,
+  keeper: LastSeenKeeper,
+  logger: Logger,
+): Promise<void> {
+  const accepted = await acceptOlderState(database, mutation, salvageLastSeen(home));
+  keeper.reset(await lastSeenOf(database));
+  logger.warn(accepted, "an older state of the database was accepted; open tokens are void");
 }
 
 /** The CA listener asks for a certificate and needs none: most of its callers have tokens. */

@@ -54,6 +54,8 @@ export interface CrlStore {
   ): Promise<void>;
   /** Removes a piece of a CRL that was replaced, or whose number another one got. False when there is none. */
   unstage(issuer: IssuerId): Promise<boolean>;
+  /** Has the issuer's next CRL be due at once, with a number above this one, and later deltas start with it. */
+  raise(issuer: IssuerId, number: number): Promise<void>;
   head(issuer: IssuerId): Promise<CrlHead | undefined>;
   /** Throws CRL_INVALID when its octets are not all there. */
   latest(issuer: IssuerId): Promise<CrlRecord | undefined>;

@@ -84,6 +84,7 @@ const administration = {
   CONFIG_INVALID: [400, "The configuration is not valid."],
   FILE_UNREADABLE: [400, "A file cannot be read or written."],
   FILE_EXISTS: [409, "A file is there already. Nothing was changed."],
+  STATE_WENT_BACK: [409, "The database is older than what was seen of it before: nothing is served."],
   SELF_TEST_FAILED: [500, "The self-test failed: nothing is served."],
   PASSWORD_WRONG: [403, "The key does not open with this password."],
   SERVER_UNTRUSTED: [502, "The server cannot be trusted."],

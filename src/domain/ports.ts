@@ -218,12 +218,15 @@ export interface ChangeStore {
   append(changes: readonly Omit<Change, "sequence">[]): Promise<number>;
   after(sequence: number, limit: number): Promise<Change[]>;
   last(): Promise<number>;
+  /** The last one itself. */
+  newest(): Promise<Change | undefined>;
   /** The last one of those that alter what a CRL says; 0 when there is none. */
   lastOfStatus(): Promise<number>;
 }
 
 /** The servers that follow the changes, and what each has made of them. */
 export interface FollowerStore {
+  /** Lists a server, or has one that is listed begin anew: what it said of earlier changes is forgotten. */
   announce(id: string, pid: number, host: string, applied: number, now: Instant): Promise<void>;
   /** False when the server is not listed. */
   applied(id: string, sequence: number, now: Instant): Promise<boolean>;

@@ -188,4 +188,5 @@ export type ChangeAction =
   | "key.block"
   | "issuer.install"
   | "issuer.retire"
-  | "crl.publish";
+  | "crl.publish"
+  | "state.accept";

@@ -2,12 +2,13 @@ import { X509Certificate } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
 import { type Credential, type Decision, type PresentedCertificate, decide } from "../domain/decision.ts";
+import { markOf } from "../domain/history.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
 import type { Scope } from "../domain/names.ts";
 import type { Clock, Database, Logger, Stores } from "../domain/ports.ts";
 import type { Change } from "../domain/records.ts";
 import { HOUR, MINUTE } from "../domain/time.ts";
-import { ChangeFollower } from "../services/follow-changes.ts";
+import { ChangeFollower, type WentBack } from "../services/follow-changes.ts";
 import { ConnectionRegistry } from "./connection-registry.ts";
 import { CredentialIndex } from "./credential-index.ts";
 import { presentedCertificate } from "./presented-certificate.ts";
@@ -16,6 +17,8 @@ import { StoreLookup } from "./store-lookup.ts";
 
 /** For how long calls go on when the database can't be asked for changes. */
 const MAX_STALENESS = MINUTE;
+/** Of more certificates than these, the log has their number only. */
+const MOST_NAMED = 100;
 
 export interface AuthenticatorParts {
   readonly database: Database;
@@ -25,6 +28,8 @@ export interface AuthenticatorParts {
   readonly identity: { readonly id: string; readonly pid: number; readonly host: string };
   /** Told of every change after it was applied. */
   readonly onChanges?: (changes: readonly Change[]) => void | Promise<void>;
+  /** Told of a database that went back, after what is kept here was loaded anew. Fails when its own could not be. */
+  readonly onWentBack?: (wentBack: WentBack) => Promise<void>;
 }
 
 /** Who is calling, and may they? Answers from memory, which follows the database. */
@@ -35,6 +40,7 @@ export class Authenticator {
   readonly #lookup: StoreLookup;
   readonly #follower: ChangeFollower;
   readonly #stores: Stores;
+  readonly #logger: Logger;
   #issuers: readonly X509Certificate[];
   readonly #onTrustChanged = new Set<() => void>();
   readonly #presented = new WeakMap<TLSSocket, { readonly certificate: PresentedCertificate | undefined }>();
@@ -47,6 +53,7 @@ export class Authenticator {
   ) {
     this.#clock = parts.clock;
     this.#stores = parts.database;
+    this.#logger = parts.logger;
     this.#index = index;
     this.#issuers = issuers;
     this.#lookup = new StoreLookup((fingerprint) => index.fetch(fingerprint), parts.clock);
@@ -58,6 +65,10 @@ export class Authenticator {
         const ended = await this.#apply(changes);
         await parts.onChanges?.(changes);
         return ended;
+      },
+      loadAnew: async (wentBack) => {
+        await this.#loadAnew();
+        await parts.onWentBack?.(wentBack);
       },
       onFault: (error) => {
         parts.logger.error({ err: error }, "changes cannot be followed; deciding from memory for a while");
@@ -71,11 +82,11 @@ export class Authenticator {
   /** Loads every live credential, then follows the changes. */
   static async start(parts: AuthenticatorParts): Promise<Authenticator> {
     const { database, clock } = parts;
-    const sequence = await database.changes.last();
+    const newest = await database.changes.newest();
     const index = new CredentialIndex(database);
     await index.load(clock.now());
     const authenticator = new Authenticator(parts, index, await readIssuers(database));
-    await authenticator.#follower.start(sequence);
+    await authenticator.#follower.start(newest && markOf(newest));
     return authenticator;
   }
 
@@ -179,10 +190,7 @@ export class Authenticator {
 
   async #apply(changes: readonly Change[]): Promise<ReadonlyMap<number, number>> {
     await this.#index.apply(changes);
-    if (changes.some(({ action }) => action === "issuer.install")) {
-      this.#issuers = await readIssuers(this.#stores);
-      for (const listener of this.#onTrustChanged) listener();
-    }
+    if (changes.some(({ action }) => action === "issuer.install")) await this.#readTrust();
     const ended = new Map<number, number>();
     for (const { action, subject, sequence } of changes) {
       if (action !== "certificate.revoke") continue;
@@ -190,6 +198,27 @@ export class Authenticator {
       if (credential) ended.set(sequence, this.connections.end(credential.fingerprint));
     }
     return ended;
+  }
+
+  async #readTrust(): Promise<void> {
+    this.#issuers = await readIssuers(this.#stores);
+    for (const listener of this.#onTrustChanged) listener();
+  }
+
+  /** From a database that went back. Who is revoked stays so, and who is on record no more is cut off. */
+  async #loadAnew(): Promise<void> {
+    const lost = await this.#index.loadAnew(this.#clock.now());
+    if (lost.length > 0) {
+      this.#logger.error(
+        { count: lost.length, fingerprints: lost.slice(0, MOST_NAMED) },
+        "the database has lost these revocations: they are refused here until this server stops, and nowhere else. Revoke them again",
+      );
+    }
+    await this.#readTrust();
+    for (const fingerprint of this.connections.credentials) {
+      const credential = this.#index.get(fingerprint) ?? (await this.#index.fetch(fingerprint));
+      if (!credential || credential.status === "revoked") this.connections.end(fingerprint);
+    }
   }
 }
 

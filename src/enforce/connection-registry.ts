@@ -36,6 +36,11 @@ export class ConnectionRegistry {
     return this.#open;
   }
 
+  /** Credentials that have one. */
+  get credentials(): readonly Fingerprint[] {
+    return [...this.#byFingerprint.keys()];
+  }
+
   /** Remembers a connection until it closes; at `notAfter` it is ended. */
   add(socket: Duplex, fingerprint: Fingerprint, notAfter: Instant): void {
     if (this.#bySocket.has(socket) || socket.destroyed) return;

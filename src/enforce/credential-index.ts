@@ -19,8 +19,8 @@ interface AccountCell {
 /** Every live credential, in memory: what the decision asks instead of the database. */
 export class CredentialIndex {
   readonly #stores: Stores;
-  readonly #credentials = new CredentialTable();
-  readonly #accounts = new Map<number, AccountCell>();
+  #credentials = new CredentialTable();
+  #accounts = new Map<number, AccountCell>();
 
   constructor(stores: Stores) {
     this.#stores = stores;
@@ -37,6 +37,25 @@ export class CredentialIndex {
       for (const record of page) this.#put(record);
   }
 
+  /**
+   * Loads it anew from a database that went back. What is revoked stays so; what is on record no more is not in memory
+   * either. Returns those that the database has as not revoked.
+   */
+  async loadAnew(now: Instant): Promise<Fingerprint[]> {
+    const loaded = new CredentialIndex(this.#stores);
+    await loaded.load(now);
+    const kept: Fingerprint[] = [];
+    for await (const fingerprint of this.#credentials.revoked()) {
+      const record = loaded.#credentials.get(fingerprint);
+      if (!record || record.status === "revoked") continue;
+      loaded.#credentials.set({ ...record, status: "revoked" });
+      kept.push(fingerprint);
+    }
+    this.#credentials = loaded.#credentials;
+    this.#accounts = loaded.#accounts;
+    return kept;
+  }
+
   /** As it stands now; its account also as it stands later. */
   get(fingerprint: Fingerprint): Credential | undefined {
     const record = this.#credentials.get(fingerprint);
@@ -46,12 +65,14 @@ export class CredentialIndex {
 
   /** Asks the store for one that is not in memory, and keeps it. What a change has put there meanwhile is newer. */
   async fetch(fingerprint: Fingerprint): Promise<Credential | undefined> {
+    const credentials = this.#credentials;
     const [record] = await this.#stores.certificates.credentials([fingerprint]);
     if (record?.accountId === undefined) return undefined;
     if (!this.#accounts.has(record.accountId)) {
       const account = await this.#stores.accounts.byId(record.accountId);
       if (account && !this.#accounts.has(account.id)) this.#putAccount(account);
     }
+    if (credentials !== this.#credentials) return this.fetch(fingerprint); // it may be on record no more
     if (!this.#credentials.has(fingerprint)) this.#put(record);
     return this.get(fingerprint);
   }
@@ -86,9 +107,11 @@ export class CredentialIndex {
     else this.#accounts.set(account.id, { current });
   }
 
+  /** Revoked is final, whatever becomes of the database. */
   #put(record: CredentialRecord): void {
     const { accountId } = record;
-    if (accountId !== undefined && this.#accounts.has(accountId))
-      this.#credentials.set({ ...record, accountId });
+    if (accountId === undefined || !this.#accounts.has(accountId)) return;
+    const isRevoked = this.#credentials.get(record.fingerprint)?.status === "revoked";
+    this.#credentials.set({ ...record, accountId, ...(isRevoked && { status: "revoked" }) });
   }
 }

@@ -59,6 +59,14 @@ export class CredentialTable {
     bytes[at + layout.status] = statuses.indexOf(record.status);
   }
 
+  /** Those that are revoked; a part at a time, between which others have their turn. */
+  async *revoked(): AsyncIterable<Fingerprint> {
+    for (const shard of this.#shards) {
+      yield* shard.inStatus("revoked");
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
   /** Drops what ended before; a part at a time, between which others have their turn. */
   async prune(end: Instant): Promise<void> {
     for (const shard of this.#shards) {
@@ -148,6 +156,13 @@ class Shard {
     this.bytes.write(fingerprint, row * layout.row, "hex");
     this.#enter(row, fingerprint);
     return row;
+  }
+
+  *inStatus(status: CertificateStatus): Iterable<Fingerprint> {
+    const wanted = statuses.indexOf(status);
+    for (let row = 0; row < this.count; row += 1) {
+      if (this.bytes[row * layout.row + layout.status] === wanted) yield this.#fingerprint(row);
+    }
   }
 
   prune(end: Instant): void {

@@ -162,7 +162,7 @@ class TrialState {
       },
       issuers: { list: () => Promise.resolve([{ der: this.#ca }]) },
       changes: {
-        last: () => Promise.resolve(0),
+        newest: () => Promise.resolve(this.#changes.at(-1)),
         after: (sequence: number) =>
           Promise.resolve(this.#changes.filter((change) => change.sequence > sequence)),
       },

@@ -11,6 +11,7 @@ export function homePaths(home: string) {
     certs: join(home, "certs"),
     secrets: join(home, "secrets"),
     database: join(home, "countersign.sqlite"),
+    lastSeen: join(home, "last-seen.json"),
     rootCert: join(home, "certs", "root.crt"),
     issuerCert: join(home, "certs", "issuer.crt"),
     serverCert: join(home, "certs", "server.crt"),

@@ -28,11 +28,13 @@ export async function awaitFollowers(
   patience: number,
 ): Promise<Application> {
   const { last, first = last } = changes;
-  const end = clock.now() + patience;
+  const limit = clock.now() + patience;
   for (;;) {
     const followers = (await database.followers.list(clock.now() - FOLLOWER_SILENCE)).filter(isAlive);
-    const late = followers.filter(({ applied }) => applied < last).length;
-    if (late === 0 || clock.now() >= end) {
+    // Asked after them, for they only go forward: who is beyond it follows what the database no longer has.
+    const end = await database.changes.last();
+    const late = followers.filter(({ applied }) => applied < last || applied > end).length;
+    if (late === 0 || clock.now() >= limit) {
       const connectionsClosed = await database.followers.connectionsClosed(first, last);
       return { servers: followers.length - late, late, connectionsClosed };
     }

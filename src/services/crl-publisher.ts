@@ -15,6 +15,8 @@ interface Parts extends CrlParts {
   readonly issuers: () => readonly Issuer[];
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told of each CRL before anybody gets it; when it fails, nobody does. */
+  readonly onCrl?: (crl: CrlHead) => void;
 }
 
 /** Ages in seconds. What was made by another process is known by its octets only. */
@@ -38,6 +40,7 @@ export class CrlPublisher {
   /** Numbers of those that are on record, and cannot be read. */
   readonly #damaged = new Map<IssuerId, number>();
   #wanted = 0;
+  #isBehind = false;
   #soon: NodeJS.Timeout | undefined;
   #regularly: NodeJS.Timeout | undefined;
   #work: Promise<void> = Promise.resolve();
@@ -83,6 +86,12 @@ export class CrlPublisher {
     }
   }
 
+  /** Call it when the database went back: numbers that were served are not used again with other contents. */
+  onWentBack(): void {
+    this.#isBehind = true;
+    this.#enqueue();
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#soon);
@@ -106,7 +115,25 @@ export class CrlPublisher {
     });
   }
 
+  /** Each issuing CA's next one comes at once, above all that were served; the root signs elsewhere. */
+  async #goOnAbove(): Promise<void> {
+    const { database, logger } = this.#parts;
+    await this.#maker.close(); // which forgets what it has read, of what is no more
+    for (const { id, role } of await database.issuers.list()) {
+      const served = this.#latest.get(id)?.number ?? 0;
+      if (role === "issuing") await database.transaction(({ crls }) => crls.raise(id, served));
+      else if (((await database.crls.head(id))?.number ?? 0) < served)
+        logger.error(
+          { issuer: id, number: served },
+          "the database has lost this root's CRL: install it again",
+        );
+    }
+    this.#wanted = await database.changes.lastOfStatus();
+    this.#isBehind = false;
+  }
+
   async #publishIfDue(): Promise<void> {
+    if (this.#isBehind) await this.#goOnAbove();
     const { issuers, clock } = this.#parts;
     const live = issuers().filter(({ notAfter }) => notAfter > clock.now()); // an ended one's word counts no more
     const failures: unknown[] = [];
@@ -127,7 +154,7 @@ export class CrlPublisher {
     if (!made) return this.#reload(issuer.id);
     const { crl, entries, deltaEntries } = made;
     this.#made.set(issuer.id, { entries, deltaEntries, buildSeconds: (clock.now() - begun) / SECOND });
-    this.#latest.set(issuer.id, crl);
+    this.#serve(crl);
     logger.info({ issuer: issuer.id, number: crl.number, entries }, "CRL published");
     await this.#maker.tidy(issuer.id);
   }
@@ -136,7 +163,7 @@ export class CrlPublisher {
   async #reload(id: IssuerId): Promise<void> {
     const { crls } = this.#parts.database;
     const head = await crls.head(id);
-    if (!head || head.number === this.#latest.get(id)?.number) return;
+    if (!head || head.number <= (this.#latest.get(id)?.number ?? 0)) return;
     const crl = await crls.latest(id).catch((error: unknown) => {
       if (!(error instanceof Refusal) || error.code !== "CRL_INVALID") throw error;
       this.#parts.logger.error(
@@ -146,6 +173,11 @@ export class CrlPublisher {
       this.#damaged.set(id, head.number);
       this.#publishSoon(COALESCING);
     });
-    if (crl) this.#latest.set(id, crl);
+    if (crl) this.#serve(crl);
+  }
+
+  #serve(crl: CrlRecord): void {
+    this.#parts.onCrl?.(crl);
+    this.#latest.set(crl.issuerId, crl);
   }
 }

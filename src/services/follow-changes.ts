@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Clock, Database } from "../domain/ports.ts";
+import { type Mark, isMarked, markOf } from "../domain/history.ts";
+import type { Clock, Database, Logger } from "../domain/ports.ts";
 import type { Change, ChangeAction } from "../domain/records.ts";
 import { type Instant, SECOND } from "../domain/time.ts";
 
@@ -15,14 +16,29 @@ const LEAVING = 2 * SECOND;
 /** Applies changes to what is kept in memory; returns how many connections each one (by sequence) ends. */
 export type ApplyChanges = (changes: readonly Change[]) => Promise<ReadonlyMap<number, number>>;
 
+/** What came of a database's going back. */
+export interface WentBack {
+  /** The last change that was applied, which the database no longer has. */
+  readonly from: Mark;
+  /** The database's own last one. */
+  readonly to: Mark | undefined;
+}
+
 /** Follows the changes that any process makes, in their order, and tells the others how far it has come. */
 export class ChangeFollower {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #identity: { readonly id: string; readonly pid: number; readonly host: string };
   readonly #apply: ApplyChanges;
+  readonly #loadAnew: (wentBack: WentBack) => Promise<void>;
+  readonly #logger: Pick<Logger, "error">;
   readonly #onFault: (error: unknown) => void;
-  #applied = 0;
+  /** The last change that was applied. */
+  #mark: Mark | undefined;
+  /** It was said that the database went back, and is not dealt with yet. */
+  #isBehind = false;
+  /** What the others know of this server is from a history that the database has no more. */
+  #isToAnnounce = false;
   /** Something was applied that somebody may be waiting for, and is not told yet. */
   #isAwaited = false;
   readonly #unsaid: [sequence: number, connections: number][] = [];
@@ -38,6 +54,9 @@ export class ChangeFollower {
     clock: Clock;
     identity: { id: string; pid: number; host: string };
     apply: ApplyChanges;
+    /** Loads everything anew from a database that went back; what is given is where the following goes on. */
+    loadAnew: (wentBack: WentBack) => Promise<void>;
+    logger: Pick<Logger, "error">;
     /** Told once when the database stops answering. */
     onFault: (error: unknown) => void;
   }) {
@@ -45,6 +64,8 @@ export class ChangeFollower {
     this.#clock = parts.clock;
     this.#identity = parts.identity;
     this.#apply = parts.apply;
+    this.#loadAnew = parts.loadAnew;
+    this.#logger = parts.logger;
     this.#onFault = parts.onFault;
   }
 
@@ -53,12 +74,12 @@ export class ChangeFollower {
     return this.#currentAt;
   }
 
-  /** Starts after `sequence`, which is what the memory was loaded at. */
-  async start(sequence: number): Promise<void> {
-    this.#applied = sequence;
+  /** Starts after a change, the database's last when the memory was loaded. */
+  async start(mark: Mark | undefined): Promise<void> {
+    this.#mark = mark;
     this.#currentAt = this.#heardAt = this.#clock.now();
     const { id, pid, host } = this.#identity;
-    await this.#database.followers.announce(id, pid, host, sequence, this.#clock.now());
+    await this.#database.followers.announce(id, pid, host, this.#applied, this.#clock.now());
     this.#schedule();
   }
 
@@ -70,6 +91,10 @@ export class ChangeFollower {
     const patience = new AbortController();
     await Promise.race([leaving, sleep(LEAVING, undefined, patience)]).catch(this.#onFault);
     patience.abort();
+  }
+
+  get #applied(): number {
+    return this.#mark?.sequence ?? 0;
   }
 
   #schedule(): void {
@@ -86,8 +111,11 @@ export class ChangeFollower {
       const askedAt = this.#clock.now();
       let batch: Change[];
       do {
-        batch = await this.#database.changes.after(this.#applied, BATCH);
-        await this.#take(batch);
+        // With the last one applied once more: that it is there still proves that this is the same history.
+        batch = await this.#database.changes.after(this.#applied - 1, BATCH);
+        if (!this.#mark) await this.#take(batch);
+        else if (isMarked(this.#mark, batch[0])) await this.#take(batch.slice(1));
+        else await this.#beginAnew(this.#mark);
       } while (batch.length === BATCH);
       this.#currentAt = askedAt; // also when nothing can be written: what was read holds
       await this.#acknowledge();
@@ -98,13 +126,32 @@ export class ChangeFollower {
     }
   }
 
+  /** After a fail-over to a replica that lagged, or when a backup was restored under the running server. */
+  async #beginAnew(from: Mark): Promise<void> {
+    const newest = await this.#database.changes.newest();
+    const to = newest && markOf(newest);
+    if (!this.#isBehind) {
+      const [applied, last] = [from.sequence, to?.sequence ?? 0];
+      this.#logger.error(
+        { applied, last },
+        `the database went back: it has lost change ${String(applied)}, which was applied here, and its last is ${String(last)}; what was done since it parted is gone, revocations too. Loading everything anew`,
+      );
+    }
+    this.#isBehind = true;
+    await this.#loadAnew({ from, to });
+    this.#mark = to;
+    this.#isBehind = false;
+    this.#isToAnnounce = true;
+    this.#unsaid.length = 0; // it was about changes that are no more
+  }
+
   async #take(batch: readonly Change[]): Promise<void> {
     const last = batch.at(-1);
     if (last) {
       for (const [sequence, connections] of await this.#apply(batch)) {
         if (connections > 0) this.#unsaid.push([sequence, connections]);
       }
-      this.#applied = last.sequence;
+      this.#mark = markOf(last);
       this.#isAwaited ||= batch.some(({ action }) => !notAwaited.includes(action));
     }
   }
@@ -113,11 +160,12 @@ export class ChangeFollower {
   async #acknowledge(): Promise<void> {
     const now = this.#clock.now();
     const isSilent = Math.abs(now - this.#heardAt) >= HEARTBEAT;
-    if (!this.#isAwaited && !isSilent) return;
+    if (!this.#isAwaited && !isSilent && !this.#isToAnnounce) return;
     const { followers } = this.#database;
-    for (let next; (next = this.#unsaid[0]); this.#unsaid.shift())
-      await followers.closing(this.#identity.id, ...next);
     const { id, pid, host } = this.#identity;
+    if (this.#isToAnnounce) await followers.announce(id, pid, host, this.#applied, now);
+    this.#isToAnnounce = false;
+    for (let next; (next = this.#unsaid[0]); this.#unsaid.shift()) await followers.closing(id, ...next);
     const isListed = await followers.applied(id, this.#applied, now);
     // Asleep for so long that others took it for gone.
     if (!isListed) await followers.announce(id, pid, host, this.#applied, now);

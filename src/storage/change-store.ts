@@ -24,6 +24,10 @@ export function changeStore(db: Knex, sql: Sql): ChangeStore {
       const row = await db<{ last: Integer }>("sequence").first("last");
       return number(row?.last ?? 0);
     },
+    async newest() {
+      const row = await changes().orderBy("sequence", "desc").first();
+      return row && fromRow(row);
+    },
     async lastOfStatus() {
       const [row] = await sql<{ last: Integer | null }>(
         `SELECT max(sequence) AS last FROM changes WHERE ${OF_STATUS}`,

@@ -72,6 +72,17 @@ export function crlStore(db: Knex, sql: Sql): CrlStore {
       await sql("DELETE FROM crl_chunks WHERE staging = ? AND position = ?", [staging, position]);
       return true;
     },
+    async raise(issuer, above) {
+      const before = await head(issuer);
+      if (!before) return;
+      await crls()
+        .where({ issuer_id: issuer, number: before.number })
+        .update({
+          number: Math.max(before.number, above),
+          ...pointColumns("scheduled", undefined),
+          ...pointColumns("base", undefined),
+        });
+    },
     head,
     async latest(issuer) {
       let lacking: string | undefined;

@@ -21,7 +21,8 @@ export function followerStore(db: Knex): FollowerStore {
         .where("seen_at", "<", now - DAY)
         .delete();
       await closings().whereNotIn("follower_id", followers().select("id")).delete();
-      await followers().insert({ id, pid, host, applied, seen_at: now });
+      await closings().where({ follower_id: id }).delete();
+      await followers().insert({ id, pid, host, applied, seen_at: now }).onConflict("id").merge();
     },
     async applied(id, sequence, now) {
       return (await followers().where({ id }).update({ applied: sequence, seen_at: now })) === 1;

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, beforeAll, expect, test } from "vitest";
+import type { Database } from "../../src/domain/ports.ts";
 import { SECOND } from "../../src/domain/time.ts";
 import { FOLLOWER_SILENCE, awaitFollowers } from "../../src/services/await-followers.ts";
 import { onEachDatabase } from "../support/databases.ts";
@@ -9,6 +10,10 @@ const everybody = () => true;
 
 onEachDatabase("waiting for the servers", (db) => {
   let ids: string[] = [];
+  beforeAll(async () => {
+    const change = { time: START, actor: "test", action: "home.init", subject: "", detail: {} } as const;
+    await db.database.changes.append(Array(9).fill(change));
+  });
   afterEach(async () => {
     for (const id of ids) await db.database.followers.leave(id);
     ids = [];
@@ -74,6 +79,33 @@ onEachDatabase("waiting for the servers", (db) => {
       },
     };
     expect(await awaitFollowers(db.database, impatient, { last: 6 }, everybody, SECOND)).toMatchObject({
+      servers: 1,
+      late: 1,
+    });
+  });
+
+  test("does not take for done what a server applied that the database no longer has", async () => {
+    await server(9);
+    const lost = await server(10);
+    const clock = testClock();
+    let asked = 0;
+    const database: Database = {
+      ...db.database,
+      followers: {
+        ...db.database.followers,
+        async list(since) {
+          if (++asked === 3) await db.database.followers.announce(lost, 1, "host", 6, START);
+          return db.database.followers.list(since);
+        },
+      },
+    };
+    expect(await awaitFollowers(database, clock, { last: 6 }, everybody, SECOND)).toMatchObject({
+      servers: 2,
+      late: 0,
+    });
+    expect(asked).toBe(3);
+    await db.database.followers.announce(lost, 1, "host", 10, START);
+    expect(await awaitFollowers(db.database, clock, { last: 6 }, everybody, 0)).toMatchObject({
       servers: 1,
       late: 1,
     });

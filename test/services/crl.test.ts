@@ -251,6 +251,7 @@ const actions: Record<ChangeAction, boolean> = {
   "issuer.install": false,
   "issuer.retire": false,
   "crl.publish": false,
+  "state.accept": false,
 };
 test.each(Object.entries(actions))("%s alters a CRL: %s", (action, alters) => {
   const change = {

@@ -1,11 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { markOf } from "../../src/domain/history.ts";
 import type { Database } from "../../src/domain/ports.ts";
 import type { Change } from "../../src/domain/records.ts";
 import { HOUR, SECOND } from "../../src/domain/time.ts";
 import { ChangeFollower } from "../../src/services/follow-changes.ts";
 import { onEachDatabase } from "../support/databases.ts";
-import { START, type TestClock, eventually, freshAccount, testClock } from "../support/issuing.ts";
+import {
+  START,
+  type TestClock,
+  eventually,
+  freshAccount,
+  testClock,
+  testLogger,
+} from "../support/issuing.ts";
 
 onEachDatabase("a server that follows the changes", (db) => {
   let clock: TestClock;
@@ -35,11 +43,14 @@ onEachDatabase("a server that follows the changes", (db) => {
         applied.push([...changes]);
         return Promise.resolve(new Map());
       },
+      loadAnew: () => Promise.reject(new Error("the database has not gone back")),
+      logger: testLogger(),
       onFault: (error) => faults.push(error),
       ...overrides,
     });
     followers.push(follower);
-    await follower.start(await db.database.changes.last());
+    const newest = await db.database.changes.newest();
+    await follower.start(newest && markOf(newest));
     return { follower, id };
   };
   /** A database that gives no answer to who follows it, while it is down. */

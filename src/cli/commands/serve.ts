@@ -12,6 +12,7 @@ import { fields } from "../output.ts";
 interface ServeFlags extends CommonOptions, ListenOptions {
   readonly passwordFile?: string;
   readonly quickstart?: boolean;
+  readonly acceptOlderState?: true;
 }
 
 export function serveCommand(program: Command): void {
@@ -19,6 +20,10 @@ export function serveCommand(program: Command): void {
     withCommon(program.command("serve"))
       .description("run the CA and the enforcing server; SIGHUP has it read the profiles again")
       .option("--password-file <file>", "password of the issuing keys; - is standard input")
+      .option(
+        "--accept-older-state",
+        "go on, this once, with a database that went back: open tokens are voided, CRL numbers leap",
+      )
       .option("--quickstart", "make the home first if there is none, and an account 'demo' to try it with"),
   ).action(runServe);
 }
@@ -28,7 +33,7 @@ async function runServe(options: ServeFlags): Promise<void> {
   const stopped = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, resolve);
   });
-  const { loadConfig } = await import("../state.ts");
+  const { loadConfig, localActor } = await import("../state.ts");
   const { readPassword } = await import("../../home/open.ts");
   const { startServer } = await import("../../main.ts");
   const { pino } = await import("pino");
@@ -38,7 +43,10 @@ async function runServe(options: ServeFlags): Promise<void> {
   const config = loadConfig(options, flags);
   const password = readPassword(config.home, options.passwordFile, process.env);
   const logger = pino({ name: "countersign" }, pino.destination({ fd: 2, sync: true }));
-  const server = await startServer(config, password, logger);
+  const server = await startServer(
+    ...([config, password, logger, undefined] as const),
+    options.acceptOlderState && { actor: localActor() },
+  );
   process.on("SIGHUP", () => {
     server.reload();
   });

@@ -75,6 +75,18 @@ export class OcspDelegates {
     else if (lost.length > 0) void this.refresh();
   }
 
+  /** Replaces those that a database which went back has no more, or has as ended. Throws UNAVAILABLE. */
+  async onWentBack(): Promise<void> {
+    const { certificates } = this.#parts.issuing.database;
+    const fingerprints = [...this.#delegates.values()].map(({ fingerprint }) => fingerprint);
+    const records = await certificates.byFingerprints(fingerprints);
+    const active = new Set(records.filter(({ status }) => status === "active").map((one) => one.fingerprint));
+    for (const [issuer, { fingerprint }] of this.#delegates) {
+      if (!active.has(fingerprint)) this.#delegates.delete(issuer);
+    }
+    await this.refresh();
+  }
+
   /** Looks at each; what fails is logged, and tried again in a minute. */
   refresh(): Promise<void> {
     this.#work = this.#work.then(() => this.#refresh());

@@ -74,6 +74,11 @@ export class OcspResponder {
     this.#standings.onChanges(changes);
   }
 
+  /** Call it when the database went back, so that no answer tells of what it was before. */
+  onWentBack(): void {
+    this.#standings.onWentBack();
+  }
+
   async #answer(request: OcspRequest): Promise<OcspAnswer> {
     const { delegates, isCurrent } = this.#parts;
     const { certIds, nonce } = request;

@@ -76,6 +76,12 @@ export class Standings<Answer extends { readonly der: Uint8Array }> {
     }
   }
 
+  /** From a database that went back. */
+  onWentBack(): void {
+    this.#forgetAll();
+    this.#generation += 1;
+  }
+
   #keep(key: string, kept: Kept<Answer>): void {
     this.#forget(key);
     this.#kept.set(key, kept);
