@@ -29,7 +29,7 @@ const allowed = {
   ],
   client: ["domain", "x509", "keys", "files", "zod", "node:fs", "node:http", "node:https"],
 };
-const wiring = ["cli", "main.ts", "index.ts"];
+const wiring = ["cli", "serve", "main.ts", "index.ts"];
 /** Pure, or harmless. */
 const forAll = ["node:crypto", "node:net", "node:util", "node:zlib"];
 

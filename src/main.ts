@@ -1,12 +1,10 @@
-import { randomBytes } from "node:crypto";
 import { type RequestListener, createServer as createHttpServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Config, ListenerName } from "./config.ts";
-import { Refusal } from "./domain/errors.ts";
 import { type Fingerprint, fingerprintOf } from "./domain/identifiers.ts";
-import type { Clock, Database, Logger } from "./domain/ports.ts";
+import type { Logger } from "./domain/ports.ts";
 import { DAY, SECOND } from "./domain/time.ts";
-import { Authenticator } from "./enforce/authenticator.ts";
+import type { Authenticator } from "./enforce/authenticator.ts";
 import {
   askingTlsOptions,
   createEnforceListener,
@@ -14,38 +12,25 @@ import {
   followTrust,
 } from "./enforce/listener.ts";
 import { ownRoutes } from "./enforce/own-routes.ts";
-import { listenerFaults } from "./enforce/self-test.ts";
-import { homePaths } from "./home/paths.ts";
 import { certificateNames } from "./home/init.ts";
 import { HomeIssuers } from "./home/issuers.ts";
-import { LastSeenKeeper, readLastSeen, salvageLastSeen } from "./home/last-seen.ts";
 import { ListenerCertificate, type TlsCertificate } from "./home/listener-certificate.ts";
 import { issuingParts, openState, processIdentity, publicUrlOf, systemClock, urlHost } from "./home/open.ts";
+import { homePaths } from "./home/paths.ts";
 import { loadProfiles } from "./home/profiles.ts";
-import { mintTrials, signerFaults } from "./home/self-test.ts";
-import { requireKeys, rootOfHome, warnOfEnds, warnOfRootKey } from "./home/start-checks.ts";
 import { clearAllStaging } from "./home/staging.ts";
-import { caApp } from "./http/ca-app.ts";
-import { registerCredentialGauges } from "./http/credential-gauges.ts";
-import { countOutcome, createMetrics, metricsApp } from "./http/metrics-app.ts";
+import { requireKeys, rootOfHome, warnOfEnds, warnOfRootKey } from "./home/start-checks.ts";
+import { countOutcome, metricsApp } from "./http/metrics-app.ts";
 import { publicApp } from "./http/public-app.ts";
 import { type Server, limitAnswers, listen, stopListening, timeLimits } from "./http/server.ts";
-import { makeKeyPair } from "./keys/key-pair.ts";
-import { memorySigner } from "./keys/memory-signer.ts";
-import { awaitFollowers } from "./services/await-followers.ts";
-import { CrlPublisher } from "./services/crl-publisher.ts";
+import { caRoutes } from "./serve/ca-routes.ts";
+import { startFollowing } from "./serve/following.ts";
+import { serverMetrics } from "./serve/metrics.ts";
+import { keepHistory, selfTest } from "./serve/proofs.ts";
 import { TokenDesk } from "./services/issue/authenticate.ts";
 import { enrol } from "./services/issue/enrol.ts";
 import type { Step } from "./services/issue/parts.ts";
-import { OcspDelegates } from "./services/ocsp/delegates.ts";
-import { OcspResponder } from "./services/ocsp/responder.ts";
-import { KeyCompromiseDesk } from "./services/key-compromise.ts";
-import { acceptOlderState, lastSeenOf, requireSameHistory } from "./services/older-state.ts";
-import { revokeOwn } from "./services/own-revocation.ts";
-import type { Mutation } from "./services/record-change.ts";
-import { codec } from "./x509/codec.ts";
 import { crlBuilder } from "./x509/crl-builder.ts";
-import { keyProofs } from "./x509/key-proof.ts";
 import { pemPieces, toPem } from "./x509/pem.ts";
 
 export interface Listening {
@@ -115,11 +100,7 @@ async function start(
   closers.push(() => database.close());
   const issuers = await HomeIssuers.open(database, home, password);
   const root = rootOfHome(issuers.records, home);
-  const keeper = new LastSeenKeeper(home, logger);
-  if (accepting) await acceptOlder(database, { clock, ...accepting }, home, keeper, logger);
-  else await requireSameHistory(database, readLastSeen(home));
-  const newest = await database.changes.newest();
-  keeper.onChanges(newest ? [newest] : []);
+  const keeper = await keepHistory({ database, clock, logger }, home, accepting);
   closers.push(() => {
     keeper.stop();
     return undefined;
@@ -149,25 +130,6 @@ async function start(
   const desk = new TokenDesk(database, clock);
   const issuing = { ...parts, desk, onStep, profiles: () => profiles };
 
-  const publisher = new CrlPublisher({
-    ...{ database, newCrlBuilder: crlBuilder, publicUrl, clock, logger, crlLife: config.crlLife },
-    issuers: () => issuers.opened,
-    onCrl: (crl) => {
-      keeper.onCrl(crl);
-    },
-  });
-  closers.push(() => publisher.stop());
-  const delegates = new OcspDelegates({
-    issuing: parts,
-    issuers: () => issuers.opened,
-    makeSigner: async (keyType) => memorySigner((await makeKeyPair(keyType)).privateKey),
-    logger,
-  });
-  closers.push(() => delegates.stop());
-  const responder = new OcspResponder({
-    ...{ database, codec, clock, logger, delegates },
-    isCurrent: () => authenticator.isCurrent,
-  });
   const certificate = await ListenerCertificate.open({
     home,
     password,
@@ -177,41 +139,24 @@ async function start(
   });
   closers.push(() => certificate.close());
   const identity = processIdentity();
-  const authenticator = await Authenticator.start({
-    ...{ database, clock, logger, identity },
-    onChanges: async (changes) => {
-      if (changes.some(({ action }) => action.startsWith("issuer."))) await issuers.refresh(database, logger);
-      publisher.onChanges(changes);
-      responder.onChanges(changes);
+  const following = await startFollowing({
+    ...{ database, clock, logger, identity, issuing: parts, publicUrl, newCrlBuilder: crlBuilder },
+    crlLife: config.crlLife,
+    issuers: () => issuers.opened,
+    refreshIssuers: () => issuers.refresh(database, logger),
+    onCrl: (crl) => {
+      keeper.onCrl(crl);
+    },
+    onChanges: (changes) => {
       certificate.onChanges(changes);
-      await delegates.onChanges(changes);
       keeper.onChanges(changes);
     },
-    onWentBack: async () => {
-      await issuers.refresh(database, logger);
-      responder.onWentBack();
-      publisher.onWentBack();
-      await keeper.onWentBack(database);
-      await delegates.onWentBack();
-    },
+    onWentBack: () => keeper.onWentBack(database),
   });
-  closers.push(() => authenticator.close());
-  await publisher.start();
-  await delegates.start();
+  closers.push(() => following.stop());
+  const { authenticator, publisher, responder } = following;
 
-  const metrics = createMetrics({
-    credentials: () => authenticator.size,
-    connections: () => authenticator.connections.openConnections,
-    stalenessSeconds: () => authenticator.staleness / SECOND,
-    issuerSeconds: () =>
-      issuers.records.map(({ name, notAfter }) => ({ name, left: (notAfter - clock.now()) / SECOND })),
-    crls: () =>
-      publisher.standing().map((standing) => ({
-        ...standing,
-        name: issuers.records.find(({ id }) => id === standing.issuerId)?.name ?? standing.issuerId,
-      })),
-  });
-  registerCredentialGauges(metrics.registry, clock, (ends) => database.certificates.tally(ends), logger);
+  const metrics = serverMetrics(following, issuers, { database, clock, logger });
   const enforceServer = createEnforceListener({
     authenticator,
     certificate: certificate.current,
@@ -221,41 +166,10 @@ async function start(
       metrics.decisions.inc({ code });
     },
   });
-  /** Waits until this server has applied changes that are on record; they hold, whatever comes of the waiting. */
-  const applied = async (changes: { readonly first: number; readonly last: number }): Promise<void> => {
-    const isOwn = ({ pid, host }: { pid: number; host: string }) =>
-      pid === identity.pid && host === identity.host;
-    await awaitFollowers(database, clock, changes, isOwn, config.waitSeconds * SECOND).catch(
-      (error: unknown) => {
-        logger.warn({ err: error }, "whether a revocation is applied could not be asked");
-      },
-    );
-  };
-  const compromises = new KeyCompromiseDesk({ database, clock, randomBytes, logger, keys: keyProofs });
-  const app = caApp({
+  const app = caRoutes({
+    ...{ database, clock, logger, authenticator, identity, patience: config.waitSeconds * SECOND },
     enrol: (enrolment) => countOutcome(metrics.enrolments, () => enrol(issuing, enrolment)),
-    ownRevocation: {
-      authorize: async (request, response) => {
-        const decision = await authenticator.authorize(request);
-        authenticator.connections.answering(request.socket, response);
-        return decision;
-      },
-      revoke: async (caller, id, reason) => {
-        const revocation = await revokeOwn(database, clock, caller, id, reason);
-        await applied({ first: revocation.first, last: revocation.sequence });
-        return revocation;
-      },
-    },
-    keyCompromise: {
-      issueNonce: () => compromises.issueNonce(),
-      prove: async (proof) => {
-        const { revoked, spkiHash, first, last } = await compromises.prove(proof);
-        await applied({ first, last });
-        return { revoked: revoked.length, spkiHash };
-      },
-    },
     roots: toPem("CERTIFICATE", root.der),
-    logger,
   });
   const caOptions = caTlsOptions(authenticator, certificate.current);
   const caServer = createTlsServer({ ...caOptions, ...timeLimits }, app);
@@ -314,32 +228,8 @@ async function start(
   return { listening, reload };
 }
 
-/** On record first, and then in the home: whoever is killed in between does it again. */
-async function acceptOlder(
-  database: Database,
-  mutation: Mutation,
-  home: string,
-  keeper: LastSeenKeeper,
-  logger: Logger,
-): Promise<void> {
-  const accepted = await acceptOlderState(database, mutation, salvageLastSeen(home));
-  keeper.reset(await lastSeenOf(database));
-  logger.warn(accepted, "an older state of the database was accepted; open tokens are void");
-}
-
 /** The CA listener asks for a certificate and needs none: most of its callers have tokens. */
 function caTlsOptions(authenticator: Authenticator, certificate: TlsCertificate) {
   const options = askingTlsOptions(authenticator, certificate, "countersign-ca");
   return { ...options, handshakeTimeout: 10 * SECOND };
-}
-
-/** Nothing listens before it is proved that who is to be refused is refused, and that what is signed verifies. */
-async function selfTest(issuers: HomeIssuers, clock: Clock): Promise<void> {
-  const faults = await signerFaults(issuers.opened);
-  try {
-    faults.push(...(await listenerFaults(await mintTrials(clock), clock)));
-  } catch (error) {
-    throw new Refusal("SELF_TEST_FAILED", undefined, String(error));
-  }
-  if (faults.length > 0) throw new Refusal("SELF_TEST_FAILED", `The self-test failed: ${faults.join("; ")}.`);
 }

@@ -7,16 +7,14 @@ import type { Fingerprint } from "../domain/identifiers.ts";
 import type { Scope } from "../domain/names.ts";
 import type { Clock, Database, Logger, Stores } from "../domain/ports.ts";
 import type { Change } from "../domain/records.ts";
-import { HOUR, MINUTE } from "../domain/time.ts";
-import { ChangeFollower, type WentBack } from "../services/follow-changes.ts";
+import { HOUR } from "../domain/time.ts";
+import { ChangeFollower, MAX_STALENESS, type WentBack } from "../services/follow-changes.ts";
 import { ConnectionRegistry } from "./connection-registry.ts";
 import { CredentialIndex } from "./credential-index.ts";
 import { presentedCertificate } from "./presented-certificate.ts";
 import { isDirected } from "./request-target.ts";
 import { StoreLookup } from "./store-lookup.ts";
 
-/** For how long calls go on when the database can't be asked for changes. */
-const MAX_STALENESS = MINUTE;
 /** Of more certificates than these, the log has their number only. */
 const MOST_NAMED = 100;
 
@@ -102,7 +100,7 @@ export class Authenticator {
   }
 
   get isCurrent(): boolean {
-    return this.staleness <= MAX_STALENESS;
+    return this.staleness <= MAX_STALENESS && !this.#follower.isLost;
   }
 
   /** The CA certificates that the handshake is to trust, PEM. */
@@ -191,13 +189,18 @@ export class Authenticator {
   async #apply(changes: readonly Change[]): Promise<ReadonlyMap<number, number>> {
     await this.#index.apply(changes);
     if (changes.some(({ action }) => action === "issuer.install")) await this.#readTrust();
-    const ended = new Map<number, number>();
-    for (const { action, subject, sequence } of changes) {
-      if (action !== "certificate.revoke") continue;
-      const credential = this.#index.get(subject as Credential["fingerprint"]);
-      if (credential) ended.set(sequence, this.connections.end(credential.fingerprint));
-    }
-    return ended;
+    return new Map(changes.map((change) => [change.sequence, this.#endConnections(change)]));
+  }
+
+  /** @returns how many */
+  #endConnections({ action, subject }: Change): number {
+    const { connections } = this;
+    if (action === "certificate.revoke") return connections.end(subject as Fingerprint);
+    if (action === "certificate.suspend") return connections.endStreams([subject as Fingerprint]);
+    if (action !== "account.suspend") return 0;
+    const isTheirs = (fingerprint: Fingerprint): boolean =>
+      this.#index.get(fingerprint)?.account.slug === subject;
+    return connections.endStreams(connections.credentials.filter(isTheirs));
   }
 
   async #readTrust(): Promise<void> {

@@ -75,6 +75,14 @@ export class ConnectionRegistry {
     return connections.length;
   }
 
+  /** Ends the connections on which an event stream is under way: it would go on without another decision. */
+  endStreams(fingerprints: readonly Fingerprint[]): number {
+    const connections = fingerprints.flatMap((each) => [...(this.#byFingerprint.get(each) ?? [])]);
+    const streaming = connections.filter(({ answers }) => [...answers].some(isEventStream));
+    for (const { socket } of streaming) socket.destroy();
+    return streaming.length;
+  }
+
   close(): void {
     clearTimeout(this.#timer);
   }

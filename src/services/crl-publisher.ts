@@ -10,7 +10,7 @@ import { altersCrl, isCrlOld } from "./crl.ts";
 const COALESCING = 0.2 * SECOND;
 const RETRY = 5 * SECOND;
 
-interface Parts extends CrlParts {
+export interface CrlPublisherParts extends CrlParts {
   /** Those that sign here; the root is not among them. */
   readonly issuers: () => readonly Issuer[];
   readonly clock: Clock;
@@ -33,7 +33,7 @@ export interface CrlStanding {
 
 /** Keeps the issuing CAs' CRLs fresh while the server runs, and every issuer's at hand. */
 export class CrlPublisher {
-  readonly #parts: Parts;
+  readonly #parts: CrlPublisherParts;
   readonly #maker: CrlMaker;
   readonly #made = new Map<IssuerId, Pick<CrlStanding, "entries" | "deltaEntries" | "buildSeconds">>();
   readonly #latest = new Map<IssuerId, CrlRecord>();
@@ -46,7 +46,7 @@ export class CrlPublisher {
   #work: Promise<void> = Promise.resolve();
   #stopped = false;
 
-  constructor(parts: Parts) {
+  constructor(parts: CrlPublisherParts) {
     this.#parts = parts;
     this.#maker = new CrlMaker(parts);
   }
@@ -90,6 +90,11 @@ export class CrlPublisher {
   onWentBack(): void {
     this.#isBehind = true;
     this.#enqueue();
+  }
+
+  /** Resolves when what it has begun is done. */
+  async settled(): Promise<void> {
+    await this.#work;
   }
 
   async stop(): Promise<void> {

@@ -2,11 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Mark, isMarked, markOf } from "../domain/history.ts";
 import type { Clock, Database, Logger } from "../domain/ports.ts";
 import type { Change, ChangeAction } from "../domain/records.ts";
-import { type Instant, SECOND } from "../domain/time.ts";
+import { type Instant, MINUTE, SECOND } from "../domain/time.ts";
 
 /** How often the changes are asked for, in milliseconds: a revocation is to take hold within 250. */
 const POLL_INTERVAL = 40;
 const HEARTBEAT = 5 * SECOND;
+/** For how long calls go on when the database can't be asked for changes. */
+export const MAX_STALENESS = MINUTE;
 const BATCH = 1000;
 /** Nobody waits until these are applied; to say so for each would have issuing wait for the disk again and again. */
 const notAwaited: readonly ChangeAction[] = ["certificate.intend", "certificate.issue", "crl.publish"];
@@ -43,6 +45,7 @@ export class ChangeFollower {
   #isAwaited = false;
   readonly #unsaid: [sequence: number, connections: number][] = [];
   #currentAt: Instant = 0;
+  #isLost = false;
   #heardAt: Instant = 0;
   #failing = false;
   #timer: NodeJS.Timeout | undefined;
@@ -72,6 +75,11 @@ export class ChangeFollower {
   /** When what is in memory was last known to agree with the database. */
   get currentAt(): Instant {
     return this.#currentAt;
+  }
+
+  /** It was once too old, or the clock was set back: whatever the clock says now, the database has to be read again. */
+  get isLost(): boolean {
+    return this.#isLost;
   }
 
   /** Starts after a change, the database's last when the memory was loaded. */
@@ -117,12 +125,15 @@ export class ChangeFollower {
         else if (isMarked(this.#mark, batch[0])) await this.#take(batch.slice(1));
         else await this.#beginAnew(this.#mark);
       } while (batch.length === BATCH);
+      this.#isLost = false;
       this.#currentAt = askedAt; // also when nothing can be written: what was read holds
       await this.#acknowledge();
       this.#failing = false;
     } catch (error) {
       if (!this.#failing) this.#onFault(error);
       this.#failing = true;
+      const age = this.#clock.now() - this.#currentAt;
+      this.#isLost ||= age < 0 || age > MAX_STALENESS;
     }
   }
 

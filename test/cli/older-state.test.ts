@@ -40,6 +40,7 @@ async function refused(
   const ports = ["ca", "enforce", "public", "metrics"].flatMap((name) => [`--${name}-listen`, "127.0.0.1:0"]);
   const ran = await countersign(["serve", "--json", "--home", home, ...ports], {
     env: { ...process.env, ...env },
+    timeout: 20_000, // should it be served after all
   });
   expect(ran).toMatchObject({ code: 1, stdout: "" });
   expect(ran.stderr).toContain(`"${code}"`);

@@ -139,7 +139,25 @@ test("the end of a certificate's life closes its idle connection", async () => {
   expect(Date.now()).toBeGreaterThanOrEqual(Math.floor(Date.parse(notAfter) / 1000) * 1000);
 });
 
-test("a suspension closes nothing", async () => {
+test.each([
+  ["a credential", (credential: TestCredential) => ["suspend", credential.fingerprint]],
+  ["an account", () => ["account", "suspend", "streams"]],
+] as const)("a suspension of %s cuts its event streams at once, and nothing else", async (_what, order) => {
+  const credential = await fresh("streams");
+  const other = await fresh("acme");
+  const [quiet, brief] = [await idle(credential), await begin(credential, "/brief")];
+  const [events, others] = [await begin(credential, "/events"), await begin(other, "/events")];
+  const [end, rest] = [ending(events), ending(brief)];
+  expect(await ca.admin(...order(credential))).toMatchObject({ connectionsClosed: 1 });
+  expect(await end).toEqual({ whole: false, rest: "" });
+  expect(await rest).toEqual({ whole: true, rest: "done\n" });
+  expect(others.socket.readyState).toBe("open");
+  expect(quiet.readyState).toBe("open");
+  quiet.destroy();
+  others.destroy();
+});
+
+test("a suspension closes no idle connection", async () => {
   const credential = await fresh("acme");
   const socket = await idle(credential);
   expect(await ca.admin("suspend", credential.fingerprint)).toMatchObject({ connectionsClosed: 0 });

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import type { CertificateRecord } from "../../src/domain/records.ts";
-import { parseSlug } from "../../src/domain/names.ts";
+import { type Slug, parseSlug } from "../../src/domain/names.ts";
 import { Authenticator } from "../../src/enforce/authenticator.ts";
 import { CredentialIndex } from "../../src/enforce/credential-index.ts";
 import { setAccountStatus } from "../../src/services/accounts.ts";
@@ -26,8 +26,8 @@ onEachDatabase("what is in memory when the database goes back", (db) => {
     index = new CredentialIndex(db.database);
   });
 
-  const issued = async (): Promise<CertificateRecord> => {
-    const { slug: account } = await freshAccount(parts);
+  const issued = async (owner?: Slug): Promise<CertificateRecord> => {
+    const account = owner ?? (await freshAccount(parts)).slug;
     return signRecord(parts, "cli:tester", { account, csr: await makeCsr(), profile: "client" });
   };
   const revoked = (one: CertificateRecord) => revoke(db.database, parts, one, "keyCompromise");
@@ -76,8 +76,9 @@ onEachDatabase("what is in memory when the database goes back", (db) => {
   });
 
   test("does not keep what was looked up before, and is found no more", async () => {
+    const { slug } = await freshAccount(parts);
     const restore = await backUp(db);
-    const certificate = await issued();
+    const certificate = await issued(slug);
     const { certificates } = db.database;
     let hold: (() => void) | undefined;
     const slow = new CredentialIndex({

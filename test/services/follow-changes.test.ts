@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { markOf } from "../../src/domain/history.ts";
 import type { Database } from "../../src/domain/ports.ts";
 import type { Change } from "../../src/domain/records.ts";
-import { HOUR, SECOND } from "../../src/domain/time.ts";
+import { HOUR, MINUTE, SECOND } from "../../src/domain/time.ts";
 import { ChangeFollower } from "../../src/services/follow-changes.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import {
@@ -63,6 +63,31 @@ onEachDatabase("a server that follows the changes", (db) => {
   const change = () => freshAccount({ database: db.database, clock, actor: "cli:tester" });
   const sequences = () => applied.flat().map(({ sequence }) => sequence);
   const row = async (id: string) => (await db.database.followers.list(0)).find((one) => one.id === id);
+
+  test.each([
+    ["was set back", -10 * MINUTE],
+    ["says that it was too long ago", MINUTE + 1],
+  ])("is not current by any clock, once that %s, before the database answers again", async (_what, step) => {
+    let isDown = false;
+    const { follower } = await follow({ database: silentWhile(() => isDown) });
+    isDown = true;
+    clock.advance(MINUTE);
+    await eventually(() => {
+      expect(faults).toHaveLength(1);
+    });
+    expect(follower.isLost).toBe(false);
+    clock.advance(step - MINUTE);
+    await eventually(() => {
+      expect(follower.isLost).toBe(true);
+    });
+    clock.advance(-step); // as if no time had passed
+    await db.database.changes.last();
+    expect(follower.isLost).toBe(true);
+    isDown = false;
+    await eventually(() => {
+      expect(follower.isLost).toBe(false);
+    });
+  });
 
   test("applies each change once, in order, and what was before not at all", async () => {
     await change();

@@ -1,7 +1,9 @@
-import { beforeEach, expect, onTestFinished, test } from "vitest";
+import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import type { CertificateRecord, CrlHead } from "../../src/domain/records.ts";
+import { MINUTE } from "../../src/domain/time.ts";
 import { CrlPublisher } from "../../src/services/crl-publisher.ts";
 import { signFirstCrl } from "../../src/services/crl.ts";
+import { installCrl } from "../../src/services/root-crl.ts";
 import { revoke } from "../../src/services/revocation.ts";
 import { crlBuilder } from "../../src/x509/crl-builder.ts";
 import { onEachDatabase } from "../support/databases.ts";
@@ -44,6 +46,10 @@ onEachDatabase("what is published when the database goes back", (db) => {
   test("the next CRL comes at once, above every number that was served, and says what is on record", async () => {
     const { issuer } = scene.parts;
     const [kept, lost, next] = [await scene.issued(), await scene.issued(), await scene.issued()];
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
     const publisher = await started();
     await publishedWith(publisher, kept);
     const restore = await backUp(db);
@@ -68,31 +74,38 @@ onEachDatabase("what is published when the database goes back", (db) => {
     expect(entries().sort()).toEqual([kept.serial, next.serial].sort());
     const numbers = served.map(({ number }) => number);
     expect(numbers).toEqual(numbers.toSorted((one, other) => one - other));
+    // Nothing more is due: what was wanted before is lost.
+    vi.advanceTimersByTime(MINUTE);
+    await publisher.stop();
+    expect(publisher.latest(issuer.id)?.number).toBe(last + 2);
   });
 
   test("a root's CRL that is lost is served on, and asked for", async () => {
     const root = await makeIssuer("Root");
     await recordIssuer(db.database, root, "root");
     const publisher = await started();
+    const first = await db.database.transaction((stores) =>
+      signFirstCrl(stores, scene.parts, scene.parts.codec, root),
+    );
     const restore = await backUp(db);
-    const { sequence } = await db.database.transaction(async (stores) => {
-      const crl = await signFirstCrl(stores, scene.parts, scene.parts.codec, root);
-      return { sequence: crl.basis };
-    });
-    publisher.onChanges(await db.database.changes.after(sequence - 1, 1));
+    const { basis } = await installCrl(db.database, scene.parts, { ...first, number: 2 });
+    const published = await db.database.changes.after(basis - 1, 1);
+    publisher.onChanges(published);
     await eventually(() => {
-      expect(publisher.latest(root.id)?.number).toBe(1);
+      expect(publisher.latest(root.id)?.number).toBe(2);
     });
     await restore();
     publisher.onWentBack();
     await eventually(() => {
       expect(logger.lines).toContainEqual({
         level: "error",
-        fields: { issuer: root.id, number: 1 },
+        fields: { issuer: root.id, number: 2 },
         message: "the database has lost this root's CRL: install it again",
       });
     });
-    expect(publisher.latest(root.id)?.number).toBe(1);
+    publisher.onChanges(published);
+    await publisher.stop();
+    expect(publisher.latest(root.id)?.number).toBe(2);
   });
 
   test("OCSP answers by what is on record now, and a delegate that is not is replaced", async () => {

@@ -1,15 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
-import { Authenticator } from "../../../src/enforce/authenticator.ts";
-import { type Fingerprint, parseIssuerId } from "../../../src/domain/identifiers.ts";
+import type { Authenticator } from "../../../src/enforce/authenticator.ts";
+import type { Fingerprint } from "../../../src/domain/identifiers.ts";
 import type { CrlRecord } from "../../../src/domain/records.ts";
 import { HOUR, MINUTE, SECOND } from "../../../src/domain/time.ts";
-import { makeKeyPair } from "../../../src/keys/key-pair.ts";
-import { memorySigner } from "../../../src/keys/memory-signer.ts";
+import { type Following, startFollowing } from "../../../src/serve/following.ts";
+import { CRL_LIFE } from "../../../src/services/crl.ts";
 import { CrlMaker } from "../../../src/services/crl-maker.ts";
-import { CrlPublisher } from "../../../src/services/crl-publisher.ts";
-import { OcspDelegates } from "../../../src/services/ocsp/delegates.ts";
-import { OcspResponder } from "../../../src/services/ocsp/responder.ts";
+import type { OcspResponder } from "../../../src/services/ocsp/responder.ts";
 import { crlBuilder } from "../../../src/x509/crl-builder.ts";
 import type { HeldTimers } from "../held-timers.ts";
 import { type TestIssuing, testLogger } from "../issuing.ts";
@@ -20,89 +18,54 @@ const COALESCING = 200;
 /** After this, a connection that was ended is closed. */
 const GRACE = 5 * SECOND;
 
-/** No issuer's: see `published`. */
-const LAST_IN_QUEUE = parseIssuerId("00".repeat(20));
-
 /** What `serve` runs besides its listeners, put together as there; its timers come due when they are told to. */
 export class StoryServer {
-  readonly authenticator: Authenticator;
-  readonly responder: OcspResponder;
+  readonly #following: Following;
   readonly #parts: TestIssuing;
   readonly #timers: HeldTimers;
-  readonly #delegates: OcspDelegates;
-  readonly #publisher: CrlPublisher;
   readonly #logger: ReturnType<typeof testLogger>;
   readonly #applied: () => number;
-  readonly #published: () => Promise<void>;
 
   private constructor(fields: {
-    authenticator: Authenticator;
-    responder: OcspResponder;
+    following: Following;
     parts: TestIssuing;
     timers: HeldTimers;
-    delegates: OcspDelegates;
-    publisher: CrlPublisher;
     logger: ReturnType<typeof testLogger>;
     applied: () => number;
-    published: () => Promise<void>;
   }) {
-    this.#published = fields.published;
-    this.authenticator = fields.authenticator;
-    this.responder = fields.responder;
+    this.#following = fields.following;
     this.#parts = fields.parts;
     this.#timers = fields.timers;
-    this.#delegates = fields.delegates;
-    this.#publisher = fields.publisher;
     this.#logger = fields.logger;
     this.#applied = fields.applied;
   }
 
   /** @param threaded whether even a short CRL is made in a thread of its own */
   static async start(parts: TestIssuing, timers: HeldTimers, threaded: boolean): Promise<StoryServer> {
-    const { database, clock, codec, issuer } = parts;
+    const { database, clock, issuer, publicUrl } = parts;
     const logger = testLogger();
-    const issuers = () => [issuer];
-    let reached = (): void => undefined;
-    const head: typeof database.crls.head = (id) => {
-      if (id !== LAST_IN_QUEUE) return database.crls.head(id);
-      reached();
-      return Promise.resolve(undefined);
-    };
-    const publisher = new CrlPublisher({
-      ...{ ...parts, issuers, logger, newCrlBuilder: builders(threaded) },
-      database: { ...database, crls: { ...database.crls, head } },
-    });
-    /** What it has begun is done when it comes to what is put last. */
-    const published = (): Promise<void> =>
-      new Promise((resolve) => {
-        reached = resolve;
-        const last = { sequence: 0, time: 0, actor: "test", subject: LAST_IN_QUEUE, detail: {} };
-        publisher.onChanges([{ ...last, action: "crl.publish" }]);
-      });
-    const delegates = new OcspDelegates({
-      ...{ issuing: parts, issuers, logger },
-      makeSigner: async (keyType) => memorySigner((await makeKeyPair(keyType)).privateKey),
-    });
-    const responder = new OcspResponder({
-      ...{ database, codec, clock, logger, delegates },
-      isCurrent: () => authenticator.isCurrent,
-    });
     let applied = await database.changes.last();
-    const authenticator = await Authenticator.start({
-      ...{ database, clock, logger, identity: { id: randomUUID(), pid: process.pid, host: "test" } },
-      onChanges: async (changes) => {
-        publisher.onChanges(changes);
-        responder.onChanges(changes);
-        await delegates.onChanges(changes);
+    const following = await startFollowing({
+      ...{ database, clock, logger, issuing: parts, publicUrl, newCrlBuilder: builders(threaded) },
+      identity: { id: randomUUID(), pid: process.pid, host: "test" },
+      crlLife: CRL_LIFE,
+      issuers: () => [issuer],
+      refreshIssuers: () => Promise.resolve(),
+      onChanges: (changes) => {
         applied = changes.at(-1)?.sequence ?? applied;
       },
     });
-    await publisher.start();
-    await delegates.start();
-    const fields = { authenticator, responder, parts, timers, delegates, publisher, logger };
-    const server = new StoryServer({ ...fields, published, applied: () => applied });
+    const server = new StoryServer({ following, parts, timers, logger, applied: () => applied });
     await server.follow();
     return server;
+  }
+
+  get authenticator(): Authenticator {
+    return this.#following.authenticator;
+  }
+
+  get responder(): OcspResponder {
+    return this.#following.responder;
   }
 
   /** Until it has applied every change, and knows that these are all. */
@@ -114,14 +77,14 @@ export class StoryServer {
       this.#timers.pass(POLL);
       return false;
     });
-    await this.#published(); // or it would publish what is changed next before it is to
+    await this.#following.publisher.settled(); // or it would publish what is changed next before it is to
   }
 
   /** What a server does in the time that has passed by the clock. */
   async pass(milliseconds: number): Promise<void> {
     if (milliseconds >= MINUTE) {
       this.#timers.pass(milliseconds >= HOUR ? HOUR : MINUTE);
-      await this.#delegates.refresh();
+      await this.#following.delegates.refresh();
       await this.follow();
       this.#timers.pass(GRACE);
     }
@@ -131,7 +94,7 @@ export class StoryServer {
   /** The CRL of that number, once it serves it; what changes have asked for comes now. */
   async crl(number: number): Promise<CrlRecord> {
     this.#timers.pass(COALESCING);
-    const latest = () => this.#publisher.latest(this.#parts.issuer.id);
+    const latest = () => this.#following.publisher.latest(this.#parts.issuer.id);
     await this.#until(() => (latest()?.number ?? 0) >= number);
     const crl = latest();
     expect(crl?.number, "the number of the CRL").toBe(number);
@@ -142,13 +105,13 @@ export class StoryServer {
 
   /** Which certificate it signs OCSP answers with. */
   get responderCertificate(): Fingerprint {
-    return this.#delegates.delegateOf(this.#parts.issuer.id).fingerprint;
+    return this.#following.delegates.delegateOf(this.#parts.issuer.id).fingerprint;
   }
 
   /** Until it has another one in the place of one that was revoked. */
   async renewResponder(): Promise<void> {
     await this.follow();
-    await this.#delegates.refresh();
+    await this.#following.delegates.refresh();
     await this.follow();
   }
 
@@ -162,9 +125,7 @@ export class StoryServer {
   }
 
   async stop(): Promise<void> {
-    await this.authenticator.close();
-    await this.#delegates.stop();
-    await this.#publisher.stop();
+    await this.#following.stop();
     expect(this.#logger.lines.filter(({ level }) => level !== "info")).toEqual([]);
   }
 
