@@ -18,11 +18,7 @@ export async function changeSelectedGroup(
 ): Promise<void> {
   const { changed, others, applied } = await withState(options, async (database, config) => {
     const done = await changeGroup(database, localMutation(), await find(database), aim);
-    if (!done)
-      throw new Refusal(
-        "STATE_UNCHANGED",
-        "It has no live certificate in another state. Nothing was changed.",
-      );
+    if (!done) throw new Refusal("STATE_UNCHANGED", "It has no live certificate that this would change.");
     return { ...done, applied: await awaitServers(database, config, done.last, done.first) };
   });
   const [kind = "", name = ""] = Object.entries(group)[0] ?? [];

@@ -7,6 +7,8 @@ import { describeApplication } from "./state.ts";
 
 /** Of more than these, the report has their number only. */
 const MOST_NAMED = 1000;
+/** A fingerprint with colons has 95 characters. */
+const MOST_SHOWN = 100;
 
 type Category = "done" | "alreadyRevoked" | "unchanged" | "notFound" | "ambiguous" | "malformed";
 
@@ -26,6 +28,15 @@ const words: Readonly<Record<Exclude<Category, "done">, string>> = {
   malformed: "malformed",
 };
 
+/** A line that changed nothing. */
+interface NotDone {
+  readonly line: number;
+  readonly id: string;
+  /** What came after it. */
+  readonly said: string | undefined;
+  readonly code: ErrorCode;
+}
+
 /** What became of a list, line by line. */
 export class ChangeReport {
   readonly #aim: Aim;
@@ -34,7 +45,7 @@ export class ChangeReport {
     ...{ done: 0, alreadyRevoked: 0, unchanged: 0 },
     ...{ notFound: 0, ambiguous: 0, malformed: 0 },
   };
-  readonly #named: { readonly line: number; readonly id: string; readonly code: ErrorCode }[] = [];
+  readonly #named: NotDone[] = [];
   /** How many ended along with those of the list. */
   others = 0;
   total = 0;
@@ -49,7 +60,9 @@ export class ChangeReport {
     this.total += 1;
     this.#count[byOutcome[outcome] ?? "malformed"] += 1;
     if (outcome === "DONE" || this.#named.length === MOST_NAMED) return;
-    this.#named.push({ line: number, id: text.replace(/[^ -~]/g, "?").slice(0, 100), code: outcome });
+    const [id = "", ...rest] = text.replace(/[^ -~]/g, "?").split(/\s+/);
+    const said = rest.join(" ").slice(0, MOST_SHOWN);
+    this.#named.push({ line: number, id: id.slice(0, MOST_SHOWN), said: said || undefined, code: outcome });
   }
 
   /** What was not done, and does not hold already. */
@@ -70,7 +83,10 @@ export class ChangeReport {
   }
 
   text(applied: Application | undefined): string {
-    const named = this.#inOrder.map(({ line, id, code }) => `${this.#unit} ${String(line)}: ${id} (${code})`);
+    const named = this.#inOrder.map(({ line, id, said, code }) => {
+      const words = said === undefined ? id : `${id} ${said}`;
+      return `${this.#unit} ${String(line)}: ${words} (${code})`;
+    });
     const leftOut = this.total - this.#count.done - named.length;
     const end = applied ? describeApplication(applied) : "Nothing was changed.";
     return [
@@ -81,7 +97,7 @@ export class ChangeReport {
   }
 
   /** What is malformed is found before what comes ahead of it is carried out. */
-  get #inOrder(): readonly { readonly line: number; readonly id: string; readonly code: ErrorCode }[] {
+  get #inOrder(): readonly NotDone[] {
     return this.#named.toSorted((one, other) => one.line - other.line);
   }
 

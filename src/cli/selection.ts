@@ -22,7 +22,7 @@ export function withSelection(command: Command): Command {
   return withCommon(command.argument("[serial|fingerprint|file...]"))
     .option("--account <slug>", "every live certificate of this account")
     .option("--key <file|sha256>", "every live one with this key: a file with it, or its SPKI's SHA-256")
-    .option("--issuer <name>", "every live one signed by this issuing CA")
+    .option("--issuer <name|id>", "every live one signed by this issuing CA")
     .option("--from-file <file>", "one on each line, by serial or fingerprint; - is standard input")
     .option("--progress", "say on standard error how far --from-file has come (on a terminal)")
     .option("--note <text>", "why, for the record");
@@ -37,7 +37,9 @@ export async function selectionIn(
   const { account, key, issuer, fromFile: file } = options;
   const given = [ids[0], account, key, issuer, file].filter((selector) => selector !== undefined);
   if (given.length !== 1) {
-    command.error("error: name certificates, or give one of --account, --key, --issuer, --from-file");
+    command.error(
+      "error: name certificates, or give one of --account, --key, --issuer, --from-file, and only that",
+    );
   }
   if (file !== undefined) return { file };
   const { parseSlug } = await import("../domain/names.ts");
@@ -49,8 +51,8 @@ export async function selectionIn(
   }
   if (issuer !== undefined) {
     const name = parseSlug(issuer);
-    const { requireIssuerNamed } = await import("../services/issuers.ts");
-    const find = async (stores: Stores) => ({ issuer: (await requireIssuerNamed(stores, name)).id });
+    const { requireIssuer } = await import("../services/issuers.ts");
+    const find = async (stores: Stores) => ({ issuer: (await requireIssuer(stores, name)).id });
     return { group: { issuer: name }, find };
   }
   if (key !== undefined) {

@@ -5,6 +5,7 @@ import {
   fstatSync,
   fsyncSync,
   linkSync,
+  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -99,6 +100,19 @@ export function isFileOf(path: string, contents: Uint8Array): boolean {
     return found.isFile() && found.size === contents.length && readFileSync(file).equals(contents);
   } finally {
     closeSync(file);
+  }
+}
+
+/** Makes a folder, with those above it, unless it is there. Throws FILE_UNREADABLE. */
+export function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw new Refusal(
+      "FILE_UNREADABLE",
+      `${path} is not a folder, and none can be made there.`,
+      String(error),
+    );
   }
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { RequestListener } from "node:http";
+import { Refusal } from "../domain/errors.ts";
 import type { Clock, Database, Logger } from "../domain/ports.ts";
 import type { Authenticator } from "../enforce/authenticator.ts";
 import { type CaAppParts, caApp } from "../http/ca-app.ts";
@@ -34,8 +35,14 @@ export function caRoutes(parts: CaRouteParts): RequestListener {
         return decision;
       },
       revoke: async (caller, id, reason) => {
-        const revocation = await revokeOwn(database, clock, caller, id, reason);
+        const { fingerprint, account } = caller;
+        const revocation = await revokeOwn(database, clock, caller, id, reason).catch((error: unknown) => {
+          const code = error instanceof Refusal ? error.code : "INTERNAL";
+          logger.info({ code, fingerprint, account, id }, "a credential's own revocation was refused");
+          throw error;
+        });
         await applied({ first: revocation.first, last: revocation.sequence });
+        logger.info({ fingerprint, account, reason }, "a credential has revoked itself");
         return revocation;
       },
     },
@@ -44,6 +51,10 @@ export function caRoutes(parts: CaRouteParts): RequestListener {
       prove: async (proof) => {
         const { revoked, spkiHash, first, last } = await compromises.prove(proof);
         await applied({ first, last });
+        logger.info(
+          { spkiHash, revoked: revoked.length },
+          "a key was proved to be compromised, and is blocked",
+        );
         return { revoked: revoked.length, spkiHash };
       },
     },

@@ -217,8 +217,8 @@ interface Plan extends Omit<CrlWanted, "deltaUrl"> {
 
 /**
  * Deltas start from the scheduled CRL before the last one, so that whoever has any full CRL that is still valid can use
- * them (RFC 5280 §5.2.4): what is made in between lasts no longer than the scheduled one before it, and the next
- * scheduled one comes at half of that life. Certificates leave with a scheduled one, when they had expired before the
+ * them (RFC 5280 §5.2.4): what is made in between ends with the scheduled one before it, and the next scheduled
+ * one comes at half of that life. Certificates leave with a scheduled one, when they had expired before the
  * scheduled one before it: they were on one more of those (§3.3).
  */
 function planFor(from: {
@@ -231,10 +231,9 @@ function planFor(from: {
   const { head, now, life } = from;
   const number = (head?.number ?? 0) + 1;
   const thisUpdate = wholeSeconds(now);
-  const endOf = (start: Instant): Instant => Math.min(start + life, from.issuer.notAfter);
-  if (head?.scheduled && !isCrlOld(head, now)) {
-    const { scheduled, base = scheduled } = head;
-    return { number, thisUpdate, nextUpdate: endOf(scheduled.at), scheduled, base, floor: scheduled.floor };
+  if (head?.scheduled && !isCrlOld(head, now, life)) {
+    const { scheduled, base = scheduled, nextUpdate } = head;
+    return { number, thisUpdate, nextUpdate, scheduled, base, floor: scheduled.floor };
   }
   const before = head?.scheduled?.at ?? head?.thisUpdate ?? 0;
   // By a clock that was ahead: nobody knows what was left out then, so all that may be on it comes back.
@@ -242,5 +241,6 @@ function planFor(from: {
   const floor = isOfLater ? thisUpdate - life : before;
   const scheduled = { number, at: thisUpdate, basis: from.basis, floor };
   const base = isOfLater ? scheduled : (head?.scheduled ?? scheduled);
-  return { number, thisUpdate, nextUpdate: endOf(thisUpdate), scheduled, base, floor };
+  const nextUpdate = Math.min(thisUpdate + life, from.issuer.notAfter);
+  return { number, thisUpdate, nextUpdate, scheduled, base, floor };
 }

@@ -148,8 +148,8 @@ export class CrlPublisher {
   }
 
   async #publishIfDueFor(issuer: Issuer): Promise<void> {
-    const { database, clock, logger } = this.#parts;
-    const isOld = (head: CrlHead | undefined): boolean => isCrlOld(head, clock.now());
+    const { database, clock, logger, crlLife } = this.#parts;
+    const isOld = (head: CrlHead | undefined): boolean => isCrlOld(head, clock.now(), crlLife);
     const isDue = (head: CrlHead): boolean =>
       head.basis < this.#wanted || isOld(head) || this.#damaged.get(issuer.id) === head.number;
     const head = await database.crls.head(issuer.id); // another server may have been here first

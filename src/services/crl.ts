@@ -38,14 +38,13 @@ export function altersCrl(change: Change): boolean {
   return (statusChanges as readonly ChangeAction[]).includes(change.action);
 }
 
-/** When the next CRL on schedule is due, although nothing was revoked: at half of the life of the last one. */
-export function crlRenewalTime({ thisUpdate, nextUpdate, scheduled }: Omit<CrlHead, "issuerId">): Instant {
-  const start = scheduled?.at ?? thisUpdate;
-  return start + (nextUpdate - start) / 2;
-}
-
-/** Whether it is due. Without a schedule, it begins now, and also when a clock was ahead: what it made is not valid yet. */
-export function isCrlOld(head: CrlHead | undefined, now: Instant): boolean {
-  if (!head?.scheduled || now >= crlRenewalTime(head)) return true;
-  return wholeSeconds(now) < Math.max(head.thisUpdate, head.scheduled.at);
+/**
+ * Whether the next CRL on schedule is due, although nothing was revoked: at half of the last one's life, or of a shorter one
+ * that is wanted now. Without a schedule, it begins now, and also when a clock was ahead: what it made is not valid yet.
+ */
+export function isCrlOld(head: CrlHead | undefined, now: Instant, life = CRL_LIFE): boolean {
+  if (!head?.scheduled) return true;
+  const { at } = head.scheduled;
+  const isHalfOver = now >= at + Math.min(head.nextUpdate - at, life) / 2;
+  return isHalfOver || wholeSeconds(now) < Math.max(head.thisUpdate, at);
 }

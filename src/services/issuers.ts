@@ -75,6 +75,14 @@ export async function requireIssuerNamed(stores: Stores, name: Slug): Promise<Is
   return found;
 }
 
+/** By its name, or its id as CRLs have it. Throws NOT_FOUND. */
+export async function requireIssuer(stores: Stores, named: Slug): Promise<IssuerRecord> {
+  const byId = (await stores.issuers.list()).find(
+    ({ id, role }) => id === String(named) && role === "issuing",
+  );
+  return byId ?? requireIssuerNamed(stores, named);
+}
+
 /** Whether a third or less of a CA's life is left: time for the next one, whose certificates must outlive this one's. */
 export function isNearEnd({ notBefore, notAfter }: IssuerRecord, now: Instant): boolean {
   return notAfter - now <= (notAfter - notBefore) / 3;

@@ -81,8 +81,8 @@ async function hold(
   });
 }
 
-function requireTransition({ status }: CertificateRecord, to: CertificateRecord["status"]): void {
+function requireTransition({ status, reason }: CertificateRecord, to: CertificateRecord["status"]): void {
   const fault = transitionFault(status, to);
   if (fault === "STATE_UNCHANGED") throw new Refusal(fault, `The certificate is ${status} already.`);
-  if (fault) throw new Refusal(fault);
+  if (fault) throw new Refusal(fault, `It was revoked before, as ${String(reason)}. Nothing was changed.`);
 }

@@ -154,7 +154,7 @@ describe("one certificate", () => {
     expect(ran).toMatchObject({ code: 1, stdout: "" });
     expect(JSON.parse(ran.stderr)).toEqual({
       code: "ALREADY_REVOKED",
-      message: "It was revoked before. Nothing was changed.",
+      message: "It was revoked before, as unspecified. Nothing was changed.",
     });
   });
 });
@@ -176,7 +176,8 @@ describe("several", () => {
 
     expect(await server.admin("suspend", "--issuer", "default")).toMatchObject({ issuer: "default" });
     expect(await code(one)).toBe("CERT_SUSPENDED");
-    await server.admin("resume", "--issuer", "default");
+    const id = (await server.admin("show", one.fingerprint))["issuer"] as string;
+    await server.admin("resume", "--issuer", id);
     expect(await code(one)).toBeUndefined();
     expect(await code(two)).toBeUndefined();
 
@@ -234,7 +235,7 @@ describe("a list", () => {
       held.serial,
       "abc123",
       "not a name",
-      `${"0".repeat(64)} unused`,
+      `${"ab:".repeat(31)}ab keycompromise`,
       `${"0".repeat(64)} superseded superseded`,
       "\u001b[31mred\u0000",
       "a".repeat(100_000),
@@ -248,8 +249,9 @@ describe("a list", () => {
     expect(ran.code).toBe(1);
     expect(JSON.parse(ran.stderr)).toMatchObject({ code: "LIST_INCOMPLETE" });
     const { notDone, ...report } = JSON.parse(ran.stdout) as {
-      notDone: { line: number; code: string; id: string }[];
+      notDone: { line: number; code: string; id: string; said?: string }[];
     };
+    expect(notDone[3]).toMatchObject({ id: `${"ab:".repeat(31)}ab`, said: "keycompromise" });
     expect(report).toEqual({
       ...{ status: "revoked", reason: "cessationOfOperation", total: 15, changed: 6, others: 0 },
       ...{ alreadyRevoked: 1, unchanged: 0, notFound: 1, ambiguous: 0, malformed: 7, leftOut: 0 },

@@ -52,6 +52,7 @@ describe("a credential revokes itself", () => {
       ...{ status: "revoked", reason: "keyCompromise", statusBy: `credential:${fingerprint}` },
     });
     expect((await record(other.fingerprint))["status"]).toBe("active");
+    expect(server.log()).toContain("a credential has revoked itself");
     agent.destroy();
     bystander.destroy();
   });

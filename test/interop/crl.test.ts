@@ -112,6 +112,12 @@ test("crl publish replaces what is no file where it writes, and neither waits fo
   const refused = await publish();
   expect(refused.code).toBe(1);
   expect(refused.stderr).toContain(`${join(out, all)} cannot be written. (FILE_UNREADABLE)`);
+
+  const onFile = await countersign(["crl", "publish", "--out", elsewhere, "--home", server.home]);
+  expect(onFile.code).toBe(1);
+  expect(onFile.stderr).toContain(
+    `${elsewhere} is not a folder, and none can be made there. (FILE_UNREADABLE)`,
+  );
 });
 
 test("the server publishes by itself after a revocation, and its own copy tells", async () => {

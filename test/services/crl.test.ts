@@ -3,7 +3,7 @@ import type { CertificateRecord, ChangeAction, CrlEntry, CrlRecord } from "../..
 import { HOUR, MINUTE } from "../../src/domain/time.ts";
 import { setAccountStatus } from "../../src/services/accounts.ts";
 import { CrlMaker } from "../../src/services/crl-maker.ts";
-import { CRL_LIFE, altersCrl, crlRenewalTime, isCrlOld } from "../../src/services/crl.ts";
+import { CRL_LIFE, altersCrl, isCrlOld } from "../../src/services/crl.ts";
 import { resume, revoke, suspend } from "../../src/services/revocation.ts";
 import { crlBuilder } from "../../src/x509/crl-builder.ts";
 import { x509 } from "../../src/x509/library.ts";
@@ -168,7 +168,8 @@ onEachDatabase("CRLs", (db) => {
 
   test("are renewed at half of their life", async () => {
     const crl = await publish();
-    expect(crlRenewalTime(crl)).toBe(START + CRL_LIFE / 2);
+    expect(isCrlOld(crl, START + CRL_LIFE / 2 - 1)).toBe(false);
+    expect(isCrlOld(crl, START + CRL_LIFE / 2)).toBe(true);
   });
 
   test("are valid for as long as they are meant to be", async () => {
@@ -176,6 +177,18 @@ onEachDatabase("CRLs", (db) => {
     expect((await publish(maker)).nextUpdate).toBe(START + HOUR);
     parts.clock.advance(HOUR / 2);
     expect((await publish(maker)).scheduled?.number).toBe(2);
+  });
+
+  test("are valid when they are made, also where the life that is wanted has become another", async () => {
+    const [long, short] = [makerOn(), makerOn(db.database, crlBuilder, HOUR)];
+    const first = await publish(long);
+    parts.clock.advance(40 * MINUTE);
+    expect(isCrlOld(first, parts.clock.now(), HOUR)).toBe(true);
+    const second = await publish(short);
+    expect(second).toMatchObject({ nextUpdate: parts.clock.now() + HOUR, scheduled: { number: 2 } });
+    parts.clock.advance(MINUTE);
+    // In between, whoever makes it, and whatever life that one was told of.
+    for (const maker of [long, short]) expect((await publish(maker)).nextUpdate).toBe(second.nextUpdate);
   });
 
   describe("made by a clock that was ahead", () => {

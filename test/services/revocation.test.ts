@@ -115,7 +115,7 @@ onEachDatabase("a certificate", (db) => {
     const certificate = await issued();
     await revoke(db.database, parts, certificate, "keyCompromise");
     const before = await db.dump();
-    const message = "It was revoked before. Nothing was changed.";
+    const message = "It was revoked before, as keyCompromise. Nothing was changed.";
     await expectRefusal(revoke(db.database, parts, certificate, "superseded"), "ALREADY_REVOKED", message);
     await expectRefusal(suspend(db.database, parts, certificate), "ALREADY_REVOKED", message);
     await expectRefusal(resume(db.database, parts, certificate), "ALREADY_REVOKED", message);

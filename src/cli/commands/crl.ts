@@ -31,7 +31,7 @@ export function crlCommands(program: Command): void {
 }
 
 async function runPublish(options: PublishFlags, command: Command): Promise<void> {
-  const { mkdirSync } = await import("node:fs");
+  const { makeFolder } = await import("../../files/files.ts");
   const { tellIfChanged, writeCrls } = await import("../write-crls.ts");
   const { withState } = await import("../state.ts");
   const { out, exec } = options;
@@ -39,14 +39,17 @@ async function runPublish(options: PublishFlags, command: Command): Promise<void
     command.error("error: --exec needs --out, whose files it watches");
   }
   const { crls, files, changed } = await withState(options, async (database, config) => {
-    if (out !== undefined) mkdirSync(out, { recursive: true });
+    if (out !== undefined) makeFolder(out);
     const published = await publishAll(database, config, options);
     const written = out === undefined ? { files: [], changed: false } : await writeCrls(database, out);
     return { crls: published, ...written };
   });
   const all = await Promise.all(crls.map(shown));
   // The first is the default issuer's, which is the only one in many homes.
-  print(options, { ...all[0], crls: all, files, changed }, () => [...all.map(describe), ...files].join("\n"));
+  print(options, { ...all[0], crls: all, files, changed }, () => {
+    const written = changed || out === undefined ? files : ["Every file is as it was."];
+    return [...all.map(describe), ...written].join("\n");
+  });
   if (out !== undefined && exec !== undefined) await tellIfChanged(out, () => execute(exec));
 }
 
@@ -62,7 +65,8 @@ async function publishAll(database: Database, config: Config, options: PublishFl
   const publicUrl = publicUrlOf(config);
   const { crlLife } = config;
   const maker = new CrlMaker({ database, publicUrl, newCrlBuilder: crlBuilder, crlLife });
-  const isWanted = (head: CrlHead): boolean => options.due !== true || isCrlOld(head, systemClock.now());
+  const isWanted = (head: CrlHead): boolean =>
+    options.due !== true || isCrlOld(head, systemClock.now(), crlLife);
   try {
     const published: CrlRecord[] = [];
     for (const issuer of issuers.opened) {

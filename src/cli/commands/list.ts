@@ -71,14 +71,21 @@ async function runShow(id: string, options: CommonOptions): Promise<void> {
   const { namedCertificate } = await import("../named-certificate.ts");
   const { withState } = await import("../state.ts");
   const name = namedCertificate(id);
-  const found = await withState(options, (database) => findCertificate(database, name));
-  const value = await shown(found, Date.now());
+  const { found, account } = await withState(options, async (database) => {
+    const found = await findCertificate(database, name);
+    return { found, account: found.account && (await database.accounts.bySlug(found.account)) };
+  });
+  const isHeld = account?.status === "suspended";
+  const value = { ...(await shown(found, Date.now())), accountStatus: account?.status };
   print(options, { ...value, certificate: toPem("CERTIFICATE", found.der) }, () =>
     fields({
       Fingerprint: value.fingerprint,
       Serial: value.serial,
       Issuer: value.issuer,
-      Account: value.account ?? "none: it is one of our listeners'",
+      Account:
+        value.account === undefined
+          ? "none: it is one of our own"
+          : value.account + (isHeld ? ", suspended" : ""),
       Profile: value.profile,
       Key: value.keyType,
       Scopes:
