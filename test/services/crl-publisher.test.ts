@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Change } from "../../src/domain/records.ts";
 import { HOUR, MINUTE, SECOND } from "../../src/domain/time.ts";
 import { CrlPublisher } from "../../src/services/crl-publisher.ts";
@@ -6,6 +6,7 @@ import { signFirstCrl } from "../../src/services/crl.ts";
 import { revoke } from "../../src/services/revocation.ts";
 import { crlBuilder } from "../../src/x509/crl-builder.ts";
 import { onEachDatabase } from "../support/databases.ts";
+import { HeldTimers } from "../support/held-timers.ts";
 import {
   eventually,
   freshAccount,
@@ -22,17 +23,17 @@ onEachDatabase("the CRL publisher", (db) => {
   let parts: Awaited<ReturnType<typeof makeIssuing>>;
   let logger: ReturnType<typeof testLogger>;
   let publishers: CrlPublisher[];
+  const timers = new HeldTimers();
 
   beforeEach(async () => {
-    // Only these: the databases' own work goes on in real time.
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
+    timers.hold();
     parts = await makeIssuing(db.database);
     logger = testLogger();
     publishers = [];
   });
   afterEach(async () => {
     for (const publisher of publishers) await publisher.stop();
-    vi.useRealTimers();
+    timers.release();
   });
 
   const started = async (overrides: Partial<ConstructorParameters<typeof CrlPublisher>[0]> = {}) => {
@@ -73,7 +74,7 @@ onEachDatabase("the CRL publisher", (db) => {
     for (const change of changes) publisher.onChanges([change]);
     publisher.onChanges(await revokedOne());
     expect(latest(publisher)).toBe(1);
-    vi.advanceTimersByTime(200);
+    timers.pass(200);
     await eventually(() => {
       expect(latest(publisher)).toBe(2);
     });
@@ -86,7 +87,7 @@ onEachDatabase("the CRL publisher", (db) => {
     const publisher = await started();
     for (const number of [2, 3]) {
       publisher.onChanges(await revokedOne());
-      vi.advanceTimersByTime(200);
+      timers.pass(200);
       await eventually(() => {
         expect(latest(publisher)).toBe(number);
       });
@@ -98,7 +99,7 @@ onEachDatabase("the CRL publisher", (db) => {
     const before = await db.database.changes.last();
     await freshAccount(parts);
     publisher.onChanges(await db.database.changes.after(before, 10));
-    vi.advanceTimersByTime(SECOND);
+    timers.pass(SECOND);
     await publisher.stop();
     expect((await db.database.crls.latest(parts.issuer.id))?.number).toBe(1);
   });
@@ -107,7 +108,7 @@ onEachDatabase("the CRL publisher", (db) => {
     const [one, other] = [await started(), await started()];
     const changes = await revokedOne();
     for (const publisher of [one, other]) publisher.onChanges(changes);
-    vi.advanceTimersByTime(200);
+    timers.pass(200);
     await eventually(() => {
       expect(latest(one)).toBeGreaterThan(1);
       expect(latest(other)).toBeGreaterThan(1);
@@ -127,13 +128,13 @@ onEachDatabase("the CRL publisher", (db) => {
   test("renews at half of the CRL's life, and not before", async () => {
     const early = await started();
     parts.clock.advance(12 * HOUR - 1);
-    vi.advanceTimersByTime(MINUTE);
+    timers.pass(MINUTE);
     await early.stop();
     expect(latest(early)).toBe(1);
     const publisher = await started();
     expect(latest(publisher)).toBe(1);
     parts.clock.advance(1);
-    vi.advanceTimersByTime(MINUTE);
+    timers.pass(MINUTE);
     await eventually(() => {
       expect(latest(publisher)).toBe(2);
     });
@@ -166,13 +167,13 @@ onEachDatabase("the CRL publisher", (db) => {
     });
     broken = true;
     publisher.onChanges(await revokedOne());
-    vi.advanceTimersByTime(200);
+    timers.pass(200);
     await eventually(() => {
       expect(logger.lines.some(({ level }) => level === "error")).toBe(true);
     });
     expect(latest(publisher)).toBe(1);
     broken = false;
-    vi.advanceTimersByTime(5 * SECOND);
+    timers.pass(5 * SECOND);
     await eventually(() => {
       expect(latest(publisher)).toBe(2);
     });
@@ -182,7 +183,7 @@ onEachDatabase("the CRL publisher", (db) => {
     const publisher = await started();
     await publisher.stop();
     publisher.onChanges(await revokedOne());
-    vi.advanceTimersByTime(2 * MINUTE);
+    timers.pass(2 * MINUTE);
     await publisher.stop();
     expect((await db.database.crls.latest(parts.issuer.id))?.number).toBe(1);
   });
@@ -199,7 +200,7 @@ onEachDatabase("the CRL publisher", (db) => {
     expect(logger.lines.filter(({ level }) => level === "error")).toMatchObject([
       { fields: { err: { code: "CRL_INVALID" }, issuer: parts.issuer.id }, message },
     ]);
-    await vi.advanceTimersByTimeAsync(MINUTE);
+    timers.pass(MINUTE);
     await publisher.stop();
     expect(latest(publisher)).toBe(2);
   });
