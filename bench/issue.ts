@@ -68,13 +68,15 @@ function readPlan(flags: readonly string[]): Plan {
       ? { ...plan, amount: QUICK }
       : { pairs: matrix, amount: FULL, peers: FULL, seconds: 0.5, limitMs: 20 * MINUTE };
   }
+  const most = (usually: number): number => Math.min(usually, Number(count));
   const perRound = Math.ceil(Number(count) / TENTHS);
   if (!Number.isSafeInteger(perRound) || perRound < 1) {
     const code = "ERR_PARSE_ARGS_INVALID_OPTION_VALUE"; // as parseArgs itself has it
     throw Object.assign(new Error(`'--count ${count}' is not a number of certificates`), { code });
   }
-  const amount = { ...FULL, rounds: TENTHS, perRound };
-  return { ...plan, amount, limitMs: 5 * MINUTE + Number(count) * 20 };
+  const amount = { warmUp: most(FULL.warmUp), rounds: TENTHS, perRound };
+  const peers = { ...QUICK, warmUp: most(QUICK.warmUp), perRound: most(QUICK.perRound) };
+  return { ...plan, amount, peers, limitMs: 5 * MINUTE + Number(count) * 20 };
 }
 
 async function measureCell(

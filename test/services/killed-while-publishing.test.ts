@@ -30,8 +30,10 @@ const program = join(projectRoot, "test/support/killed-publishing.ts");
 const out = points.indexOf("replace 1 committed");
 
 onEachDatabase("a process that is killed while it publishes a large CRL", (db) => {
-  /** The other half, which lies between transactions, is the same there. */
-  const tried = db.kind === "SQLite" ? points : points.filter((point) => /^\w+ \d$/.test(point));
+  /** Not each piece after the first; and what lies between transactions is the same on both. */
+  const again: readonly Point[] = ["stage 2 committed", "unstage 1 committed"];
+  const within: readonly Point[] = ["stage 2", "replace 1"];
+  const tried = db.kind === "SQLite" ? points.filter((point) => !again.includes(point)) : within;
   test.each(tried)("at '%s' leaves one CRL or the other, and nothing for ever", async (point: Point) => {
     const workspace = await testWorkspace();
     const pair = await makeKeyPair("ec-p256");
