@@ -62,8 +62,9 @@ export async function initHome(options: InitOptions): Promise<Initialised> {
     install(home, area);
     await finish(options, config, database);
   } catch (error) {
-    // Another attempt may have finished meanwhile, and taken the staged files away.
-    throw error instanceof Refusal || !existsSync(paths.config) ? error : alreadyInitialised(home);
+    // Another attempt may have finished meanwhile, and taken this one's files away.
+    const isOfFiles = !(error instanceof Refusal) || error.code === "FILE_UNREADABLE";
+    throw isOfFiles && existsSync(paths.config) ? alreadyInitialised(home) : error;
   } finally {
     await database.close();
   }
