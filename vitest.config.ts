@@ -14,7 +14,7 @@ export default defineConfig({
     },
     testTimeout: 30_000,
     hookTimeout: 120_000,
-    // Real servers and child processes: more workers than cores only makes them wait for each other.
-    maxWorkers: 2,
+    // Real servers and child processes, with some waiting between: on two cores, a fourth would only make the others wait.
+    maxWorkers: 3,
   },
 });
