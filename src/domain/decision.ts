@@ -117,7 +117,7 @@ export interface Denial {
   readonly account: Slug | undefined;
 }
 
-/** The decision on every request (DESIGN §6): the first question that fails gives the reason. */
+/** The decision on every request (docs/enforcement.md): the first question that fails gives the reason. */
 export function decide(question: Question): Decision {
   const { presented, credential, now } = question;
   const known = typeof credential === "object" ? credential : undefined;

@@ -32,7 +32,7 @@ const revoking = {
   PROOF_INVALID: [403, "The signature does not verify with the public key over the nonce's message."],
 } as const;
 
-/** Why a call was refused, in the order in which the decision asks (DESIGN §6). */
+/** Why a call was refused, in the order in which the decision asks. */
 const denials = {
   CERT_REQUIRED: [401, "Present a client certificate in the TLS handshake."],
   CERT_UNTRUSTED: [401, "The client certificate does not lead to a CA that is trusted here."],

@@ -4,7 +4,7 @@ import { isCanonical, isSmallOrder } from "./ed25519-point.ts";
 import { Refusal } from "./errors.ts";
 import { requireStrongModulus } from "./rsa-weakness.ts";
 
-/** The types of key that an issuer or a client can have (DESIGN §5). */
+/** The types of key that an issuer or a client can have. */
 export const keyTypes = [
   "ec-p256",
   "ec-p384",

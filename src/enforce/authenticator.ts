@@ -125,7 +125,7 @@ export class Authenticator {
   }
 
   /**
-   * Decides whether a request may go on (DESIGN §6). Call it for every request, also on a connection that asked before.
+   * Decides whether a request may go on (docs/enforcement.md). Call it for every request, also on a connection that asked before.
    *
    * Synchronous for what is in memory; a promise only for a fingerprint that has to be looked up.
    */

@@ -18,7 +18,7 @@ interface Connection {
   graceOver: boolean;
 }
 
-/** The open connections of each credential, and the end of them (DESIGN §6). Nobody else's is touched. */
+/** The open connections of each credential, and the end of them (docs/enforcement.md). Nobody else's is touched. */
 export class ConnectionRegistry {
   readonly #clock: Clock;
   readonly #byFingerprint = new Map<Fingerprint, Set<Connection>>();

@@ -3,7 +3,7 @@ import { join } from "node:path";
 /** The issuing CA that `init` makes, and that profiles name unless they say otherwise. */
 export const DEFAULT_ISSUER = "default";
 
-/** Where things are in a home (DESIGN §5). */
+/** Where things are in a home (docs/operations.md). */
 export function homePaths(home: string) {
   return {
     config: join(home, "config.json"),

@@ -2,7 +2,7 @@ import { type KeyObject, generateKeyPair } from "node:crypto";
 import { promisify } from "node:util";
 import type { KeyPair, KeyType } from "../domain/key-policy.ts";
 
-/** Makes a key pair of any of the types of DESIGN §5. */
+/** Makes a key pair of any of the types that there are. */
 export async function makeKeyPair(keyType: KeyType): Promise<KeyPair> {
   return { keyType, ...(await generate(keyType)) };
 }

@@ -180,7 +180,7 @@ type EntryRow = Pick<CertificateRow, "serial" | "status" | "status_at" | "reason
   suspended_at: Integer | null;
 };
 
-/** Suspending an account is certificateHold for each of its credentials (DESIGN §6). */
+/** Suspending an account is certificateHold for each of its credentials. */
 function revocationOf(row: EntryRow): Revocation {
   const at = number(row.status_at ?? row.suspended_at ?? 0);
   if (row.status !== "revoked") return { at, reason: HOLD };

@@ -13,7 +13,7 @@ const codes = Object.entries(revocationReasons).map(([name, code]) => `WHEN '${n
 const OWN_REASON = `CASE WHEN status = 'suspended' THEN ${String(HOLD)}
   ELSE CASE reason ${codes.join(" ")} ELSE 0 END END`;
 
-/** Of what is not active; of the others, by the account (DESIGN §6). */
+/** Of what is not active; of the others, by the account. */
 const ended =
   "serial, coalesce(status_at, 0) AS moment, not_after AS ends, invalidity_at AS since, " +
   `${OWN_REASON} AS code`;

@@ -72,7 +72,7 @@ function byNode(node: X509Certificate, leaf: LeafFields, issuer: Issuer, templat
   };
 }
 
-/** All of these and nothing else (DESIGN §5), in the order in which they are written. */
+/** All of these and nothing else, in the order in which they are written. */
 function expectedExtensions(template: LeafTemplate): string[] {
   const { uris, dnsNames, addresses, publicUrl } = template;
   return [

@@ -162,7 +162,7 @@ describe("the decision", () => {
     expect(codeOf(asked)).toBe(expected);
   });
 
-  it("names the first reason of several, in the order of DESIGN §6", () => {
+  it("names the first reason of several", () => {
     const worst: Changes = {
       presented: { ...failed("other"), clientAuth: false },
       credential: { notBefore: now + 1, notAfter: now - HOUR, status: "revoked" },

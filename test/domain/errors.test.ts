@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Refusal, denialCodes, errorTable, isErrorCode } from "../../src/domain/errors.ts";
 import { problem, problemOf } from "../../src/domain/problem.ts";
 
-// In the order of DESIGN §6.
+// In the order in which the decision asks.
 const denials = [
   ["CERT_REQUIRED", 401],
   ["CERT_UNTRUSTED", 401],
@@ -22,7 +22,7 @@ const denials = [
   ["NO_ROUTE", 404],
 ] as const;
 
-// DESIGN §5.
+// What issuing answers.
 const issuing = [
   ["TOKEN_REQUIRED", 401],
   ["TOKEN_MALFORMED", 401],

@@ -31,7 +31,7 @@ const keyId = (key: Uint8Array): string =>
   createHash("sha256").update(key.subarray(-65)).digest("hex").slice(0, 40);
 
 describe("a client's certificate", () => {
-  it("has the extensions of DESIGN §5 and nothing else", async () => {
+  it("has the extensions that it is to have and nothing else", async () => {
     const der = await signLeaf(issuer.issuer, clientTemplate(spki));
     const hidden = [
       "header",

@@ -4,7 +4,7 @@ import type { Clock, Codec, Database, Issuer, RandomBytes } from "../../domain/p
 import type { Profile } from "../../domain/profile.ts";
 import type { Ledger } from "./ledger.ts";
 
-/** The steps that a certificate takes from CSR to answer, in this order (DESIGN §3). */
+/** The steps that a certificate takes from CSR to answer, in this order. */
 export type Step =
   | "parse"
   | "verify-possession"

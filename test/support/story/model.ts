@@ -99,7 +99,7 @@ export class Model {
     return since === undefined ? undefined : { at: wholeSeconds(since), reason: HOLD };
   }
 
-  /** Why a call is denied, if it is (DESIGN §6). */
+  /** Why a call is denied, if it is. */
   denial(one: Told, now: Instant): string | undefined {
     if (now >= one.record.notAfter) return "CERT_EXPIRED";
     if (one.status === "revoked") return "CERT_REVOKED";
