@@ -83,6 +83,7 @@ export class CredentialIndex {
       ...new Set(changes.filter(({ action }) => action.startsWith(prefix)).map(({ subject }) => subject)),
     ];
     await this.#reloadAccounts(subjects("account."));
+    // An intent's subject is a serial number: there is no certificate yet.
     const fingerprints = subjects("certificate.").filter((subject) => subject.length === 64);
     const records = await this.#stores.certificates.credentials(fingerprints.map(parseFingerprint));
     for (const record of records) this.#put(record);

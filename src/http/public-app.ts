@@ -47,8 +47,8 @@ export function publicApp(parts: PublicAppParts): RequestListener {
   app
     .route("/readyz")
     .get((_request, response) => {
-      if (parts.unreadiness() !== undefined)
-        throw new Refusal("UNAVAILABLE", "Not ready yet.", parts.unreadiness());
+      const lacking = parts.unreadiness();
+      if (lacking !== undefined) throw new Refusal("UNAVAILABLE", "Not ready yet.", lacking);
       response.json({ status: "ready" });
     })
     .all(readOnly);

@@ -22,7 +22,7 @@ export function installCrl(
   crl: Omit<CrlRecord, "basis">,
 ): Promise<CrlRecord> {
   return database.transaction(async (stores) => {
-    const latest = await stores.crls.latest(crl.issuerId);
+    const latest = await stores.crls.head(crl.issuerId);
     if (latest && latest.number >= crl.number) {
       const fault = `its number, ${String(crl.number)}, is not above ${String(latest.number)}`;
       throw new Refusal("CRL_INVALID", `The CRL cannot be used: ${fault}. Nothing was changed.`);

@@ -47,7 +47,7 @@ export async function makeCsrMaker(keyType: KeyType): Promise<CsrMaker> {
   };
 }
 
-export const richSubject = sequence(
+const richSubject = sequence(
   commonName("Zoë"),
   rdn("2.5.4.6", element(0x13, Buffer.from("DE"))),
   rdn("2.5.4.11", element(0x1e, Buffer.from("0041", "hex"))),

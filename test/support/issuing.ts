@@ -95,7 +95,7 @@ export const clientProfile: Profile = {
   issuer: parseSlug("default"),
 };
 
-export const testProfiles: ReadonlyMap<string, Profile> = new Map(
+const testProfiles: ReadonlyMap<string, Profile> = new Map(
   [clientProfile, { ...clientProfile, name: parseSlug("modern"), keyTypes: ["ed25519"] as const }].map(
     (profile) => [profile.name, profile],
   ),

@@ -51,7 +51,7 @@ export function extension(id: string, value: Buffer, critical: Buffer = none): B
   return sequence(oid(id), critical, octetString(value));
 }
 
-export const NONCE = "1.3.6.1.5.5.7.48.1.2";
+const NONCE = "1.3.6.1.5.5.7.48.1.2";
 export const nonceOf = (octets: Uint8Array, critical?: Buffer): Buffer =>
   extension(NONCE, octetString(octets), critical);
 

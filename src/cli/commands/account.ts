@@ -2,9 +2,9 @@ import type { Command } from "commander";
 import type { Stores } from "../../domain/ports.ts";
 import type { Account } from "../../domain/records.ts";
 import type { AccountRights } from "../../services/accounts.ts";
+import { type ReasonFlags, revocationIn, withReason } from "../change-flags.ts";
 import { type CommonOptions, commaList, withCommon } from "../options.ts";
 import { fields, print, table } from "../output.ts";
-import { revocationIn, withReason } from "./revoke.ts";
 
 interface RightsFlags extends CommonOptions {
   readonly scopes?: string[];
@@ -13,11 +13,7 @@ interface RightsFlags extends CommonOptions {
   readonly serverIp?: string[];
 }
 
-interface RevokeAllFlags extends CommonOptions {
-  readonly reason: string;
-  readonly invalidSince?: string;
-  readonly note?: string;
-}
+type RevokeAllFlags = CommonOptions & ReasonFlags;
 
 export function accountCommands(program: Command): void {
   const account = program.command("account").description("who may call");

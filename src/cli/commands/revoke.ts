@@ -1,17 +1,13 @@
 import type { Command } from "commander";
 import type { Aim } from "../../services/change-many.ts";
+import { type ReasonFlags, noteIn, revocationIn, withReason } from "../change-flags.ts";
 import { print } from "../output.ts";
 import { type SelectionFlags, selectionIn, withSelection } from "../selection.ts";
-
-interface RevokeFlags extends SelectionFlags {
-  readonly reason: string;
-  readonly invalidSince?: string;
-}
 
 export function revokeCommand(program: Command): void {
   withReason(withSelection(program.command("revoke")))
     .description("end certificates for good, open connections included")
-    .action(async (ids: string[], options: RevokeFlags, command: Command) =>
+    .action(async (ids: string[], options: SelectionFlags & ReasonFlags, command: Command) =>
       change(ids, options, command, await revocationIn(options)),
     );
 }
@@ -30,31 +26,6 @@ export function resumeCommand(program: Command): void {
     .action(async (ids: string[], options: SelectionFlags, command: Command) =>
       change(ids, options, command, { status: "active", note: await noteIn(options) }),
     );
-}
-
-export function withReason(command: Command): Command {
-  return command
-    .option("--reason <name>", "as RFC 5280 §5.3.1 names them, such as keyCompromise", "unspecified")
-    .option("--invalid-since <time>", "since when it is known or suspected to be no good, in RFC 3339");
-}
-
-/** Throws REASON_UNKNOWN, TIME_INVALID, NOTE_INVALID. */
-export async function revocationIn(
-  options: Pick<RevokeFlags, "reason" | "invalidSince" | "note">,
-): Promise<Aim & { readonly status: "revoked" }> {
-  const { parseInvaliditySince, parseReason } = await import("../../domain/revocation.ts");
-  const { invalidSince: since } = options;
-  return {
-    status: "revoked",
-    reason: parseReason(options.reason),
-    invalidityAt: since === undefined ? undefined : parseInvaliditySince(since, Date.now()),
-    note: await noteIn(options),
-  };
-}
-
-async function noteIn({ note }: { readonly note?: string | undefined }): Promise<string | undefined> {
-  const { parseNote } = await import("../../domain/revocation.ts");
-  return note === undefined ? undefined : parseNote(note);
 }
 
 async function change(
