@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { IssuerId } from "../domain/identifiers.ts";
-import type { CrlBuilder, CrlWanted, SignedCrls } from "../domain/crl.ts";
+import type { CrlBuilder, SignedCrls } from "../domain/crl.ts";
+import { CRL_LIFE, type CrlPlan, planCrl } from "../domain/crl-schedule.ts";
 import type { Database, Issuer } from "../domain/ports.ts";
-import type { CrlHead, CrlPoint, CrlRecord } from "../domain/records.ts";
-import { type Instant, wholeSeconds } from "../domain/time.ts";
-import { CRL_LIFE, isCrlOld } from "./crl.ts";
+import type { CrlHead, CrlRecord } from "../domain/records.ts";
+import type { Instant } from "../domain/time.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
 export interface CrlParts {
@@ -19,6 +19,10 @@ export interface CrlParts {
 
 /** From here on a list has a thread of its own: what is below takes a few milliseconds. */
 const LARGE = 5000;
+/** What one takes in a page: a serial of 18 octets, a date, a reason and an end. */
+const ENTRY_TEXT = 60;
+/** Pages that are read while earlier ones are encoded, or while the thread for it starts. */
+const AHEAD = 20;
 /** A delta that tells of more is no shorter to fetch: whoever has an older list fetches the full one. */
 const LONGEST_DELTA = 20_000;
 /** Octets that are stored in one transaction: some milliseconds, between which others write. */
@@ -34,12 +38,13 @@ export interface MadeCrl {
 interface Kept {
   readonly builder: CrlBuilder;
   readonly isLarge: boolean;
-  /** The change up to which it is current, and what it was read from. */
-  basis: number;
-  /** What it was read from, and what it has left out since. */
+  /** What it was read from: what had not expired before, and what has changed after, for deltas. */
   readonly floor: Instant;
-  dropped: Instant;
   readonly since: number;
+  /** The change up to which it is current. */
+  basis: number;
+  /** What had expired before this is not on it any more. */
+  dropped: Instant;
 }
 
 /** Makes the CRLs of issuing CAs: full and delta together, from lists that it keeps. */
@@ -92,7 +97,7 @@ export class CrlMaker {
     const { database } = this.#parts;
     const basis = await database.changes.last();
     const { crlLife = CRL_LIFE } = this.#parts;
-    const plan = planFor({ head: previous, issuer, now: mutation.clock.now(), basis, life: crlLife });
+    const plan = planCrl({ head: previous, issuer, now: mutation.clock.now(), basis, life: crlLife });
     const signed = await this.#sign(issuer, plan, basis);
     const { number, thisUpdate, nextUpdate } = plan;
     const crl: CrlRecord = {
@@ -111,7 +116,7 @@ export class CrlMaker {
     return isRecorded ? { crl, entries, deltaEntries } : undefined;
   }
 
-  async #sign(issuer: Issuer, plan: Plan, basis: number): Promise<SignedCrls> {
+  async #sign(issuer: Issuer, plan: CrlPlan, basis: number): Promise<SignedCrls> {
     const { publicUrl } = this.#parts;
     const kept = await this.#current(issuer.id, plan, basis);
     const deltaUrl = `${publicUrl}/crl/${issuer.id}-delta.crl`;
@@ -127,7 +132,7 @@ export class CrlMaker {
   }
 
   /** The list, current up to `basis`. */
-  async #current(id: IssuerId, plan: Plan, basis: number): Promise<Kept> {
+  async #current(id: IssuerId, plan: CrlPlan, basis: number): Promise<Kept> {
     const { base, scheduled, number } = plan;
     const floor = Math.min(base.floor, plan.floor);
     const kept = this.#kept.get(id);
@@ -196,11 +201,6 @@ export class CrlMaker {
   }
 }
 
-/** A serial of 18 octets, a date, a reason and an end. */
-const ENTRY_TEXT = 60;
-/** Pages that are read while earlier ones are encoded, or while the thread for it starts. */
-const AHEAD = 20;
-
 /** Of one that fails, all later ones do; whoever awaits the first of them hears it. */
 function putAll(builder: CrlBuilder, pages: readonly string[]): Promise<void>[] {
   return pages.map((page) => {
@@ -208,39 +208,4 @@ function putAll(builder: CrlBuilder, pages: readonly string[]): Promise<void>[] 
     putting.catch(() => undefined);
     return putting;
   });
-}
-
-interface Plan extends Omit<CrlWanted, "deltaUrl"> {
-  scheduled: CrlPoint;
-  base: CrlPoint;
-}
-
-/**
- * Deltas start from the scheduled CRL before the last one, so that whoever has any full CRL that is still valid can use
- * them (RFC 5280 §5.2.4): what is made in between ends with the scheduled one before it, and the next scheduled
- * one comes at half of that life. Certificates leave with a scheduled one, when they had expired before the
- * scheduled one before it: they were on one more of those (§3.3).
- */
-function planFor(from: {
-  readonly head: CrlHead | undefined;
-  readonly issuer: Issuer;
-  readonly now: Instant;
-  readonly basis: number;
-  readonly life: number;
-}): Plan {
-  const { head, now, life } = from;
-  const number = (head?.number ?? 0) + 1;
-  const thisUpdate = wholeSeconds(now);
-  if (head?.scheduled && !isCrlOld(head, now, life)) {
-    const { scheduled, base = scheduled, nextUpdate } = head;
-    return { number, thisUpdate, nextUpdate, scheduled, base, floor: scheduled.floor };
-  }
-  const before = head?.scheduled?.at ?? head?.thisUpdate ?? 0;
-  // By a clock that was ahead: nobody knows what was left out then, so all that may be on it comes back.
-  const isOfLater = before > thisUpdate;
-  const floor = isOfLater ? thisUpdate - life : before;
-  const scheduled = { number, at: thisUpdate, basis: from.basis, floor };
-  const base = isOfLater ? scheduled : (head?.scheduled ?? scheduled);
-  const nextUpdate = Math.min(thisUpdate + life, from.issuer.notAfter);
-  return { number, thisUpdate, nextUpdate, scheduled, base, floor };
 }

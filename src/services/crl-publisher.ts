@@ -1,10 +1,11 @@
+import { isCrlOld } from "../domain/crl-schedule.ts";
 import { Refusal } from "../domain/errors.ts";
 import type { Clock, Issuer, Logger } from "../domain/ports.ts";
 import type { IssuerId } from "../domain/identifiers.ts";
 import type { Change, CrlHead, CrlRecord } from "../domain/records.ts";
 import { MINUTE, SECOND } from "../domain/time.ts";
 import { CrlMaker, type CrlParts } from "./crl-maker.ts";
-import { altersCrl, isCrlOld } from "./crl.ts";
+import { altersCrl } from "./crl.ts";
 
 /** Revocations that come within this share a CRL. */
 const COALESCING = 0.2 * SECOND;

@@ -1,11 +1,9 @@
 import type { Codec, Issuer, Stores } from "../domain/ports.ts";
-import type { Change, ChangeAction, CrlHead, CrlRecord } from "../domain/records.ts";
+import { CRL_LIFE } from "../domain/crl-schedule.ts";
+import type { Change, ChangeAction, CrlRecord } from "../domain/records.ts";
 import { statusChanges } from "../domain/revocation.ts";
-import { HOUR, type Instant, wholeSeconds } from "../domain/time.ts";
+import { wholeSeconds } from "../domain/time.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
-
-/** How long a CRL on schedule is valid. A new one is made at half of it. */
-export const CRL_LIFE = 24 * HOUR;
 
 /**
  * Signs a CRL for an issuer that is new here: the root's, by `init`, or an issuing CA's first. Call it within a transaction,
@@ -36,15 +34,4 @@ export async function signFirstCrl(
 /** Whether a change alters what a CRL says. */
 export function altersCrl(change: Change): boolean {
   return (statusChanges as readonly ChangeAction[]).includes(change.action);
-}
-
-/**
- * Whether the next CRL on schedule is due, although nothing was revoked: at half of the last one's life, or of a shorter one
- * that is wanted now. Without a schedule, it begins now, and also when a clock was ahead: what it made is not valid yet.
- */
-export function isCrlOld(head: CrlHead | undefined, now: Instant, life = CRL_LIFE): boolean {
-  if (!head?.scheduled) return true;
-  const { at } = head.scheduled;
-  const isHalfOver = now >= at + Math.min(head.nextUpdate - at, life) / 2;
-  return isHalfOver || wholeSeconds(now) < Math.max(head.thisUpdate, at);
 }

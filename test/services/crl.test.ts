@@ -3,7 +3,8 @@ import type { CertificateRecord, ChangeAction, CrlEntry, CrlRecord } from "../..
 import { HOUR, MINUTE } from "../../src/domain/time.ts";
 import { setAccountStatus } from "../../src/services/accounts.ts";
 import { CrlMaker } from "../../src/services/crl-maker.ts";
-import { CRL_LIFE, altersCrl, isCrlOld } from "../../src/services/crl.ts";
+import { CRL_LIFE, isCrlOld } from "../../src/domain/crl-schedule.ts";
+import { altersCrl } from "../../src/services/crl.ts";
 import { resume, revoke, suspend } from "../../src/services/revocation.ts";
 import { crlBuilder } from "../../src/x509/crl-builder.ts";
 import { x509 } from "../../src/x509/library.ts";

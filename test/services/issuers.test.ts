@@ -5,7 +5,7 @@ import type { Issuer } from "../../src/domain/ports.ts";
 import type { IssuerRecord } from "../../src/domain/records.ts";
 import { HOUR } from "../../src/domain/time.ts";
 import { makeKeyPair } from "../../src/keys/key-pair.ts";
-import { CRL_LIFE } from "../../src/services/crl.ts";
+import { CRL_LIFE } from "../../src/domain/crl-schedule.ts";
 import {
   installIssuer,
   isNearEnd,

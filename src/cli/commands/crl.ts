@@ -56,7 +56,7 @@ async function runPublish(options: PublishFlags, command: Command): Promise<void
 async function publishAll(database: Database, config: Config, options: PublishFlags): Promise<CrlRecord[]> {
   const { HomeIssuers } = await import("../../home/issuers.ts");
   const { publicUrlOf, readPassword, systemClock } = await import("../../home/open.ts");
-  const { isCrlOld } = await import("../../services/crl.ts");
+  const { isCrlOld } = await import("../../domain/crl-schedule.ts");
   const { CrlMaker } = await import("../../services/crl-maker.ts");
   const { crlBuilder } = await import("../../x509/crl-builder.ts");
   const { localMutation } = await import("../state.ts");

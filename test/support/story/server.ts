@@ -5,7 +5,7 @@ import type { Fingerprint } from "../../../src/domain/identifiers.ts";
 import type { CrlRecord } from "../../../src/domain/records.ts";
 import { HOUR, MINUTE, SECOND } from "../../../src/domain/time.ts";
 import { type Following, startFollowing } from "../../../src/serve/following.ts";
-import { CRL_LIFE } from "../../../src/services/crl.ts";
+import { CRL_LIFE } from "../../../src/domain/crl-schedule.ts";
 import { CrlMaker } from "../../../src/services/crl-maker.ts";
 import type { OcspResponder } from "../../../src/services/ocsp/responder.ts";
 import { crlBuilder } from "../../../src/x509/crl-builder.ts";
