@@ -1,10 +1,12 @@
 import type { CrlWanted } from "./crl.ts";
 import type { Issuer } from "./ports.ts";
 import type { CrlHead, CrlPoint } from "./records.ts";
-import { HOUR, type Instant, wholeSeconds } from "./time.ts";
+import { HOUR, type Instant, MINUTE, wholeSeconds } from "./time.ts";
 
 /** How long a CRL on schedule is valid. A new one is made at half of it. */
 export const CRL_LIFE = 24 * HOUR;
+/** How far the clocks of servers on one database may differ: what another made a moment ago is not of the future. */
+const SKEW = MINUTE;
 
 /**
  * Whether the next CRL on schedule is due, although nothing was revoked: at half of the last one's life, or of a shorter one
@@ -14,7 +16,7 @@ export function isCrlOld(head: CrlHead | undefined, now: Instant, life = CRL_LIF
   if (!head?.scheduled) return true;
   const { at } = head.scheduled;
   const isHalfOver = now >= at + Math.min(head.nextUpdate - at, life) / 2;
-  return isHalfOver || wholeSeconds(now) < Math.max(head.thisUpdate, at);
+  return isHalfOver || now + SKEW < Math.max(head.thisUpdate, at);
 }
 
 export interface CrlPlan extends Omit<CrlWanted, "deltaUrl"> {

@@ -221,6 +221,8 @@ export class Authenticator {
     for (const fingerprint of this.connections.credentials) {
       const credential = this.#index.get(fingerprint) ?? (await this.#index.fetch(fingerprint));
       if (!credential || credential.status === "revoked") this.connections.end(fingerprint);
+      else if (credential.status === "suspended" || credential.account.status === "suspended")
+        this.connections.endStreams([fingerprint]);
     }
   }
 }

@@ -80,6 +80,7 @@ export class ConnectionRegistry {
     const connections = fingerprints.flatMap((each) => [...(this.#byFingerprint.get(each) ?? [])]);
     const streaming = connections.filter(({ answers }) => [...answers].some(isEventStream));
     for (const { socket } of streaming) socket.destroy();
+    for (const { socket, answers } of connections) for (const answer of answers) endIfStream(socket, answer);
     return streaming.length;
   }
 
@@ -129,6 +130,19 @@ function end(connection: Connection): void {
   setTimeout(() => {
     socket.destroy();
   }, ANSWER_GRACE).unref();
+}
+
+/** An answer that was let through before, and has not begun yet, may become a stream. */
+function endIfStream(socket: Duplex, answer: ServerResponse): void {
+  if (answer.headersSent) return;
+  const looking = setInterval(() => {
+    if (!answer.headersSent) return;
+    clearInterval(looking);
+    if (isEventStream(answer)) socket.destroy();
+  }, SECOND).unref();
+  answer.once("close", () => {
+    clearInterval(looking);
+  });
 }
 
 /** Headers that were given to writeHead() stand nowhere but in the block that was sent, which Node keeps as text. */

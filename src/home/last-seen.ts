@@ -127,6 +127,7 @@ export class LastSeenKeeper {
       numbers[id] = Math.max(number, numbers[id] ?? 0);
     const isNew = isAhead || Object.entries(numbers).some(([id, number]) => crls[id as IssuerId] !== number);
     if (isNew) this.#save({ mark: isAhead ? own : mark, crls: numbers });
+    this.#mark = undefined; // whoever accepts an older state has the last word on what was written before
   }
 
   #save(seen: LastSeen): void {

@@ -1,6 +1,6 @@
 import type { Server as HttpServer } from "node:http";
 import type { Server as HttpsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { Refusal } from "../domain/errors.ts";
 import { MINUTE, SECOND } from "../domain/time.ts";
 
@@ -33,13 +33,21 @@ const answerLimits: AnswerLimits = { idle: 30 * SECOND, whole: 10 * MINUTE };
 export function limitAnswers(server: HttpServer, { idle, whole }: AnswerLimits = answerLimits): void {
   // Node looks at how much is still to be sent, so a slow reader is not an idle one.
   server.timeout = idle;
+  const underWay = new WeakMap<Socket, number>();
   server.on("request", ({ socket }, response) => {
+    const count = (underWay.get(socket) ?? 0) + 1;
+    underWay.set(socket, count);
+    if (count > MOST_PIPELINED) socket.destroy();
     const timer = setTimeout(() => socket.destroy(), whole);
     response.once("close", () => {
       clearTimeout(timer);
+      underWay.set(socket, (underWay.get(socket) ?? 1) - 1);
     });
   });
 }
+
+/** Requests on one connection that wait for answers: each takes memory, and hardly any client sends two. */
+const MOST_PIPELINED = 8;
 
 /**
  * Starts listening; returns the port.

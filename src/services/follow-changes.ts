@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { Refusal } from "../domain/errors.ts";
 import { type Mark, isMarked, markOf } from "../domain/history.ts";
 import type { Clock, Database, Logger } from "../domain/ports.ts";
 import type { Change, ChangeAction } from "../domain/records.ts";
@@ -77,7 +78,7 @@ export class ChangeFollower {
     return this.#currentAt;
   }
 
-  /** It was once too old, or the clock was set back: whatever the clock says now, the database has to be read again. */
+  /** It was once too old, the clock was set back, or the database's file replaced: whatever the clock says now, the database has to be read again. */
   get isLost(): boolean {
     return this.#isLost;
   }
@@ -133,7 +134,8 @@ export class ChangeFollower {
       if (!this.#failing) this.#onFault(error);
       this.#failing = true;
       const age = this.#clock.now() - this.#currentAt;
-      this.#isLost ||= age < 0 || age > MAX_STALENESS;
+      const isOtherState = error instanceof Refusal && error.code === "STATE_WENT_BACK";
+      this.#isLost ||= isOtherState || age < 0 || age > MAX_STALENESS;
     }
   }
 

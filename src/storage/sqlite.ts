@@ -1,5 +1,6 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, statSync } from "node:fs";
 import knex, { type Knex } from "knex";
+import { Refusal } from "../domain/errors.ts";
 import { type Engine, ignore, silent, storesOn } from "./engine.ts";
 import { followerStore } from "./follower-store.ts";
 import type { Sql } from "./sql.ts";
@@ -17,10 +18,20 @@ export function sqliteEngine(file: string): Engine {
     return sql;
   };
   const hasSchema = new WeakSet<SqliteConnection>();
+  const stores = storesOn(reader, (text, bindings) => using(reader, (own) => sqlOn(own)(text, bindings)));
+  const opened = identityOf(file);
   return {
     knex: writer,
     stores: {
-      ...storesOn(reader, (text, bindings) => using(reader, (own) => sqlOn(own)(text, bindings))),
+      ...stores,
+      // What follows the changes would go on for ever with a file that is deleted.
+      changes: {
+        ...stores.changes,
+        after: async (...args) => {
+          if (identityOf(file) === opened) return stores.changes.after(...args);
+          throw new Refusal("STATE_WENT_BACK", "The database's file was replaced: start the server anew.");
+        },
+      },
       followers: followerStore(writer), // which writes on its own
     },
     transaction: (work) =>
@@ -50,6 +61,11 @@ export function sqliteEngine(file: string): Engine {
       await writer.destroy();
     },
   };
+}
+
+function identityOf(file: string): string {
+  const found = statSync(file, { throwIfNoEntry: false });
+  return found ? `${String(found.dev)}:${String(found.ino)}` : "gone";
 }
 
 interface SqliteClient {

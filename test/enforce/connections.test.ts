@@ -12,6 +12,8 @@ import { listenerCertificate } from "../support/own-issuer.ts";
 
 // A service of its own that uses the library, next to the CA's process: revocations come from a third one.
 const ca = sharedServer();
+/** Of the request for `/later`: it has come; its answer may begin. */
+const [asked, suspended] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
 let enforcer: Enforcer;
 let service: Server;
 let url: string;
@@ -22,6 +24,14 @@ beforeAll(async () => {
     if (incoming.url === "/events-at-once") response.writeHead(200, { "content-type": "Text/Event-Stream" });
     if (incoming.url === "/hello") {
       response.end(caller.account);
+      return;
+    }
+    if (incoming.url === "/later") {
+      asked.resolve(undefined);
+      void suspended.promise.then(() => {
+        response.setHeader("Content-Type", "text/event-stream");
+        response.write("begun\n");
+      });
       return;
     }
     response.write("begun\n");
@@ -155,6 +165,18 @@ test.each([
   expect(quiet.readyState).toBe("open");
   quiet.destroy();
   others.destroy();
+});
+
+test("a suspension cuts an event stream that was let through before it, and begins after it", async () => {
+  const credential = await fresh("acme");
+  const begun = begin(credential, "/later");
+  await asked.promise;
+  const quiet = await idle(credential);
+  expect(await ca.admin("suspend", credential.fingerprint)).toMatchObject({ connectionsClosed: 0 });
+  suspended.resolve(undefined);
+  expect((await ending(await begun)).whole).toBe(false);
+  expect(quiet.readyState).toBe("open");
+  quiet.destroy();
 });
 
 test("a suspension closes no idle connection", async () => {

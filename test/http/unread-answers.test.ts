@@ -127,3 +127,11 @@ test("a client may read nothing for half a minute", async () => {
   await serve();
   expect(server.timeout).toBe(30 * SECOND);
 });
+
+test("who sends many requests and reads no answer is cut at once", async () => {
+  timers.hold();
+  await serve();
+  const { client, end } = await asking();
+  client.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(8));
+  await closed(end);
+});

@@ -226,6 +226,16 @@ onEachDatabase("CRLs", (db) => {
       }
     });
 
+    test("by less than a minute, as another server's may be, are no reason for more of them", async () => {
+      const maker = makerOn();
+      const first = await publish(maker);
+      parts.clock.advance(-MINUTE);
+      expect(isCrlOld(first, parts.clock.now())).toBe(false);
+      expect((await publish(maker)).scheduled?.number).toBe(first.number);
+      parts.clock.advance(-1);
+      expect(isCrlOld(first, parts.clock.now())).toBe(true);
+    });
+
     test("are renewed in time afterwards", async () => {
       const maker = makerOn();
       await jumpThereAndBack(maker);

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Refusal } from "../../src/domain/errors.ts";
 import { markOf } from "../../src/domain/history.ts";
 import type { Database } from "../../src/domain/ports.ts";
 import type { Change } from "../../src/domain/records.ts";
@@ -86,6 +87,15 @@ onEachDatabase("a server that follows the changes", (db) => {
     isDown = false;
     await eventually(() => {
       expect(follower.isLost).toBe(false);
+    });
+  });
+
+  test("is not current any more at once, when the database's file was replaced", async () => {
+    const { changes } = db.database;
+    const after = () => Promise.reject(new Refusal("STATE_WENT_BACK", "replaced"));
+    const { follower } = await follow({ database: { ...db.database, changes: { ...changes, after } } });
+    await eventually(() => {
+      expect(follower.isLost).toBe(true);
     });
   });
 

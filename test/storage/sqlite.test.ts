@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { stat, writeFile } from "node:fs/promises";
+import { copyFile, rename, stat, writeFile } from "node:fs/promises";
 import sqlite3 from "sqlite3";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { Database } from "../../src/domain/ports.ts";
@@ -81,4 +81,24 @@ test("a file that is not a database is refused, and left alone", async () => {
 test("a folder that is not there is refused", async () => {
   const file = (await testWorkspace()).file("missing/state.sqlite");
   await expectRefusal(openDatabase({ file }), "UNAVAILABLE", "The database cannot be opened.");
+});
+
+test("a file that another took the place of is not followed on", async () => {
+  const workspace = await testWorkspace();
+  const file = workspace.file("state.sqlite");
+  const database = await open(file);
+  await database.accounts.insert(someAccount());
+  expect(await database.changes.after(0, 10)).toEqual([]);
+  await rename(file, workspace.file("before.sqlite"));
+  await expectRefusal(
+    database.changes.after(0, 10),
+    "STATE_WENT_BACK",
+    "The database's file was replaced: start the server anew.",
+  );
+  await copyFile(workspace.file("before.sqlite"), file);
+  await expectRefusal(
+    database.changes.after(0, 10),
+    "STATE_WENT_BACK",
+    "The database's file was replaced: start the server anew.",
+  );
 });

@@ -60,6 +60,9 @@ async function publishAll(database: Database, config: Config, options: PublishFl
   const { CrlMaker } = await import("../../services/crl-maker.ts");
   const { crlBuilder } = await import("../../x509/crl-builder.ts");
   const { localMutation } = await import("../state.ts");
+  const { readLastSeen } = await import("../../home/last-seen.ts");
+  const { requireSameHistory } = await import("../../services/older-state.ts");
+  await requireSameHistory(database, readLastSeen(config.home)); // or a number would be used twice
   const password = readPassword(config.home, options.passwordFile, process.env);
   const issuers = await HomeIssuers.open(database, config.home, password);
   const publicUrl = publicUrlOf(config);
