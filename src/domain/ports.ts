@@ -180,7 +180,6 @@ export interface CertificateStore {
   insert(certificates: readonly Omit<CertificateRecord, "account" | "keyType">[]): Promise<void>;
   byFingerprint(fingerprint: Fingerprint): Promise<CertificateRecord | undefined>;
   byFingerprints(fingerprints: readonly Fingerprint[]): Promise<CertificateRecord[]>;
-  bySerial(serial: Serial): Promise<CertificateRecord[]>;
   bySerials(serials: readonly Serial[]): Promise<CertificateRecord[]>;
   list(filter: CertificateFilter): Promise<CertificateRecord[]>;
   /** Credentials of a group that are in one of these states and not past their end, by serial, after `after`. */

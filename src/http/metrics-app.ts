@@ -2,6 +2,7 @@ import type { Express } from "express";
 import { Counter, Gauge, Registry, collectDefaultMetrics } from "prom-client";
 import { Refusal } from "../domain/errors.ts";
 import type { Logger } from "../domain/ports.ts";
+import type { CrlStanding } from "../services/crl-publisher.ts";
 import { plainApp } from "./app.ts";
 import { finish, methodNotAllowed } from "./errors.ts";
 
@@ -15,16 +16,8 @@ export interface Metrics {
   readonly ocspAnswers: Counter<"status">;
 }
 
-/** Of one issuer's CRL; the last three are of one that was made by this process. */
-export interface CrlGauges {
-  readonly name: string;
-  readonly number: number;
-  readonly age: number;
-  readonly left: number;
-  readonly entries?: number;
-  readonly deltaEntries?: number;
-  readonly buildSeconds?: number;
-}
+/** Of one issuer's CRL, by the issuer's name. */
+export type CrlGauges = Omit<CrlStanding, "issuerId"> & { readonly name: string };
 
 /** @param read what the gauges show when they are asked */
 export function createMetrics(read: {

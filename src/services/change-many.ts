@@ -149,7 +149,7 @@ async function findAll(
   );
   for (const found of byFingerprint) byName.set(found.fingerprint, [found]);
   const bySerial = await certificates.bySerials(ids.flatMap((id) => ("serial" in id ? [id.serial] : [])));
-  for (const found of new Map(bySerial.map((one) => [one.fingerprint, one])).values()) {
+  for (const found of bySerial) {
     byName.set(found.serial, [...(byName.get(found.serial) ?? []), found]);
   }
   return (id) => byName.get("fingerprint" in id ? id.fingerprint : id.serial) ?? [];

@@ -8,7 +8,7 @@ export async function findCertificate(stores: Stores, id: CertificateId): Promis
   const found =
     "fingerprint" in id
       ? await stores.certificates.byFingerprints([id.fingerprint])
-      : await stores.certificates.bySerial(id.serial);
+      : await stores.certificates.bySerials([id.serial]);
   if (found.length > 1) throw new Refusal("ID_AMBIGUOUS");
   if (!found[0]) throw new Refusal("NOT_FOUND", "No certificate on record goes by that.");
   return found[0];

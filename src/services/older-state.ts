@@ -52,8 +52,6 @@ export async function requireSameHistory(stores: Stores, seen: LastSeen | undefi
 
 /** Between the last CRL known of and the next: how many others were made is not known. */
 const LEAP = 1_000_000;
-/** Rows that are written in one statement. */
-const CHUNK = 500;
 
 export interface Accepted {
   readonly tokens: number;
@@ -86,13 +84,12 @@ export function acceptOlderState(
     const detail = { last, seen: seen?.mark?.sequence, tokens: open.length, crls };
     await recordChange(stores, mutation, "state.accept", String(last), detail);
     for (const { id } of open) await stores.tokens.revoke(id, now);
-    for (let start = 0; start < open.length; start += CHUNK) {
-      const voided = open.slice(start, start + CHUNK).map(({ id: subject }) => {
-        const { actor } = mutation;
+    const { actor } = mutation;
+    await stores.changes.append(
+      open.map(({ id: subject }) => {
         return { time: now, actor, action: "token.revoke" as const, subject, detail: { olderState: true } };
-      });
-      await stores.changes.append(voided);
-    }
+      }),
+    );
     return { tokens: open.length, crls };
   });
 }

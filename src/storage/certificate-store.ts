@@ -71,7 +71,6 @@ export function certificateStore(db: Knex, sql: Sql): CertificateStore {
     insert: (records) => insertRows(sql, "certificates", certificateColumns, records.map(certificateRow)),
     byFingerprints,
     byFingerprint: async (fingerprint) => (await byFingerprints([fingerprint]))[0],
-    bySerial: (serial) => bySerials([serial]),
     bySerials,
     async inGroup(group, states, { now, after, limit }) {
       const live = filtered(joined(), group)

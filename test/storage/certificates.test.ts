@@ -37,9 +37,9 @@ onEachDatabase("certificates", (db) => {
     const one = await putCertificate(db.database, await putIssuer(db.database), account);
     const { serial } = one;
     const other = await putCertificate(db.database, await putIssuer(db.database), account, { serial });
-    const found = (await certificates.bySerial(serial)).map(({ fingerprint }) => fingerprint);
+    const found = (await certificates.bySerials([serial])).map(({ fingerprint }) => fingerprint);
     expect(found.sort()).toEqual([one.fingerprint, other.fingerprint].sort());
-    expect(await certificates.bySerial(parseSerial("1"))).toEqual([]);
+    expect(await certificates.bySerials([parseSerial("1")])).toEqual([]);
   });
 
   test("have a serial that their issuer has not used before", async () => {
