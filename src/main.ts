@@ -5,13 +5,9 @@ import { type Fingerprint, fingerprintOf } from "./domain/identifiers.ts";
 import type { Logger } from "./domain/ports.ts";
 import { DAY, SECOND } from "./domain/time.ts";
 import type { Authenticator } from "./enforce/authenticator.ts";
-import {
-  askingTlsOptions,
-  createEnforceListener,
-  enforceTlsOptions,
-  followTrust,
-} from "./enforce/listener.ts";
+import { createEnforceListener } from "./enforce/listener.ts";
 import { ownRoutes } from "./enforce/own-routes.ts";
+import { askingTlsOptions, enforceTlsOptions, followTrust } from "./enforce/tls.ts";
 import { certificateNames } from "./home/init.ts";
 import { HomeIssuers } from "./home/issuers.ts";
 import { ListenerCertificate, type TlsCertificate } from "./home/listener-certificate.ts";

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { formatTime } from "../domain/time.ts";
-import { type Handler, deny } from "./listener.ts";
+import { deny } from "./denial.ts";
+import type { Handler } from "./listener.ts";
 import { pathOf } from "./request-target.ts";
 
 /** What the enforcement listener of `serve` answers itself: `GET /whoami`, and NO_ROUTE for the rest. */
