@@ -9,7 +9,7 @@ const allowed = {
   x509: ["domain", "@peculiar/x509", "reflect-metadata", "node-forge", "node:worker_threads"],
   keys: ["domain", "x509"],
   storage: ["domain", "knex", "node:fs", "node:timers"],
-  enforce: ["domain", "services", "node:http", "node:https", "node:stream", "node:tls"],
+  enforce: ["domain", "services", "node:http", "node:http2", "node:https", "node:stream", "node:tls"],
   http: ["domain", "services", "express", "prom-client", "zod", "node:http", "node:https", "node:stream"],
   files: ["domain", "node:fs", "node:path"],
   "config.ts": ["domain", "zod", "node:fs", "node:path"],

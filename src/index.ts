@@ -1,14 +1,7 @@
-import { randomUUID } from "node:crypto";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Server, ServerOptions } from "node:https";
 import { homeDirectory, readConfigFile, resolveConfig } from "./config.ts";
-import type { Decision, Denial } from "./domain/decision.ts";
-import { parseScope } from "./domain/names.ts";
 import type { Logger } from "./domain/ports.ts";
 import { Authenticator } from "./enforce/authenticator.ts";
-import { deny } from "./enforce/denial.ts";
-import { type Handler, createEnforceListener } from "./enforce/listener.ts";
-import { enforceTlsOptions } from "./enforce/tls.ts";
+import { type Doors, openDoors } from "./enforce/doors.ts";
 import { readLastSeen } from "./home/last-seen.ts";
 import { openState, processIdentity, systemClock } from "./home/open.ts";
 import { requireSameHistory } from "./services/older-state.ts";
@@ -16,27 +9,16 @@ import { requireSameHistory } from "./services/older-state.ts";
 export type { Caller, Decision, Denial } from "./domain/decision.ts";
 export type { DenialCode } from "./domain/errors.ts";
 export type { Logger } from "./domain/ports.ts";
-export type { Handler } from "./enforce/listener.ts";
-
-/** A service's own certificate chain and key, PEM. */
-export interface TlsCertificate {
-  readonly cert: string;
-  readonly key: string;
-}
+export type { Doors } from "./enforce/doors.ts";
+export type { Middleware } from "./enforce/express.ts";
+export type { FastifyPlugin } from "./enforce/fastify.ts";
+export type { Handler, ListenerOptions, OpenHandler } from "./enforce/listener.ts";
+export type { OpenPath } from "./enforce/open-paths.ts";
+export type { TlsCertificate } from "./enforce/tls.ts";
+export type { UpgradeHandler } from "./enforce/upgrade.ts";
 
 /** Decides who may call a service in this process, by the same rules and records as `countersign serve`. */
-export interface Enforcer {
-  /**
-   * An https server that asks every caller for a certificate; `handler` sees only what was let through. Add no listeners
-   * of your own for `request`, `upgrade`, `connect` or `checkContinue`: what they get has not been decided on.
-   */
-  createServer(handler: Handler, certificate: TlsCertificate): Server;
-  /** For `server.setSecureContext()`, to change the certificate: it keeps nothing that it isn't given again. */
-  tlsOptions(certificate: TlsCertificate): ServerOptions;
-  /** Decides on one request of such a server, also asking for scopes such as `orders:read`. */
-  authorize(request: IncomingMessage, ...scopes: string[]): Promise<Decision>;
-  /** Answers with what `authorize` refused: a problem document. */
-  deny(response: ServerResponse, denial: Denial): void;
+export interface Enforcer extends Doors {
   /** Lets go of the database. Close the servers first. */
   close(): Promise<void>;
 }
@@ -69,13 +51,7 @@ export async function createEnforcer(options: {
     const identity = processIdentity();
     const authenticator = await Authenticator.start({ database, clock: systemClock, logger, identity });
     return {
-      createServer: (handler, certificate) =>
-        createEnforceListener({ authenticator, certificate, logger, handler }),
-      tlsOptions: (certificate) => enforceTlsOptions(authenticator, certificate),
-      authorize: async (request, ...scopes) => authenticator.authorize(request, scopes.map(parseScope)),
-      deny: (response, { code }) => {
-        deny(response, code, randomUUID());
-      },
+      ...openDoors({ authenticator, logger }),
       async close() {
         await authenticator.close();
         await database.close();

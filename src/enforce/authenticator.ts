@@ -1,10 +1,9 @@
 import { X509Certificate } from "node:crypto";
-import type { IncomingMessage } from "node:http";
-import { TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { type Credential, type Decision, type PresentedCertificate, decide } from "../domain/decision.ts";
 import { markOf } from "../domain/history.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
-import type { Scope } from "../domain/names.ts";
+import type { Scope, Slug } from "../domain/names.ts";
 import type { Clock, Database, Logger, Stores } from "../domain/ports.ts";
 import type { Change } from "../domain/records.ts";
 import { HOUR } from "../domain/time.ts";
@@ -14,6 +13,7 @@ import { CredentialIndex } from "./credential-index.ts";
 import { presentedCertificate } from "./presented-certificate.ts";
 import { isDirected } from "./request-target.ts";
 import { StoreLookup } from "./store-lookup.ts";
+import { type Answer, type Incoming, type Transport, tlsOf, transportOf } from "./transport.ts";
 
 /** Of more certificates than these, the log has their number only. */
 const MOST_NAMED = 100;
@@ -41,7 +41,7 @@ export class Authenticator {
   readonly #logger: Logger;
   #issuers: readonly X509Certificate[];
   readonly #onTrustChanged = new Set<() => void>();
-  readonly #presented = new WeakMap<TLSSocket, { readonly certificate: PresentedCertificate | undefined }>();
+  readonly #presented = new WeakMap<Transport, { readonly certificate: PresentedCertificate | undefined }>();
   readonly #pruning: NodeJS.Timeout;
 
   private constructor(
@@ -55,7 +55,7 @@ export class Authenticator {
     this.#index = index;
     this.#issuers = issuers;
     this.#lookup = new StoreLookup((fingerprint) => index.fetch(fingerprint), parts.clock);
-    this.connections = new ConnectionRegistry(parts.clock);
+    this.connections = new ConnectionRegistry(parts.clock, parts.logger);
     this.#follower = new ChangeFollower({
       ...parts,
       identity: { ...parts.identity },
@@ -115,13 +115,13 @@ export class Authenticator {
   }
 
   /** Notes a new connection, so that it can be ended with its credential. Call it after the handshake. */
-  connected(socket: TLSSocket): void {
-    const presented = this.#presentedOn(socket);
+  connected(transport: Transport): void {
+    const presented = this.#presentedOn(transport);
     if (!presented) return;
     const known = this.#index.get(presented.fingerprint);
-    if (known) this.#remember(socket, known);
+    if (known) this.#remember(transport, known);
     // Enrolled a moment ago, perhaps: an idle connection has to be known as well.
-    else if (mayBeLookedUp(presented)) void this.#find(socket, presented.fingerprint);
+    else if (mayBeLookedUp(presented)) void this.#find(transport, presented.fingerprint);
   }
 
   /**
@@ -129,18 +129,21 @@ export class Authenticator {
    *
    * Synchronous for what is in memory; a promise only for a fingerprint that has to be looked up.
    */
-  authorize(request: IncomingMessage, requiredScopes: readonly Scope[] = []): Decision | Promise<Decision> {
-    const { socket } = request;
-    if (!(socket instanceof TLSSocket)) throw new TypeError("authorize() is for requests that came over TLS");
-    const presented = this.#presentedOn(socket);
-    const known = presented && this.#index.get(presented.fingerprint);
-    if (known) this.#remember(socket, known); // it may have become known since the handshake
-    if (!presented || known || !mayBeLookedUp(presented)) {
-      return this.#decide(request, socket, presented, known, requiredScopes);
-    }
-    return this.#find(socket, presented.fingerprint).then((found) =>
-      this.#decide(request, socket, presented, found, requiredScopes),
-    );
+  authorize(request: Incoming, requiredScopes: readonly Scope[] = []): Decision | Promise<Decision> {
+    const transport = transportOf(request);
+    if (!transport) throw new TypeError("authorize() is for requests that came over TLS");
+    return this.#authorize(transport, requiredScopes, request);
+  }
+
+  /** Decides what a request without any demands of its own would be told, by what the handshake says. */
+  authorizeHandshake(socket: TLSSocket): Decision | Promise<Decision> {
+    return this.#authorize(socket, [], undefined);
+  }
+
+  /** Notes the answer to a request that was decided on: it may have to be cut. */
+  answering(request: Incoming, answer: Answer): void {
+    const transport = transportOf(request);
+    if (transport) this.connections.answering(transport, answer);
   }
 
   async close(): Promise<void> {
@@ -149,8 +152,24 @@ export class Authenticator {
     await this.#follower.stop();
   }
 
+  #authorize(
+    transport: Transport,
+    requiredScopes: readonly Scope[],
+    request: Incoming | undefined,
+  ): Decision | Promise<Decision> {
+    const presented = this.#presentedOn(transport);
+    const known = presented && this.#index.get(presented.fingerprint);
+    if (known) this.#remember(transport, known); // it may have become known since the handshake
+    if (!presented || known || !mayBeLookedUp(presented)) {
+      return this.#decide(request, tlsOf(transport), presented, known, requiredScopes);
+    }
+    return this.#find(transport, presented.fingerprint).then((found) =>
+      this.#decide(request, tlsOf(transport), presented, found, requiredScopes),
+    );
+  }
+
   #decide(
-    request: IncomingMessage,
+    request: Incoming | undefined,
     socket: TLSSocket,
     presented: PresentedCertificate | undefined,
     credential: Credential | "unavailable" | undefined,
@@ -163,27 +182,30 @@ export class Authenticator {
       address: socket.remoteAddress ?? "",
       requiredScopes,
       current: this.isCurrent,
-      directed: isDirected(request, socket),
+      directed: request === undefined || isDirected(request, socket),
     });
   }
 
-  #presentedOn(socket: TLSSocket): PresentedCertificate | undefined {
-    const seen = this.#presented.get(socket);
+  #presentedOn(transport: Transport): PresentedCertificate | undefined {
+    const seen = this.#presented.get(transport);
     if (seen) return seen.certificate;
-    const certificate = presentedCertificate(socket, this.#issuers);
-    this.#presented.set(socket, { certificate });
+    const certificate = presentedCertificate(tlsOf(transport), this.#issuers);
+    this.#presented.set(transport, { certificate });
     return certificate;
   }
 
-  async #find(socket: TLSSocket, fingerprint: Fingerprint): Promise<Credential | "unavailable" | undefined> {
+  async #find(
+    transport: Transport,
+    fingerprint: Fingerprint,
+  ): Promise<Credential | "unavailable" | undefined> {
     const found = await this.#lookup.find(fingerprint);
-    if (typeof found === "object") this.#remember(socket, found);
+    if (typeof found === "object") this.#remember(transport, found);
     return found;
   }
 
-  #remember(socket: TLSSocket, { fingerprint, notAfter, status }: Credential): void {
-    this.connections.add(socket, fingerprint, notAfter);
-    if (status === "revoked") this.connections.end(fingerprint); // after it was told why, or soon if it never asks
+  #remember(transport: Transport, credential: Credential): void {
+    this.connections.add(transport, credential);
+    if (credential.status === "revoked") this.connections.end(credential.fingerprint); // after it was told why, or soon if it never asks
   }
 
   async #apply(changes: readonly Change[]): Promise<ReadonlyMap<number, number>> {
@@ -196,11 +218,8 @@ export class Authenticator {
   #endConnections({ action, subject }: Change): number {
     const { connections } = this;
     if (action === "certificate.revoke") return connections.end(subject as Fingerprint);
-    if (action === "certificate.suspend") return connections.endStreams([subject as Fingerprint]);
-    if (action !== "account.suspend") return 0;
-    const isTheirs = (fingerprint: Fingerprint): boolean =>
-      this.#index.get(fingerprint)?.account.slug === subject;
-    return connections.endStreams(connections.credentials.filter(isTheirs));
+    if (action === "certificate.suspend") return connections.endStreams(subject as Fingerprint);
+    return action === "account.suspend" ? connections.endStreamsOf(subject as Slug) : 0;
   }
 
   async #readTrust(): Promise<void> {
@@ -222,7 +241,7 @@ export class Authenticator {
       const credential = this.#index.get(fingerprint) ?? (await this.#index.fetch(fingerprint));
       if (!credential || credential.status === "revoked") this.connections.end(fingerprint);
       else if (credential.status === "suspended" || credential.account.status === "suspended")
-        this.connections.endStreams([fingerprint]);
+        this.connections.endStreams(fingerprint);
     }
   }
 }

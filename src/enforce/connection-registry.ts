@@ -1,35 +1,33 @@
-import type { ServerResponse } from "node:http";
+import type { ServerHttp2Session } from "node:http2";
 import type { Duplex } from "node:stream";
+import type { Credential } from "../domain/decision.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
-import type { Clock } from "../domain/ports.ts";
-import { type Instant, MINUTE, SECOND } from "../domain/time.ts";
+import type { Slug } from "../domain/names.ts";
+import type { Clock, Logger } from "../domain/ports.ts";
+import { type Instant, MINUTE } from "../domain/time.ts";
+import { Connection, type ConnectionKind } from "./connection.ts";
 import { ExpiryQueue } from "./expiry-queue.ts";
+import type { Answer } from "./transport.ts";
 
-/** An idle connection may still ask once, and be told why not; with the time to notice, it is closed within 2 s. */
-const IDLE_GRACE = 1.7 * SECOND;
-/** An answer under way may finish within this. */
-const ANSWER_GRACE = 4.8 * SECOND;
-
-interface Connection {
-  readonly socket: Duplex;
-  readonly answers: Set<ServerResponse>;
-  ending: boolean;
-  /** Nothing more is waited for. */
-  graceOver: boolean;
-}
+/** Of a credential, what the registry goes by. */
+type Holder = Pick<Credential, "fingerprint" | "notAfter"> & { readonly account: { readonly slug: Slug } };
 
 /** The open connections of each credential, and the end of them (docs/enforcement.md). Nobody else's is touched. */
 export class ConnectionRegistry {
   readonly #clock: Clock;
+  readonly #logger: Logger;
   readonly #byFingerprint = new Map<Fingerprint, Set<Connection>>();
-  readonly #bySocket = new WeakMap<Duplex, Connection>();
+  readonly #byAccount = new Map<Slug, Set<Connection>>();
+  readonly #byTransport = new WeakMap<object, Connection>();
+  readonly #upgraded = new WeakSet<object>();
   readonly #expiries = new ExpiryQueue<Fingerprint>();
   readonly #expiring = new Map<Fingerprint, Instant>();
   #timer: NodeJS.Timeout | undefined;
   #open = 0;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, logger: Logger) {
     this.#clock = clock;
+    this.#logger = logger;
   }
 
   get openConnections(): number {
@@ -41,51 +39,82 @@ export class ConnectionRegistry {
     return [...this.#byFingerprint.keys()];
   }
 
-  /** Remembers a connection until it closes; at `notAfter` it is ended. */
-  add(socket: Duplex, fingerprint: Fingerprint, notAfter: Instant): void {
-    if (this.#bySocket.has(socket) || socket.destroyed) return;
-    const connection = { socket, answers: new Set<ServerResponse>(), ending: false, graceOver: false };
-    this.#bySocket.set(socket, connection);
-    const connections = this.#byFingerprint.get(fingerprint) ?? new Set();
-    this.#byFingerprint.set(fingerprint, connections.add(connection));
+  /** Remembers a connection until it closes; at the credential's `notAfter` it is ended. */
+  add(transport: Duplex | ServerHttp2Session, holder: Holder): void {
+    if (this.#byTransport.has(transport) || transport.destroyed) return;
+    const { fingerprint, account, notAfter } = holder;
+    const connection = new Connection(transport, fingerprint, account.slug);
+    if (this.#upgraded.has(transport)) connection.kind = "upgraded";
+    this.#byTransport.set(transport, connection);
+    put(this.#byFingerprint, fingerprint, connection);
+    put(this.#byAccount, account.slug, connection);
     this.#open += 1;
-    socket.once("close", () => {
+    const closed = (): void => {
       this.#open -= 1;
-      connections.delete(connection);
-      if (connections.size === 0) this.#byFingerprint.delete(fingerprint);
-    });
+      take(this.#byFingerprint, fingerprint, connection);
+      take(this.#byAccount, account.slug, connection);
+    };
+    // Two overloads that say the same.
+    if ("goaway" in transport) transport.once("close", closed);
+    else transport.once("close", closed);
     this.#expireAt(notAfter, fingerprint);
   }
 
   /** Notes that an answer is under way. */
-  answering(socket: Duplex, response: ServerResponse): void {
-    const connection = this.#bySocket.get(socket);
+  answering(transport: Duplex | ServerHttp2Session, answer: Answer): void {
+    this.#byTransport.get(transport)?.answering(answer);
+  }
+
+  /** Notes that a connection leaves HTTP, known or not: nothing on it will be decided on again. */
+  upgraded(socket: Duplex): void {
+    this.#upgraded.add(socket);
+    const connection = this.#byTransport.get(socket);
     if (!connection) return;
-    connection.answers.add(response);
-    response.once("close", () => {
-      connection.answers.delete(response);
-      if (connection.graceOver && connection.answers.size === 0) socket.destroy();
-    });
+    connection.kind = "upgraded";
+    if (connection.isEnding) socket.destroy();
   }
 
   /** Ends a credential's connections; returns how many it ends. */
   end(fingerprint: Fingerprint): number {
-    const connections = [...(this.#byFingerprint.get(fingerprint) ?? [])].filter(({ ending }) => !ending);
-    for (const connection of connections) end(connection);
+    const connections = [...(this.#byFingerprint.get(fingerprint) ?? [])].filter(({ isEnding }) => !isEnding);
+    for (const connection of connections) connection.end();
+    this.#report(connections, "connections are ended with their credential");
     return connections.length;
   }
 
-  /** Ends the connections on which an event stream is under way: it would go on without another decision. */
-  endStreams(fingerprints: readonly Fingerprint[]): number {
-    const connections = fingerprints.flatMap((each) => [...(this.#byFingerprint.get(each) ?? [])]);
-    const streaming = connections.filter(({ answers }) => [...answers].some(isEventStream));
-    for (const { socket } of streaming) socket.destroy();
-    for (const { socket, answers } of connections) for (const answer of answers) endIfStream(socket, answer);
-    return streaming.length;
+  /** Ends what would go on without another decision on a credential's connections; returns on how many. */
+  endStreams(fingerprint: Fingerprint): number {
+    return this.#endStreams(this.#byFingerprint.get(fingerprint));
+  }
+
+  /** The same, of all credentials of an account. */
+  endStreamsOf(account: Slug): number {
+    return this.#endStreams(this.#byAccount.get(account));
   }
 
   close(): void {
     clearTimeout(this.#timer);
+  }
+
+  #endStreams(connections: Iterable<Connection> = []): number {
+    const streaming = [...connections].filter((connection) => connection.endStreams());
+    this.#report(streaming, "streams are ended with a suspension");
+    return streaming.length;
+  }
+
+  /** A line for each credential and kind. */
+  #report(ended: readonly Connection[], message: string): void {
+    const lines = new Map<
+      string,
+      { fingerprint: Fingerprint; account: Slug; kind: ConnectionKind; n: number }
+    >();
+    for (const { fingerprint, account, kind } of ended) {
+      const key = `${kind} ${fingerprint}`;
+      const line = lines.get(key) ?? { fingerprint, account, kind, n: 0 };
+      line.n += 1;
+      lines.set(key, line);
+    }
+    for (const { n, ...fields } of lines.values()) this.#logger.info({ ...fields, connections: n }, message);
   }
 
   #expireAt(notAfter: Instant, fingerprint: Fingerprint): void {
@@ -116,37 +145,13 @@ export class ConnectionRegistry {
   }
 }
 
-function end(connection: Connection): void {
-  connection.ending = true;
-  const { socket, answers } = connection;
-  if ([...answers].some(isEventStream)) {
-    socket.destroy();
-    return;
-  }
-  setTimeout(() => {
-    connection.graceOver = true;
-    if (answers.size === 0) socket.destroy();
-  }, IDLE_GRACE).unref();
-  setTimeout(() => {
-    socket.destroy();
-  }, ANSWER_GRACE).unref();
+function put<Key>(map: Map<Key, Set<Connection>>, key: Key, connection: Connection): void {
+  const connections = map.get(key) ?? new Set();
+  map.set(key, connections.add(connection));
 }
 
-/** An answer that was let through before, and has not begun yet, may become a stream. */
-function endIfStream(socket: Duplex, answer: ServerResponse): void {
-  if (answer.headersSent) return;
-  const looking = setInterval(() => {
-    if (!answer.headersSent) return;
-    clearInterval(looking);
-    if (isEventStream(answer)) socket.destroy();
-  }, SECOND).unref();
-  answer.once("close", () => {
-    clearInterval(looking);
-  });
-}
-
-/** Headers that were given to writeHead() stand nowhere but in the block that was sent, which Node keeps as text. */
-function isEventStream(response: ServerResponse & { readonly _header?: string | null }): boolean {
-  const sent = response._header ?? `\r\ncontent-type: ${String(response.getHeader("content-type"))}`;
-  return /\r\ncontent-type: *text\/event-stream/i.test(sent);
+function take<Key>(map: Map<Key, Set<Connection>>, key: Key, connection: Connection): void {
+  const connections = map.get(key);
+  connections?.delete(connection);
+  if (connections?.size === 0) map.delete(key);
 }

@@ -1,6 +1,9 @@
-import type { ServerResponse } from "node:http";
+import { STATUS_CODES, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import { type DenialCode, errorTable } from "../domain/errors.ts";
 import { problem } from "../domain/problem.ts";
+import { SECOND } from "../domain/time.ts";
+import type { Outgoing } from "./transport.ts";
 
 /** The denials after which the same connection can never do better. */
 const hopeless: readonly DenialCode[] = [
@@ -9,18 +12,46 @@ const hopeless: readonly DenialCode[] = [
   "CERT_PURPOSE",
   "CERT_EXPIRED",
   "CERT_REVOKED",
-  "MISDIRECTED",
 ];
 
 /** Answers with the problem document of a denial. */
-export function deny(response: ServerResponse, code: DenialCode, requestId: string): void {
-  const [status] = errorTable[code];
+export function deny(response: Outgoing, code: DenialCode, requestId: string): void {
+  const { status, headers, body } = documentOf(code, requestId);
   response.statusCode = status;
+  for (const [name, value] of headers) response.setHeader(name, value);
+  if (response instanceof ServerResponse) {
+    // HTTP/1.1 has one host a connection: one that was not meant will not be meant later.
+    if (hopeless.includes(code) || code === "MISDIRECTED") response.setHeader("Connection", "close");
+    response.end(body);
+    return;
+  }
+  const { session } = response.stream;
+  response.end(body);
+  // GOAWAY after this answer: HTTP/2 has no Connection header (RFC 9113 §8.2.2).
+  if (hopeless.includes(code)) session?.close();
+}
+
+/** The same, to a request that wanted to leave HTTP: on its bare socket, which is closed then. */
+export function denyUpgrade(socket: Duplex, code: DenialCode, requestId: string): void {
+  const { status, headers, body } = documentOf(code, requestId);
+  const length = ["Content-Length", String(Buffer.byteLength(body))] as const;
+  const lines = [...headers, length, ["Connection", "close"] as const].map(
+    ([name, value]) => `${name}: ${value}`,
+  );
+  const head = [`HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ""}`, ...lines, "", ""].join("\r\n");
+  socket.resume(); // what is left unread would reset the connection before the answer arrives
+  socket.end(head + body);
+  setTimeout(() => socket.destroy(), SECOND).unref();
+}
+
+function documentOf(code: DenialCode, requestId: string) {
+  const [status] = errorTable[code];
+  const headers: (readonly [name: string, value: string])[] = [
+    ["Content-Type", "application/problem+json"],
+    ["Cache-Control", "no-store"],
+  ];
   // RFC 9110 §15.5.2 wants a challenge; no scheme is registered for client certificates.
-  if (status === 401) response.setHeader("WWW-Authenticate", 'Certificate realm="countersign"');
-  if (status === 503) response.setHeader("Retry-After", "5");
-  if (hopeless.includes(code)) response.setHeader("Connection", "close");
-  response.setHeader("Content-Type", "application/problem+json");
-  response.setHeader("Cache-Control", "no-store");
-  response.end(`${JSON.stringify(problem(code, requestId))}\n`);
+  if (status === 401) headers.push(["WWW-Authenticate", 'Certificate realm="countersign"']);
+  if (status === 503) headers.push(["Retry-After", "5"]);
+  return { status, headers, body: `${JSON.stringify(problem(code, requestId))}\n` };
 }

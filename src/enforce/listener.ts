@@ -1,109 +1,100 @@
-import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { type Http2SecureServer, createSecureServer } from "node:http2";
 import { type Server, createServer } from "node:https";
-import type { TLSSocket } from "node:tls";
-import type { Caller, Decision } from "../domain/decision.ts";
-import type { DenialCode } from "../domain/errors.ts";
-import type { Logger } from "../domain/ports.ts";
+import type { Caller } from "../domain/decision.ts";
+import { Refusal } from "../domain/errors.ts";
 import { SECOND } from "../domain/time.ts";
-import type { Authenticator } from "./authenticator.ts";
-import { deny } from "./denial.ts";
-import { pathOf } from "./request-target.ts";
-import { enforceTlsOptions, followTrust } from "./tls.ts";
+import { Admission, type AdmissionParts, type Handler } from "./admission.ts";
+import { closeEntrances, guardServer, openEntrance } from "./guard.ts";
+import { type OpenPath, OpenPaths } from "./open-paths.ts";
+import { refuseInTls } from "./tls-gate.ts";
+import { type TlsCertificate, enforceTlsOptions } from "./tls.ts";
 
-/** Serves a call that was let through. */
-export type Handler = (request: IncomingMessage, response: ServerResponse, caller: Caller) => void;
+export type { Handler } from "./admission.ts";
 
-export interface EnforceListenerParts {
-  readonly authenticator: Authenticator;
-  /** PEM. */
-  readonly certificate: { readonly cert: string; readonly key: string };
-  readonly logger: Logger;
-  readonly handler: Handler;
-  /** Told of every decision, for the metrics. */
-  readonly onDecision?: (code: DenialCode | "ALLOWED") => void;
+/** Serves also what needs no certificate: there, nobody is known to be calling. */
+export type OpenHandler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  caller: Caller | undefined,
+) => void;
+
+export interface ListenerOptions {
+  /** HTTP/2 over ALPN besides HTTP/1.1, by the same handler (no). */
+  readonly http2?: boolean | undefined;
+  /** Paths that need no certificate (none). */
+  readonly open?: readonly OpenPath[] | undefined;
+  /** Cuts whoever is refused off at the handshake, where an answer would say why (no). Not together with `open`. */
+  readonly refuseInTls?: boolean | undefined;
 }
 
+export interface EnforceListenerParts extends AdmissionParts, ListenerOptions {
+  /** PEM. */
+  readonly certificate: TlsCertificate;
+  /** With `open`, an OpenHandler. */
+  readonly handler: Handler;
+}
+
+const timeLimits = {
+  handshakeTimeout: 10 * SECOND,
+  headersTimeout: 15 * SECOND,
+  requestTimeout: 60 * SECOND,
+  keepAliveTimeout: 65 * SECOND,
+};
+
 /**
- * An https server on which every request is decided before `handler` sees it. Add no listeners for `request`, `upgrade`,
- * `connect` or `checkContinue`: what they get has not been decided on.
+ * An https server on which every request is decided before `handler` sees it. Other listeners for requests, upgrades and
+ * the like cannot be added: what they got would not have been decided on.
+ *
+ * @throws Refusal CONFIG_INVALID
  */
-export function createEnforceListener(parts: EnforceListenerParts): Server {
-  const { authenticator } = parts;
-  const server = createServer(
-    {
-      ...enforceTlsOptions(authenticator, parts.certificate),
-      handshakeTimeout: 10 * SECOND,
-      headersTimeout: 15 * SECOND,
-      requestTimeout: 60 * SECOND,
-      keepAliveTimeout: 65 * SECOND,
-    },
-    (request, response) => {
-      serve(parts, request, response);
-    },
-  );
-  server.on("secureConnection", (socket: TLSSocket) => {
-    authenticator.connected(socket);
-  });
-  followTrust(server, authenticator, enforceTlsOptions(authenticator, parts.certificate));
-  // Every entrance that Node offers leads through the decision: a caller is not even told to go on before it.
-  const continuing: Handler = (request, response, caller) => {
-    response.writeContinue();
-    parts.handler(request, response, caller);
-  };
-  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
-    serve({ ...parts, handler: continuing }, request, response);
-  });
-  server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
-    serve({ ...parts, handler: refuseExpectation }, request, response);
-  });
+export function createEnforceListener(
+  parts: EnforceListenerParts & { readonly http2: true },
+): Http2SecureServer;
+export function createEnforceListener(
+  parts: EnforceListenerParts & { readonly http2?: false | undefined },
+): Server;
+export function createEnforceListener(parts: EnforceListenerParts): Server | Http2SecureServer;
+export function createEnforceListener(parts: EnforceListenerParts): Server | Http2SecureServer {
+  const { authenticator, certificate } = parts;
+  if (parts.refuseInTls === true && parts.open !== undefined)
+    throw new Refusal("CONFIG_INVALID", "open: no path is open when TLS refuses (refuseInTls).");
+  const http2 = parts.http2 === true;
+  const options = enforceTlsOptions(authenticator, certificate, { http2 });
+  const server = http2
+    ? Object.assign(createSecureServer({ ...options, ...timeLimits, allowHTTP1: true }), timeLimits)
+    : createServer({ ...options, ...timeLimits });
+  guardServer(server, authenticator, options);
+  enter(server, parts);
+  if (parts.refuseInTls === true) refuseInTls(server, parts);
   return server;
 }
 
-const refuseExpectation: Handler = (_request, response) => {
-  response.writeHead(417, { Connection: "close" }).end();
-};
-
-function serve(parts: EnforceListenerParts, request: IncomingMessage, response: ServerResponse): void {
-  const decision = parts.authenticator.authorize(request);
-  if (!(decision instanceof Promise)) {
-    answer(parts, request, response, decision);
-    return;
-  }
-  void decision.then(
-    (decided) => {
-      answer(parts, request, response, decided);
-    },
-    (error: unknown) => {
-      parts.logger.error({ err: error }, "a decision failed");
-      deny(response, "STATUS_UNAVAILABLE", randomUUID());
-    },
-  );
-}
-
-function answer(
-  parts: EnforceListenerParts,
-  request: IncomingMessage,
-  response: ServerResponse,
-  decision: Decision,
-): void {
-  parts.authenticator.connections.answering(request.socket, response);
-  parts.onDecision?.(decision.allowed ? "ALLOWED" : decision.code);
-  if (decision.allowed) {
-    parts.handler(request, response, decision.caller);
-    return;
-  }
-  const requestId = randomUUID();
-  const { code, fingerprint, account } = decision;
-  const fields = {
-    requestId,
-    code,
-    fingerprint,
-    account,
-    address: request.socket.remoteAddress,
-    method: request.method,
-    path: pathOf(request),
+/** Every entrance that Node offers leads through the decision: a caller is not even told to go on before it. */
+function enter(server: Server | Http2SecureServer, parts: EnforceListenerParts): void {
+  const { handler } = parts;
+  const admission = new Admission(parts);
+  const open = parts.open && new OpenPaths(parts.open);
+  const continuing: Handler = (request, response, caller) => {
+    response.writeContinue();
+    handler(request, response, caller);
   };
-  parts.logger.info(fields, "denied");
-  deny(response, code, requestId);
+  const served = (by: Handler) => (request: IncomingMessage, response: ServerResponse) => {
+    if (open?.covers(request) !== true) {
+      admission.admit(request, response, by);
+      return;
+    }
+    admission.admitUnasked(request, response);
+    (by as OpenHandler)(request, response, undefined);
+  };
+  openEntrance(server, "request", served(handler));
+  openEntrance(server, "checkContinue", served(continuing));
+  openEntrance(server, "checkExpectation", served(refuseExpectation));
+  // HTTP/2's own way to requests is Node's: it leads to these.
+  closeEntrances(server, ["request", "checkContinue", "checkExpectation", "stream"]);
 }
+
+const refuseExpectation: Handler = (request, response) => {
+  if (request.httpVersionMajor < 2) response.setHeader("Connection", "close");
+  response.writeHead(417).end();
+};

@@ -1,15 +1,18 @@
-import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import type { TLSSocket } from "node:tls";
+import type { Incoming } from "./transport.ts";
 
 /**
  * Whether a request asks for the host that the handshake named. Without SNI only an address can have been meant.
  * A request of HTTP/1.0 without Host names nothing that could differ.
  */
-export function isDirected(request: IncomingMessage, socket: TLSSocket): boolean {
+export function isDirected(request: Incoming, socket: TLSSocket): boolean {
   const named: unknown = socket.servername;
   const sni = typeof named === "string" && named !== "" ? normalise(named) : undefined;
-  return authorities(request).every((authority) => {
+  const asked = authorities(request);
+  // RFC 9113 §8.3.1: a request without any authority is for nobody.
+  if (request.httpVersionMajor >= 2 && asked.length === 0) return false;
+  return asked.every((authority) => {
     const host = hostOf(authority);
     if (host === undefined) return false;
     return sni === undefined ? isIP(host) !== 0 : host === sni;
@@ -17,20 +20,21 @@ export function isDirected(request: IncomingMessage, socket: TLSSocket): boolean
 }
 
 /** The path of a request's target, without the query; absolute-form has one too (RFC 9112 §3.2.2). */
-export function pathOf(request: IncomingMessage): string {
+export function pathOf(request: Incoming): string {
   const target = request.url ?? "/";
   const path = target.startsWith("/") ? target : (absoluteForm(target)?.pathname ?? target);
   return path.split("?", 1)[0] ?? path;
 }
 
-/** Every Host (Node itself looks at the first only), and the target's own authority where it has one. */
-function authorities(request: IncomingMessage): string[] {
+/** Every Host (Node itself looks at the first only), HTTP/2's `:authority`, and the target's own where it has one. */
+function authorities(request: Incoming): string[] {
   const target = request.url ?? "/";
   const found = target.startsWith("/") || target === "*" ? [] : [absoluteForm(target)?.host ?? ""];
   const { rawHeaders } = request;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i];
-    if (name?.length === 4 && name.toLowerCase() === "host") found.push(rawHeaders[i + 1] ?? "");
+    if ((name?.length === 4 && name.toLowerCase() === "host") || name === ":authority")
+      found.push(rawHeaders[i + 1] ?? "");
   }
   return found;
 }

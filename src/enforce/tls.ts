@@ -1,6 +1,7 @@
 import { constants } from "node:crypto";
-import type { Server, ServerOptions } from "node:https";
-import type { SecureContextOptions } from "node:tls";
+import type { SecureServerOptions } from "node:http2";
+import type { ServerOptions } from "node:https";
+import type { SecureContextOptions, Server } from "node:tls";
 import type { Authenticator } from "./authenticator.ts";
 
 /**
@@ -8,6 +9,12 @@ import type { Authenticator } from "./authenticator.ts";
  * otherwise: that is what OpenSSL's `/` means.
  */
 const KEY_EXCHANGE = "X25519MLKEM768/X25519:prime256v1:secp384r1";
+
+/** A service's own certificate chain and key, PEM. */
+export interface TlsCertificate {
+  readonly cert: string;
+  readonly key: string;
+}
 
 /**
  * The TLS options of a listener that asks every caller for a certificate. TLS itself refuses nobody, so that a denial
@@ -17,7 +24,7 @@ const KEY_EXCHANGE = "X25519MLKEM768/X25519:prime256v1:secp384r1";
  */
 export function askingTlsOptions(
   authenticator: Authenticator,
-  certificate: { readonly cert: string; readonly key: string },
+  certificate: TlsCertificate,
   sessionIdContext: string,
 ) {
   const ca = authenticator.trustAnchors;
@@ -34,13 +41,26 @@ export function askingTlsOptions(
   } satisfies ServerOptions;
 }
 
-/** The TLS options of the enforcement listener. */
+/**
+ * What one HTTP/2 session may cost. Resets are counted as Node does by default, in a smaller burst (CVE-2023-44487). Extended
+ * CONNECT (RFC 8441) stays off: nobody would decide on what it carries.
+ */
+const http2Limits = {
+  settings: { maxConcurrentStreams: 128, maxHeaderListSize: 16_384, enableConnectProtocol: false },
+  maxSessionInvalidFrames: 100,
+  maxHeaderListPairs: 100,
+  streamResetBurst: 200,
+  streamResetRate: 33,
+} satisfies SecureServerOptions;
+
+/** The TLS options of the enforcement listener, with those of HTTP/2 where it speaks that. */
 export function enforceTlsOptions(
   authenticator: Authenticator,
-  certificate: { readonly cert: string; readonly key: string },
+  certificate: TlsCertificate,
+  { http2 = false }: { readonly http2?: boolean | undefined } = {},
 ): ServerOptions {
   const options = askingTlsOptions(authenticator, certificate, "countersign-enforce");
-  return { ...options, ecdhCurve: KEY_EXCHANGE };
+  return { ...options, ecdhCurve: KEY_EXCHANGE, ...(http2 ? { ...http2Limits, allowHTTP1: true } : {}) };
 }
 
 /**

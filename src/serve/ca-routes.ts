@@ -31,7 +31,7 @@ export function caRoutes(parts: CaRouteParts): RequestListener {
     ownRevocation: {
       authorize: async (request, response) => {
         const decision = await authenticator.authorize(request);
-        authenticator.connections.answering(request.socket, response);
+        authenticator.answering(request, response);
         return decision;
       },
       revoke: async (caller, id, reason) => {

@@ -1,0 +1,122 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Caller, Decision, Denial } from "../domain/decision.ts";
+import type { DenialCode } from "../domain/errors.ts";
+import type { Scope } from "../domain/names.ts";
+import type { Logger } from "../domain/ports.ts";
+import type { Authenticator } from "./authenticator.ts";
+import { deny } from "./denial.ts";
+import { pathOf } from "./request-target.ts";
+import { type Answer, type Incoming, type Outgoing, answerOf } from "./transport.ts";
+
+/**
+ * Serves a call that was let through; `request.caller` is the caller too. Of HTTP/2, what it gets are the requests and
+ * responses of Node's compatibility API, which have the members of these.
+ */
+export type Handler = (request: IncomingMessage, response: ServerResponse, caller: Caller) => void;
+
+export interface AdmissionParts {
+  readonly authenticator: Authenticator;
+  readonly logger: Logger;
+  /** Told of every decision, for the metrics. */
+  readonly onDecision?: ((code: DenialCode | "ALLOWED") => void) | undefined;
+}
+
+const noScopes: readonly Scope[] = [];
+
+/** What every door does with a request: decide, note the answer, count, log, and answer a denial. */
+export class Admission {
+  readonly #authenticator: Authenticator;
+  readonly #logger: Logger;
+  readonly #onDecision: ((code: DenialCode | "ALLOWED") => void) | undefined;
+
+  constructor({ authenticator, logger, onDecision }: AdmissionParts) {
+    this.#authenticator = authenticator;
+    this.#logger = logger;
+    this.#onDecision = onDecision;
+  }
+
+  /** Has `handler` serve what is let through, and answers the rest. Never throws for what a caller did. */
+  admit(request: Incoming, response: Outgoing, handler: Handler, scopes = noScopes): void {
+    let decision: Decision | Promise<Decision>;
+    try {
+      decision = this.#authenticator.authorize(request, scopes);
+    } catch (error) {
+      this.fail(response, error);
+      return;
+    }
+    if (!(decision instanceof Promise)) {
+      this.#answer(request, response, decision, handler);
+      return;
+    }
+    void decision.then(
+      (decided) => {
+        this.#answer(request, response, decided, handler);
+      },
+      (error: unknown) => {
+        this.fail(response, error);
+      },
+    );
+  }
+
+  /**
+   * Decides, and leaves the answer to whoever asks.
+   *
+   * @param answer what to cut if what was decided no longer holds
+   */
+  async ask(request: Incoming, scopes: readonly Scope[], answer: Answer | undefined): Promise<Decision> {
+    const decision = this.#authenticator.authorize(request, scopes);
+    // At once where that can be: a suspension in between would miss the answer.
+    const decided = decision instanceof Promise ? await decision : decision;
+    this.#note(request, answer, decided);
+    return decided;
+  }
+
+  /** Lets a request through without asking who is calling. */
+  admitUnasked(request: Incoming, response: Outgoing): void {
+    this.#authenticator.answering(request, answerOf(response));
+    request.caller = undefined;
+  }
+
+  /** Answers what was refused. */
+  refuse(request: Incoming, response: Outgoing, denial: Denial): void {
+    deny(response, denial.code, this.logDenial(request, denial));
+  }
+
+  /** Answers where no decision could be made: that must not be a way in. */
+  fail(response: Outgoing, error: unknown): void {
+    this.#logger.error({ err: error }, "a decision failed");
+    deny(response, "STATUS_UNAVAILABLE", randomUUID());
+  }
+
+  /** @returns the id that the answer is to carry */
+  logDenial(request: Incoming, { code, fingerprint, account }: Denial): string {
+    const requestId = randomUUID();
+    const fields = {
+      requestId,
+      code,
+      fingerprint,
+      account,
+      address: request.socket.remoteAddress,
+      method: request.method,
+      path: pathOf(request),
+    };
+    this.#logger.info(fields, "denied");
+    return requestId;
+  }
+
+  #answer(request: Incoming, response: Outgoing, decision: Decision, handler: Handler): void {
+    this.#note(request, answerOf(response), decision);
+    if (!decision.allowed) {
+      this.refuse(request, response, decision);
+      return;
+    }
+    handler(request as IncomingMessage, response as ServerResponse, decision.caller);
+  }
+
+  #note(request: Incoming, answer: Answer | undefined, decision: Decision): void {
+    if (answer) this.#authenticator.answering(request, answer);
+    request.caller = decision.allowed ? decision.caller : undefined;
+    this.#onDecision?.(decision.allowed ? "ALLOWED" : decision.code);
+  }
+}

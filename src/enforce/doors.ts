@@ -1,0 +1,136 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2SecureServer, Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { Server, ServerOptions } from "node:https";
+import type { Server as TlsServer } from "node:tls";
+import type { Decision, Denial } from "../domain/decision.ts";
+import { parseScope } from "../domain/names.ts";
+import { Admission, type AdmissionParts, type Handler } from "./admission.ts";
+import { type Middleware, decidingMiddleware, scopeMiddleware } from "./express.ts";
+import { type FastifyPlugin, fastifyDoor } from "./fastify.ts";
+import { guardServer, isGuarded } from "./guard.ts";
+import { type ListenerOptions, type OpenHandler, createEnforceListener } from "./listener.ts";
+import { type OpenPath, OpenPaths } from "./open-paths.ts";
+import { type TlsCertificate, enforceTlsOptions } from "./tls.ts";
+import { answerOf, answerTo } from "./transport.ts";
+import { type UpgradeHandler, addUpgradeRoute } from "./upgrade.ts";
+
+type Request = IncomingMessage | Http2ServerRequest;
+type Response = ServerResponse | Http2ServerResponse;
+type Closed = ListenerOptions & { readonly open?: undefined };
+
+/** The ways into a service. One decision is behind each of them. */
+export interface Doors {
+  /**
+   * An https server that asks every caller for a certificate; `handler` sees only what was let through. Listeners for
+   * `request`, `upgrade` and the like cannot be added: what they got would not have been decided on.
+   *
+   * @param options `http2`, `open`, `refuseInTls`
+   * @throws Error with code CONFIG_INVALID
+   */
+  createServer(
+    handler: Handler,
+    certificate: TlsCertificate,
+    options?: Closed & { readonly http2?: false | undefined },
+  ): Server;
+  createServer(
+    handler: Handler,
+    certificate: TlsCertificate,
+    options: Closed & { readonly http2: true },
+  ): Http2SecureServer;
+  createServer(
+    handler: OpenHandler,
+    certificate: TlsCertificate,
+    options: ListenerOptions & { readonly http2?: false | undefined },
+  ): Server;
+  createServer(
+    handler: OpenHandler,
+    certificate: TlsCertificate,
+    options: ListenerOptions & { readonly http2: true },
+  ): Http2SecureServer;
+  /**
+   * For a server that you make with `node:https`, or with `http2: true` by `http2.createSecureServer`; then `guard` it. Also
+   * for `server.setSecureContext()`, to change the certificate: it keeps nothing that it isn't given again.
+   */
+  tlsOptions(certificate: TlsCertificate, options?: { readonly http2?: boolean }): ServerOptions;
+  /**
+   * Makes a server that was made with `tlsOptions(certificate)` as safe as that of `createServer`: connections end with their
+   * credential even if they have asked nothing, new issuing CAs are followed, upgrades are refused but for those of
+   * `upgrade()`. What its requests get is yours to have decided: by `express()`, `fastify` or `authorize()`.
+   *
+   * @throws TypeError without TLS; Error when there are listeners for `upgrade` or `connect`
+   */
+  guard(server: TlsServer, certificate: TlsCertificate): void;
+  /**
+   * Middleware for Express 5 that decides, and answers what is refused. Before all others.
+   *
+   * @param options.open paths that need no certificate, as they are asked for, wherever this is mounted
+   */
+  express(options?: { readonly open?: readonly OpenPath[] }): Middleware;
+  /** Middleware that decides anew, with scopes; it lets nobody through where nothing has decided before. */
+  requireScope(...scopes: [string, ...string[]]): Middleware;
+  /** A plugin for Fastify 5, to be registered before all others; a route's scopes are in its `config.scopes`. */
+  readonly fastify: FastifyPlugin;
+  /**
+   * Decides on WebSockets and other upgrades of a server that is guarded or made by `createServer`. What `handler` gets is
+   * closed at once with its credential, or on a suspension.
+   *
+   * @param options.paths what `handler` is for (all); others are NO_ROUTE
+   */
+  upgrade(
+    server: TlsServer,
+    handler: UpgradeHandler,
+    options?: { readonly scopes?: readonly string[]; readonly paths?: readonly string[] },
+  ): void;
+  /**
+   * Decides on one request, of HTTP/1.1 or HTTP/2, also asking for scopes such as `orders:read`.
+   *
+   * @param options.response the answer: it is cut when what was decided no longer holds. Without it, it is found unless the
+   * request is pipelined behind another
+   */
+  authorize(
+    request: Request,
+    options: { readonly response?: Response; readonly scopes?: readonly string[] },
+  ): Promise<Decision>;
+  authorize(request: Request, ...scopes: string[]): Promise<Decision>;
+  /** Answers with what `authorize` refused, a problem document, and logs it. */
+  deny(response: Response, denial: Denial): void;
+}
+
+export function openDoors(parts: AdmissionParts): Doors {
+  const { authenticator } = parts;
+  const admission = new Admission(parts);
+  const guard = (server: TlsServer, certificate: TlsCertificate): void => {
+    guardServer(server, authenticator, enforceTlsOptions(authenticator, certificate));
+  };
+  function createServer(
+    handler: Handler,
+    certificate: TlsCertificate,
+    options?: ListenerOptions,
+  ): Server & Http2SecureServer {
+    // One of the two, as the overloads say.
+    return createEnforceListener({ ...parts, ...options, certificate, handler }) as Server &
+      Http2SecureServer;
+  }
+  return {
+    createServer,
+    guard,
+    tlsOptions: (certificate, options) => enforceTlsOptions(authenticator, certificate, options),
+    express: ({ open } = {}) => decidingMiddleware(admission, open && new OpenPaths(open)),
+    requireScope: (...scopes) => scopeMiddleware(admission, scopes.map(parseScope)),
+    fastify: fastifyDoor(admission, guard),
+    upgrade(server, handler, { scopes = [], paths } = {}) {
+      if (!isGuarded(server)) throw new Error("guard() the server first: its connections have to be known");
+      addUpgradeRoute(server, { handler, scopes: scopes.map(parseScope), paths }, { ...parts, admission });
+    },
+    async authorize(request, ...asked) {
+      const [first] = asked;
+      const options = typeof first === "object" ? first : { scopes: asked as string[] };
+      const { response, scopes = [] } = options as { response?: Response; scopes?: readonly string[] };
+      const answer = response ? answerOf(response) : answerTo(request);
+      return admission.ask(request, scopes.map(parseScope), answer);
+    },
+    deny(response, denial) {
+      admission.refuse(response.req, response, denial);
+    },
+  };
+}

@@ -1,0 +1,43 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Scope } from "../domain/names.ts";
+import type { Admission } from "./admission.ts";
+import type { OpenPaths } from "./open-paths.ts";
+
+/** Middleware as Express 5 takes it, and whatever else has `next`. */
+export type Middleware = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => void;
+
+/** Decides on every request, and answers what is refused. */
+export function decidingMiddleware(admission: Admission, open: OpenPaths | undefined): Middleware {
+  return (request, response, next) => {
+    if (open?.covers(request) !== true) {
+      admission.admit(request, response, () => {
+        next();
+      });
+      return;
+    }
+    admission.admitUnasked(request, response);
+    next();
+  };
+}
+
+/**
+ * Decides anew, with scopes. It refuses everybody where nothing decided before it: an app that forgot the door would have
+ * routes without one.
+ */
+export function scopeMiddleware(admission: Admission, scopes: readonly Scope[]): Middleware {
+  return (request, response, next) => {
+    if (!Object.hasOwn(request, "caller")) {
+      const fault = "requireScope() was used where nothing has decided: use enforcer.express() before it";
+      admission.fail(response, new Error(fault));
+      return;
+    }
+    const proceed = (): void => {
+      next();
+    };
+    admission.admit(request, response, proceed, scopes);
+  };
+}

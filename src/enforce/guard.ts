@@ -1,0 +1,68 @@
+import type { ServerHttp2Session } from "node:http2";
+import { type Server, type TLSSocket, Server as TlsServer } from "node:tls";
+import type { SecureContextOptions } from "node:tls";
+import { SECOND } from "../domain/time.ts";
+import type { Authenticator } from "./authenticator.ts";
+import { followTrust } from "./tls.ts";
+
+/** An HTTP/2 session on which nothing happens for so long is closed; HTTP/1.1 has keepAliveTimeout. */
+const SESSION_IDLE = 65 * SECOND;
+
+const guarded = new WeakSet<Server>();
+const own = new WeakSet<object>();
+
+/**
+ * Has an https or HTTP/2 server's connections known from their handshake on, so that those that ask nothing are ended
+ * with their credential too; has it follow which CAs are trusted; closes the ways out of HTTP that nobody decides on.
+ * A second time, it does nothing.
+ *
+ * @param options what the server was made with
+ * @throws TypeError for a server without TLS; Error for one that has listeners for `upgrade` or `connect`
+ */
+export function guardServer(
+  server: Server,
+  authenticator: Authenticator,
+  options: SecureContextOptions,
+): void {
+  if (!(server instanceof TlsServer)) throw new TypeError("only a server with TLS can be guarded");
+  if (guarded.has(server)) return;
+  const ways = ["upgrade", "connect"];
+  const open = ways.filter((event) => server.listenerCount(event) > 0);
+  if (open.length > 0) throw new Error(`the server has listeners for ${open.join(" and ")}. ${HINT}`);
+  closeEntrances(server, ways);
+  guarded.add(server);
+  server.prependListener("secureConnection", (socket: TLSSocket) => {
+    // Of HTTP/2, the session is what requests come by and what is ended.
+    if (socket.alpnProtocol !== "h2") authenticator.connected(socket);
+  });
+  server.prependListener("session", (session: ServerHttp2Session) => {
+    authenticator.connected(session);
+    session.setTimeout(SESSION_IDLE, () => {
+      session.close();
+    });
+  });
+  server.on("unknownProtocol", (socket: TLSSocket) => {
+    socket.destroy();
+  });
+  followTrust(server, authenticator, options);
+}
+
+export function isGuarded(server: Server): boolean {
+  return guarded.has(server);
+}
+
+/** From now on, nobody adds listeners for these events: what they got would not have been decided on. `openEntrance` may. */
+export function closeEntrances(server: Server, events: readonly string[]): void {
+  server.on("newListener", (event: string | symbol, listener: object) => {
+    if (events.includes(String(event)) && !own.has(listener))
+      throw new Error(`no listener for '${String(event)}' may be added. ${HINT}`);
+  });
+}
+
+const HINT = "What it gets has not been decided on: use the enforcer's handler, or enforcer.upgrade().";
+
+/** Adds a listener that decides. */
+export function openEntrance(server: Server, event: string, listener: (...args: never[]) => void): void {
+  own.add(listener);
+  server.on(event, listener);
+}

@@ -1,0 +1,55 @@
+import { IncomingMessage, ServerResponse } from "node:http";
+import {
+  Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import { TLSSocket } from "node:tls";
+import type { Caller } from "../domain/decision.ts";
+
+/** What carries requests, and has the identity that they share: an HTTP/1.1 connection, or an HTTP/2 session. */
+export type Transport = TLSSocket | ServerHttp2Session;
+export type Incoming = IncomingMessage | Http2ServerRequest;
+export type Outgoing = ServerResponse | Http2ServerResponse;
+/** What an answer goes out on. */
+export type Answer = ServerResponse | ServerHttp2Stream;
+
+/** Who is calling, on a request that was let through: `undefined` where the path needs no certificate. */
+declare module "node:http" {
+  interface IncomingMessage {
+    caller?: Caller | undefined;
+  }
+}
+declare module "node:http2" {
+  interface Http2ServerRequest {
+    caller?: Caller | undefined;
+  }
+}
+
+/** `undefined` when there is none: not over TLS, or gone by now. */
+export function transportOf(request: Incoming): Transport | undefined {
+  if (request instanceof IncomingMessage) {
+    return request.socket instanceof TLSSocket ? request.socket : undefined;
+  }
+  if (!(request instanceof Http2ServerRequest)) return undefined;
+  const { session } = request.stream;
+  return session?.encrypted && !session.destroyed ? (session as ServerHttp2Session) : undefined;
+}
+
+/** The socket beneath. A session's stands for the real one, and throws when that is gone. */
+export function tlsOf(transport: Transport): TLSSocket {
+  return transport instanceof TLSSocket ? transport : (transport.socket as TLSSocket);
+}
+
+export function answerOf(response: Outgoing): Answer {
+  return response instanceof ServerResponse ? response : response.stream;
+}
+
+/** The answer to a request, where whoever asks has the request only; `undefined` for one that waits for those before it. */
+export function answerTo(request: Incoming): Answer | undefined {
+  if (!(request instanceof IncomingMessage)) return request.stream;
+  // Node's own note of what the socket is answering just now.
+  const { _httpMessage: current } = request.socket as { readonly _httpMessage?: unknown };
+  return current instanceof ServerResponse && current.req === request ? current : undefined;
+}
