@@ -7,7 +7,7 @@ import { parseScope } from "../domain/names.ts";
 import { Admission, type AdmissionParts, type Handler } from "./admission.ts";
 import { type Middleware, decidingMiddleware, scopeMiddleware } from "./express.ts";
 import { type FastifyPlugin, fastifyDoor } from "./fastify.ts";
-import { guardServer, isGuarded } from "./guard.ts";
+import { decideBeforeContinue, guardServer, isGuarded } from "./guard.ts";
 import { type ListenerOptions, type OpenHandler, createEnforceListener } from "./listener.ts";
 import { type OpenPath, OpenPaths } from "./open-paths.ts";
 import { type TlsCertificate, enforceTlsOptions } from "./tls.ts";
@@ -100,7 +100,9 @@ export function openDoors(parts: AdmissionParts): Doors {
   const { authenticator } = parts;
   const admission = new Admission(parts);
   const guard = (server: TlsServer, certificate: TlsCertificate): void => {
+    if (isGuarded(server)) return;
     guardServer(server, authenticator, enforceTlsOptions(authenticator, certificate));
+    decideBeforeContinue(server, admission);
   };
   function createServer(
     handler: Handler,

@@ -1,9 +1,10 @@
 import type { ServerHttp2Session } from "node:http2";
-import { type Server, type TLSSocket, Server as TlsServer } from "node:tls";
-import type { SecureContextOptions } from "node:tls";
+import { type SecureContextOptions, type Server, type TLSSocket, Server as TlsServer } from "node:tls";
 import { SECOND } from "../domain/time.ts";
+import type { Admission } from "./admission.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { followTrust } from "./tls.ts";
+import type { Incoming, Outgoing } from "./transport.ts";
 
 /** An HTTP/2 session on which nothing happens for so long is closed; HTTP/1.1 has keepAliveTimeout. */
 const SESSION_IDLE = 65 * SECOND;
@@ -51,6 +52,20 @@ export function isGuarded(server: Server): boolean {
   return guarded.has(server);
 }
 
+/**
+ * Has a caller who announces a body (Expect: 100-continue) decided on before it is asked for; what is let through goes on as
+ * any request. A server that has its own way with them keeps it.
+ */
+export function decideBeforeContinue(server: Server, admission: Admission): void {
+  if (server.listenerCount("checkContinue") > 0) return;
+  server.on("checkContinue", (request: Incoming, response: Outgoing) => {
+    admission.admit(request, response, () => {
+      response.writeContinue();
+      server.emit("request", request, response);
+    });
+  });
+}
+
 /** From now on, nobody adds listeners for these events: what they got would not have been decided on. `openEntrance` may. */
 export function closeEntrances(server: Server, events: readonly string[]): void {
   server.on("newListener", (event: string | symbol, listener: object) => {
@@ -64,5 +79,5 @@ const HINT = "What it gets has not been decided on: use the enforcer's handler, 
 /** Adds a listener that decides. */
 export function openEntrance(server: Server, event: string, listener: (...args: never[]) => void): void {
   own.add(listener);
-  server.on(event, listener);
+  server.on(event, listener as (...args: unknown[]) => void);
 }

@@ -25,7 +25,7 @@ export async function signedOffRecord(
   const { issuer, sign } = stolenIssuer(home);
   const { key, csr } = await freshRequest();
   const der = await sign(codec.parseRequest(Buffer.from(csr)).spki, changes);
-  return credential(home, key, toPem("CERTIFICATE", der) + toPem("CERTIFICATE", issuer.der));
+  return credentialOfHome(home, key, toPem("CERTIFICATE", der) + toPem("CERTIFICATE", issuer.der));
 }
 
 /** A home's CA without its records: it signs anything. */
@@ -75,7 +75,7 @@ export async function issuedAt(home: string, account: string, skew: number): Pro
     const wanted = { account: parseSlug(account), csr: Buffer.from(csr), profile: "client" };
     const { record, chain } = await signRequest(parts, "test", wanted);
     const { fingerprint, serial } = record;
-    return { ...credential(home, key, chain), fingerprint, serial };
+    return { ...credentialOfHome(home, key, chain), fingerprint, serial };
   } finally {
     await database.close();
   }
@@ -116,6 +116,7 @@ function defaultIssuer(home: string): Issuer {
   return openIssuer(home, readPassword(home, undefined, {}), "default", caCertificate);
 }
 
-function credential(home: string, key: string, cert: string): TestCredential {
+/** A client of a home, as TLS options. */
+export function credentialOfHome(home: string, key: string, cert: string): TestCredential {
   return { key, cert, ca: readFileSync(join(home, "certs", "root.crt")), fingerprint: "", serial: "" };
 }

@@ -1,0 +1,118 @@
+import { once } from "node:events";
+import type { AddressInfo, Server } from "node:net";
+import { afterAll, beforeAll } from "vitest";
+import { readConfigFile, resolveConfig } from "../../src/config.ts";
+import { parseFingerprint } from "../../src/domain/identifiers.ts";
+import { parseScope, parseSlug } from "../../src/domain/names.ts";
+import type { Database } from "../../src/domain/ports.ts";
+import { HomeIssuers } from "../../src/home/issuers.ts";
+import { issuingParts, openState, readPassword, systemClock } from "../../src/home/open.ts";
+import { type Enforcer, type TlsCertificate, createEnforcer } from "../../src/index.ts";
+import { createAccount, noRights, setAccountStatus } from "../../src/services/accounts.ts";
+import type { IssuingParts } from "../../src/services/issue/parts.ts";
+import { signRequest } from "../../src/services/issue/sign-request.ts";
+import { revoke, suspend } from "../../src/services/revocation.ts";
+import { type TestCredential, freshRequest } from "./client.ts";
+import { credentialOfHome, listenerCertificate } from "./own-issuer.ts";
+import { countersign } from "./run.ts";
+import { type Workspace, makeWorkspace } from "./workspace.ts";
+
+const mutation = { clock: systemClock, actor: "test" };
+
+/** A home, an enforcer that follows it, and an admin's hand on its records: all in this process. */
+export class DoorScene {
+  readonly home: string;
+  readonly enforcer: Enforcer;
+  /** Of the services. */
+  readonly certificate: TlsCertificate;
+  /** What the enforcer logged. */
+  readonly log: (Record<string, unknown> & { readonly message: string })[];
+  readonly database: Database;
+  readonly #workspace: Workspace;
+  readonly #parts: IssuingParts;
+  readonly #servers: Server[] = [];
+
+  private constructor(
+    workspace: Workspace,
+    opened: Pick<DoorScene, "home" | "enforcer" | "certificate" | "log" | "database"> & {
+      readonly parts: IssuingParts;
+    },
+  ) {
+    this.#workspace = workspace;
+    this.#parts = opened.parts;
+    this.home = opened.home;
+    this.enforcer = opened.enforcer;
+    this.certificate = opened.certificate;
+    this.log = opened.log;
+    this.database = opened.database;
+  }
+
+  static async open(): Promise<DoorScene> {
+    const workspace = await makeWorkspace();
+    const home = workspace.file("home");
+    await countersign(["init", "--home", home]);
+    const config = resolveConfig(home, {}, {}, readConfigFile(home));
+    const database = await openState(config);
+    const issuers = await HomeIssuers.open(database, home, readPassword(home, undefined, {}));
+    const parts = issuingParts(config, database, issuers, "http://127.0.0.1:8080");
+    const log: DoorScene["log"] = [];
+    const write = (fields: object, message: string): number => log.push({ ...fields, message });
+    const logger = { info: write, warn: write, error: write };
+    const enforcer = await createEnforcer({ home, logger });
+    return new DoorScene(workspace, {
+      ...{ home, enforcer, log, database, parts },
+      certificate: listenerCertificate(home),
+    });
+  }
+
+  async account(slug: string, ...scopes: string[]): Promise<void> {
+    const rights = { ...noRights, scopes: scopes.map(parseScope) };
+    await createAccount(this.database, mutation, { slug: parseSlug(slug), ...rights });
+  }
+
+  async credential(account: string, notAfter?: number): Promise<TestCredential> {
+    const { key, csr } = await freshRequest();
+    const wanted = { account: parseSlug(account), csr: Buffer.from(csr), profile: "client", notAfter };
+    const { record, chain } = await signRequest(this.#parts, "test", wanted);
+    const { fingerprint, serial } = record;
+    return { ...credentialOfHome(this.home, key, chain), fingerprint, serial };
+  }
+
+  async revoke({ fingerprint }: TestCredential): Promise<void> {
+    await revoke(this.database, mutation, { fingerprint: parseFingerprint(fingerprint) }, "keyCompromise");
+  }
+
+  async suspend({ fingerprint }: TestCredential): Promise<void> {
+    await suspend(this.database, mutation, { fingerprint: parseFingerprint(fingerprint) });
+  }
+
+  async suspendAccount(slug: string): Promise<void> {
+    await setAccountStatus(this.database, mutation, parseSlug(slug), "suspended");
+  }
+
+  /** Listens on a free port of 127.0.0.1; returns the URL, without a slash at its end. */
+  async listen(server: Server): Promise<string> {
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    this.#servers.push(server);
+    return `https://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+  }
+
+  async close(): Promise<void> {
+    for (const server of this.#servers) server.close();
+    await this.enforcer.close();
+    await this.database.close();
+    await this.#workspace.remove();
+  }
+}
+
+/** One for all tests of a file; what is returned has it from the first of them on. */
+export function sharedScene(prepare?: (scene: DoorScene) => Promise<void>): { readonly scene: DoorScene } {
+  const shared = {} as { scene: DoorScene };
+  beforeAll(async () => {
+    shared.scene = await DoorScene.open();
+    await prepare?.(shared.scene);
+  });
+  afterAll(() => shared.scene.close());
+  return shared;
+}
