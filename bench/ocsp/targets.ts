@@ -48,7 +48,13 @@ async function recordCertificates(home: string, issuer: Buffer, count: number): 
         const times = { notBefore: now, notAfter: now + DAY };
         const common = { issuerId, serial, accountId: account?.id, profile, spkiHash, ...times };
         const unsaid = { invalidityAt: undefined, statusBy: undefined, note: undefined };
-        const nothing = { scopes: undefined, statusAt: undefined, reason: undefined, ...unsaid };
+        const nothing = {
+          scopes: undefined,
+          limits: undefined,
+          statusAt: undefined,
+          reason: undefined,
+          ...unsaid,
+        };
         const active = { ...nothing, status: "active", issuedAt: now } as const;
         await keys.bind([{ spkiHash, keyType: "ec-p256", accountId: account?.id, seenAt: now }]);
         await certificates.intend([{ ...common, createdAt: now }]);

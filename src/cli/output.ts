@@ -5,6 +5,8 @@ const usageCodes: readonly ErrorCode[] = [
   "SLUG_INVALID",
   "SCOPE_INVALID",
   "CIDR_INVALID",
+  "RATE_INVALID",
+  "LIMIT_INVALID",
   "DNS_NAME_INVALID",
   "DURATION_INVALID",
   "TIME_INVALID",

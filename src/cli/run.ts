@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { accountCommands } from "./commands/account.ts";
+import { credentialCommands } from "./commands/credential.ts";
 import { crlCommands } from "./commands/crl.ts";
 import { enrollCommand } from "./commands/enroll.ts";
 import { initCommand } from "./commands/init.ts";
@@ -56,6 +57,7 @@ function countersign(): Command {
   initCommand(program);
   serveCommand(program);
   accountCommands(program);
+  credentialCommands(program);
   tokenCommands(program);
   enrollCommand(program);
   whoamiCommand(program);

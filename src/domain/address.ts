@@ -15,7 +15,32 @@ export function parseCidr(text: string): Cidr {
   if (family === 0 || !wellFormed || rest.length > 0 || address.includes("%")) {
     throw new Refusal("CIDR_INVALID", `'${text}' is not an address range such as 192.0.2.0/24.`);
   }
-  return `${address}/${prefix ?? String(bits)}` as Cidr;
+  return plainRange(address, prefix === undefined ? bits : Number(prefix));
+}
+
+/** IPv4-mapped IPv6 counts as IPv4 (RFC 4291 §2.5.5.2), however it is written. */
+function plainRange(address: string, prefix: number): Cidr {
+  const mapped = isIP(address) === 6 && prefix >= MAPPED ? mappedIn(address) : undefined;
+  const [plain, bits] = mapped === undefined ? [address, prefix] : [mapped, prefix - MAPPED];
+  return `${plain}/${String(bits)}` as Cidr;
+}
+
+function mappedOrPlain(address: string): string | undefined {
+  return isIP(address) === 6 ? mappedIn(address) : undefined;
+}
+
+/** Of an IPv4 address in IPv6: the bits before it. */
+const MAPPED = 96;
+
+function mappedIn(address: string): string | undefined {
+  const { hostname } = new URL(`http://[${address}]`);
+  const [, high = "", low = ""] = /^\[::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})\]$/.exec(hostname) ?? [];
+  if (high === "") return undefined;
+  const octets = [high, low].flatMap((part) => {
+    const value = Number.parseInt(part, 16);
+    return [value >> 8, value & 0xff];
+  });
+  return octets.join(".");
 }
 
 /** A test for "is this address within one of the ranges". IPv4-mapped IPv6 addresses count as IPv4. */
@@ -26,7 +51,7 @@ export function addressMatcher(ranges: readonly Cidr[]): (address: string) => bo
     list.addSubnet(address, Number(prefix), isIP(address) === 4 ? "ipv4" : "ipv6");
   }
   return (address) => {
-    const plain = address.replace(/^::ffff:(?=\d+\.)/i, "");
+    const plain = address.startsWith("::") ? (mappedOrPlain(address) ?? address) : address;
     const family = isIP(plain);
     return family !== 0 && list.check(plain, family === 4 ? "ipv4" : "ipv6");
   };

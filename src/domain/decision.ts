@@ -1,6 +1,6 @@
-import { addressMatcher } from "./address.ts";
 import type { DenialCode } from "./errors.ts";
 import type { Fingerprint, IssuerId, Serial } from "./identifiers.ts";
+import { type CallLimits, type Rate, addressRule } from "./call-limits.ts";
 import { type Scope, type Slug, effectiveScopes } from "./names.ts";
 import type { Account, CertificateStatus, CredentialRecord } from "./records.ts";
 import type { Instant } from "./time.ts";
@@ -27,21 +27,43 @@ export interface Credential {
   readonly notAfter: Instant;
   readonly scopes: readonly Scope[] | undefined;
   readonly status: CertificateStatus;
+  /** Its own, besides the account's. */
+  readonly limits: HeldLimits | undefined;
   readonly account: CredentialAccount;
 }
 
-export interface CredentialAccount {
+/** Limits as the decision asks about them. */
+export interface HeldLimits {
+  /** `undefined` allows any address. */
+  readonly allowsAddress: ((address: string) => boolean) | undefined;
+  readonly rate: Rate | undefined;
+  readonly maxConnections: number | undefined;
+}
+
+export interface CredentialAccount extends HeldLimits {
   readonly slug: Slug;
   readonly status: "active" | "suspended";
   readonly scopes: readonly Scope[];
-  /** `undefined` allows any address. */
-  readonly allowsAddress: ((address: string) => boolean) | undefined;
 }
 
 /** An account as the decision asks about it. */
 export function credentialAccount(account: Account): CredentialAccount {
-  const { slug, status, scopes, allowIps } = account;
-  return { slug, status, scopes, allowsAddress: allowIps.length > 0 ? addressMatcher(allowIps) : undefined };
+  const { slug, status, scopes } = account;
+  return { slug, status, scopes, ...heldLimits(account) };
+}
+
+function heldLimits(limits: CallLimits): HeldLimits {
+  const { rate, maxConnections } = limits;
+  return { allowsAddress: addressRule(limits), rate, maxConnections };
+}
+
+/** Rules are made ready once for all credentials that have the very same. */
+const held = new WeakMap<CallLimits, HeldLimits>();
+
+function heldOnce(limits: CallLimits): HeldLimits {
+  const known = held.get(limits) ?? heldLimits(limits);
+  held.set(limits, known);
+  return known;
 }
 
 /**
@@ -65,6 +87,7 @@ class HeldCredential implements Credential {
   readonly notAfter: Instant;
   readonly scopes: readonly Scope[] | undefined;
   readonly status: CertificateStatus;
+  readonly limits: HeldLimits | undefined;
   readonly #cell: { readonly current: CredentialAccount };
 
   constructor(record: CredentialRecord, cell: { readonly current: CredentialAccount }) {
@@ -75,6 +98,7 @@ class HeldCredential implements Credential {
     this.notAfter = record.notAfter;
     this.scopes = record.scopes;
     this.status = record.status;
+    this.limits = record.limits && heldOnce(record.limits);
     this.#cell = cell;
   }
 
@@ -90,10 +114,30 @@ export interface Question {
   readonly now: Instant;
   readonly address: string;
   readonly requiredScopes: readonly Scope[];
+  /** Of a caller whose calls or connections are limited; asked in this order, once everything else allows the call. */
+  readonly gate: LimitGate | undefined;
   /** What is in memory is no older than the stated staleness. */
   readonly current: boolean;
   /** Host and SNI name the same server. */
   readonly directed: boolean;
+}
+
+/** Whether a call is within its caller's limits. */
+export interface LimitGate {
+  /** Counts the call, if it is. */
+  isWithinRate(): boolean;
+  hasConnection(): boolean;
+}
+
+/** How a caller stands with one of its rates. */
+export interface RateStanding {
+  readonly of: "account" | "credential";
+  readonly rate: Rate;
+  /** Requests that may come at once. */
+  readonly remaining: number;
+  /** Milliseconds until one more may come, and until the whole burst may. */
+  readonly untilNext: number;
+  readonly untilFull: number;
 }
 
 /** Who is calling, once the call is let through. */
@@ -106,9 +150,14 @@ export interface Caller {
   readonly notAfter: Instant;
 }
 
-export type Decision = { readonly allowed: true; readonly caller: Caller } | Denial;
+export type Decision = ({ readonly allowed: true; readonly caller: Caller } & Rated) | Denial;
 
-export interface Denial {
+interface Rated {
+  /** How the caller stands, where its calls are limited in rate. */
+  readonly rates?: readonly RateStanding[];
+}
+
+export interface Denial extends Rated {
   readonly allowed: false;
   readonly code: DenialCode;
   /** Of the certificate presented, whoever made it. */
@@ -138,16 +187,22 @@ export function decide(question: Question): Decision {
 
   const { account } = known;
   if (account.status !== "active") return deny("ACCOUNT_SUSPENDED");
-  if (account.allowsAddress && !account.allowsAddress(question.address)) {
+  if (!allowsAddress(account, question.address) || !allowsAddress(known.limits, question.address)) {
     return deny("ADDRESS_NOT_ALLOWED");
   }
   const scopes = effectiveScopes(known.scopes, account.scopes);
   if (!question.requiredScopes.every((scope) => scopes.includes(scope))) return deny("SCOPE_MISSING");
+  if (question.gate && !question.gate.isWithinRate()) return deny("RATE_LIMITED");
+  if (question.gate && !question.gate.hasConnection()) return deny("CONNECTION_LIMIT");
   if (!question.current) return deny("STATUS_UNAVAILABLE");
   if (!question.directed) return deny("MISDIRECTED");
 
   const { fingerprint, serial, issuer, notAfter } = known;
   return { allowed: true, caller: { account: account.slug, fingerprint, serial, issuer, scopes, notAfter } };
+}
+
+function allowsAddress(limits: HeldLimits | undefined, address: string): boolean {
+  return !limits?.allowsAddress || limits.allowsAddress(address);
 }
 
 /**

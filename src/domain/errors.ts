@@ -46,7 +46,7 @@ const denials = {
   CERT_REVOKED: [403, "The certificate was revoked, for good. Enrol again with a new key."],
   CERT_SUSPENDED: [403, "The certificate is suspended. An admin can resume it."],
   ACCOUNT_SUSPENDED: [403, "The account is suspended. An admin can resume it."],
-  ADDRESS_NOT_ALLOWED: [403, "The account may not be used from this address."],
+  ADDRESS_NOT_ALLOWED: [403, "The account or the credential may not be used from this address."],
   SCOPE_MISSING: [403, "The credential lacks a scope that this call needs."],
   RATE_LIMITED: [429, "Too many requests. Wait, then try again."],
   CONNECTION_LIMIT: [429, "Too many connections at once."],
@@ -60,6 +60,9 @@ const administration = {
   SLUG_INVALID: [400, "A name is 1 to 63 of a-z, 0-9 and '-', and starts with a letter or digit."],
   SCOPE_INVALID: [400, "A scope is 1 to 64 of a-z, 0-9 and '.:_/-', such as orders:read."],
   CIDR_INVALID: [400, "An address range is written like 192.0.2.0/24 or 2001:db8::/32."],
+  RATE_INVALID: [400, "A rate is written like 100/1m: so many requests in so much time, up to a day."],
+  LIMIT_INVALID: [400, "A limit of connections is a number from 1 to a million."],
+  CREDENTIAL_ENDED: [409, "The certificate has ended, or is none of an account: nothing can be changed."],
   DNS_NAME_INVALID: [
     400,
     "A DNS name is written like db.example.internal, or .example.internal for all below.",

@@ -190,6 +190,8 @@ export interface CertificateStore {
   ): Promise<CertificateRecord[]>;
   /** Fails when one of them is revoked, or not on record: revoked is final. */
   setStatus(fingerprints: readonly Fingerprint[], update: StatusUpdate): Promise<void>;
+  /** Fails when it is not on record. */
+  setRights(fingerprint: Fingerprint, rights: Pick<CertificateRecord, "scopes" | "limits">): Promise<void>;
   /**
    * What belongs on the issuer's CRL, as text, for an object per entry would be too much: `serial,at,reason,notAfter[,invalidityAt];…`, times in ms, the reason
    * as RFC 5280 numbers it, 8 for what is not on the list. In the order of serials, but for what a suspended account has.

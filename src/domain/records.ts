@@ -2,18 +2,17 @@ import type { Cidr } from "./address.ts";
 import type { DnsRule } from "./host-names.ts";
 import type { Fingerprint, IssuerId, Serial, SpkiHash } from "./identifiers.ts";
 import type { KeyType } from "./key-policy.ts";
+import type { CallLimits } from "./call-limits.ts";
 import type { Scope, Slug } from "./names.ts";
 import type { RevocationReason } from "./revocation.ts";
 import type { Instant } from "./time.ts";
 
 /** Who a caller is. */
-export interface Account {
+export interface Account extends CallLimits {
   readonly id: number;
   readonly slug: Slug;
   readonly status: "active" | "suspended";
   readonly scopes: readonly Scope[];
-  /** Addresses it may be used from; none means any. */
-  readonly allowIps: readonly Cidr[];
   /** DNS names and addresses that certificates for its servers may have. */
   readonly dnsNames: readonly DnsRule[];
   readonly serverIps: readonly Cidr[];
@@ -65,6 +64,8 @@ export interface CertificateRecord {
   readonly profile: Slug;
   /** Narrows the account's scopes; `undefined` leaves all of them. */
   readonly scopes: readonly Scope[] | undefined;
+  /** Its own, besides the account's. */
+  readonly limits: CallLimits | undefined;
   readonly spkiHash: SpkiHash;
   readonly keyType: KeyType;
   readonly notBefore: Instant;
@@ -92,7 +93,8 @@ export type StatusUpdate = Pick<
 /** What of a credential decides on calls: all that the enforcement side reads. */
 export type CredentialRecord = Pick<
   CertificateRecord,
-  "fingerprint" | "issuerId" | "serial" | "accountId" | "notBefore" | "notAfter" | "scopes" | "status"
+  | ("fingerprint" | "issuerId" | "serial" | "accountId" | "notBefore" | "notAfter" | "status")
+  | ("scopes" | "limits")
 >;
 
 /** A public key that has been seen here: whose it is, and whether it may still be signed. */
@@ -185,6 +187,7 @@ export type ChangeAction =
   | "certificate.revoke"
   | "certificate.suspend"
   | "certificate.resume"
+  | "certificate.update"
   | "key.block"
   | "issuer.install"
   | "issuer.retire"

@@ -6,6 +6,7 @@ import type { Scope } from "../domain/names.ts";
 import type { Logger } from "../domain/ports.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { deny } from "./denial.ts";
+import { rateHeaders } from "./rate-headers.ts";
 import { pathOf } from "./request-target.ts";
 import { type Answer, type Incoming, type Outgoing, answerOf } from "./transport.ts";
 
@@ -80,13 +81,13 @@ export class Admission {
 
   /** Answers what was refused. */
   refuse(request: Incoming, response: Outgoing, denial: Denial): void {
-    deny(response, denial.code, this.logDenial(request, denial));
+    deny(response, denial, this.logDenial(request, denial));
   }
 
   /** Answers where no decision could be made: that must not be a way in. */
   fail(response: Outgoing, error: unknown): void {
     this.#logger.error({ err: error }, "a decision failed");
-    deny(response, "STATUS_UNAVAILABLE", randomUUID());
+    deny(response, { code: "STATUS_UNAVAILABLE" }, randomUUID());
   }
 
   /** @returns the id that the answer is to carry */
@@ -111,6 +112,7 @@ export class Admission {
       this.refuse(request, response, decision);
       return;
     }
+    if (decision.rates) for (const [name, value] of rateHeaders(decision)) response.setHeader(name, value);
     handler(request as IncomingMessage, response as ServerResponse, decision.caller);
   }
 

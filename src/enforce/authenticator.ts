@@ -12,6 +12,7 @@ import { ConnectionRegistry } from "./connection-registry.ts";
 import { CredentialIndex } from "./credential-index.ts";
 import { presentedCertificate } from "./presented-certificate.ts";
 import { isDirected } from "./request-target.ts";
+import { LimitGates } from "./limit-gates.ts";
 import { StoreLookup } from "./store-lookup.ts";
 import { type Answer, type Incoming, type Transport, tlsOf, transportOf } from "./transport.ts";
 
@@ -42,6 +43,7 @@ export class Authenticator {
   #issuers: readonly X509Certificate[];
   readonly #onTrustChanged = new Set<() => void>();
   readonly #presented = new WeakMap<Transport, { readonly certificate: PresentedCertificate | undefined }>();
+  readonly #gates: LimitGates;
   readonly #pruning: NodeJS.Timeout;
 
   private constructor(
@@ -56,6 +58,7 @@ export class Authenticator {
     this.#issuers = issuers;
     this.#lookup = new StoreLookup((fingerprint) => index.fetch(fingerprint), parts.clock);
     this.connections = new ConnectionRegistry(parts.clock, parts.logger);
+    this.#gates = new LimitGates(parts.clock, this.connections);
     this.#follower = new ChangeFollower({
       ...parts,
       identity: { ...parts.identity },
@@ -161,29 +164,33 @@ export class Authenticator {
     const known = presented && this.#index.get(presented.fingerprint);
     if (known) this.#remember(transport, known); // it may have become known since the handshake
     if (!presented || known || !mayBeLookedUp(presented)) {
-      return this.#decide(request, tlsOf(transport), presented, known, requiredScopes);
+      return this.#decide(request, transport, presented, known, requiredScopes);
     }
     return this.#find(transport, presented.fingerprint).then((found) =>
-      this.#decide(request, tlsOf(transport), presented, found, requiredScopes),
+      this.#decide(request, transport, presented, found, requiredScopes),
     );
   }
 
   #decide(
     request: Incoming | undefined,
-    socket: TLSSocket,
+    transport: Transport,
     presented: PresentedCertificate | undefined,
     credential: Credential | "unavailable" | undefined,
     requiredScopes: readonly Scope[],
   ): Decision {
-    return decide({
+    const socket = tlsOf(transport);
+    const gate = this.#gates.of(request, transport, credential);
+    const decision = decide({
       presented,
       credential,
       now: this.#clock.now(),
       address: socket.remoteAddress ?? "",
       requiredScopes,
+      gate,
       current: this.isCurrent,
       directed: request === undefined || isDirected(request, socket),
     });
+    return gate?.rates ? { ...decision, rates: gate.rates } : decision;
   }
 
   #presentedOn(transport: Transport): PresentedCertificate | undefined {
@@ -204,7 +211,7 @@ export class Authenticator {
   }
 
   #remember(transport: Transport, credential: Credential): void {
-    this.connections.add(transport, credential);
+    if (this.connections.add(transport, credential)) this.#gates.connected(transport, credential);
     if (credential.status === "revoked") this.connections.end(credential.fingerprint); // after it was told why, or soon if it never asks
   }
 

@@ -6,6 +6,7 @@ import type { Slug } from "../domain/names.ts";
 import type { Clock, Logger } from "../domain/ports.ts";
 import { type Instant, MINUTE } from "../domain/time.ts";
 import { Connection, type ConnectionKind } from "./connection.ts";
+import { ConnectionLimits } from "./connection-limits.ts";
 import { ExpiryQueue } from "./expiry-queue.ts";
 import type { Answer } from "./transport.ts";
 
@@ -20,6 +21,7 @@ export class ConnectionRegistry {
   readonly #byAccount = new Map<Slug, Set<Connection>>();
   readonly #byTransport = new WeakMap<object, Connection>();
   readonly #upgraded = new WeakSet<object>();
+  readonly #limits = new ConnectionLimits();
   readonly #expiries = new ExpiryQueue<Fingerprint>();
   readonly #expiring = new Map<Fingerprint, Instant>();
   #timer: NodeJS.Timeout | undefined;
@@ -39,9 +41,13 @@ export class ConnectionRegistry {
     return [...this.#byFingerprint.keys()];
   }
 
-  /** Remembers a connection until it closes; at the credential's `notAfter` it is ended. */
-  add(transport: Duplex | ServerHttp2Session, holder: Holder): void {
-    if (this.#byTransport.has(transport) || transport.destroyed) return;
+  /**
+   * Remembers a connection until it closes; at the credential's `notAfter` it is ended.
+   *
+   * @returns whether it was not known before
+   */
+  add(transport: Duplex | ServerHttp2Session, holder: Holder): boolean {
+    if (this.#byTransport.has(transport) || transport.destroyed) return false;
     const { fingerprint, account, notAfter } = holder;
     const connection = new Connection(transport, fingerprint, account.slug);
     if (this.#upgraded.has(transport)) connection.kind = "upgraded";
@@ -53,11 +59,22 @@ export class ConnectionRegistry {
       this.#open -= 1;
       take(this.#byFingerprint, fingerprint, connection);
       take(this.#byAccount, account.slug, connection);
+      this.#limits.closed(connection);
     };
     // Two overloads that say the same.
     if ("goaway" in transport) transport.once("close", closed);
     else transport.once("close", closed);
     this.#expireAt(notAfter, fingerprint);
+    return true;
+  }
+
+  /** Whether a connection is among as many as its credential and its account may have. */
+  admits(
+    transport: Duplex | ServerHttp2Session,
+    most: { readonly credential: number | undefined; readonly account: number | undefined },
+  ): boolean {
+    const connection = this.#byTransport.get(transport);
+    return connection === undefined || this.#limits.admits(connection, most);
   }
 
   /** Notes that an answer is under way. */

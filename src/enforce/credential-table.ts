@@ -1,4 +1,5 @@
 import type { Fingerprint, IssuerId, Serial } from "../domain/identifiers.ts";
+import type { CallLimits } from "../domain/call-limits.ts";
 import type { Scope } from "../domain/names.ts";
 import type { CertificateStatus, CredentialRecord } from "../domain/records.ts";
 import type { Instant } from "../domain/time.ts";
@@ -16,6 +17,10 @@ export class CredentialTable {
   readonly #issuers = new Names<IssuerId, IssuerId>((issuer) => issuer);
   readonly #scopes = new Names<readonly Scope[] | undefined, string | undefined>((scopes) =>
     scopes?.join(" "),
+  );
+  /** Hardly any credential has its own. */
+  readonly #limits = new Names<CallLimits | undefined, string | undefined>(
+    (limits) => limits && JSON.stringify(limits),
   );
 
   get size(): number {
@@ -36,6 +41,7 @@ export class CredentialTable {
       notBefore: bytes.readDoubleLE(at + layout.notBefore),
       notAfter: bytes.readDoubleLE(at + layout.notAfter),
       scopes: this.#scopes.name(bytes.readUInt32LE(at + layout.scopes)),
+      limits: this.#limits.name(bytes.readUInt32LE(at + layout.limits)),
       status: statusOf(bytes[at + layout.status]),
     };
   }
@@ -56,6 +62,7 @@ export class CredentialTable {
     bytes.writeDoubleLE(record.notBefore, at + layout.notBefore);
     bytes.writeDoubleLE(record.notAfter, at + layout.notAfter);
     bytes.writeUInt32LE(this.#scopes.number(record.scopes), at + layout.scopes);
+    bytes.writeUInt32LE(this.#limits.number(record.limits), at + layout.limits);
     bytes[at + layout.status] = statuses.indexOf(record.status);
   }
 
@@ -84,8 +91,8 @@ export class CredentialTable {
 
 /** Where the fields of a row are. The serial is its length and at most 20 octets (RFC 5280 §4.1.2.2). */
 const layout = {
-  ...{ fingerprint: 0, notBefore: 32, notAfter: 40, account: 48, issuer: 56, scopes: 60 },
-  ...{ status: 64, serial: 65, row: 86 },
+  ...{ fingerprint: 0, notBefore: 32, notAfter: 40, account: 48, issuer: 56, scopes: 60, limits: 64 },
+  ...{ status: 68, serial: 69, row: 90 },
 } as const;
 const SERIAL_OCTETS = layout.row - layout.serial - 1;
 

@@ -1,8 +1,10 @@
 import { STATUS_CODES, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import type { Denial } from "../domain/decision.ts";
 import { type DenialCode, errorTable } from "../domain/errors.ts";
 import { problem } from "../domain/problem.ts";
 import { SECOND } from "../domain/time.ts";
+import { rateHeaders, retryAfter } from "./rate-headers.ts";
 import type { Outgoing } from "./transport.ts";
 
 /** The denials after which the same connection can never do better. */
@@ -12,11 +14,16 @@ const hopeless: readonly DenialCode[] = [
   "CERT_PURPOSE",
   "CERT_EXPIRED",
   "CERT_REVOKED",
+  "CONNECTION_LIMIT",
 ];
 
+/** What of a denial is told. */
+type Refused = Pick<Denial, "code" | "rates">;
+
 /** Answers with the problem document of a denial. */
-export function deny(response: Outgoing, code: DenialCode, requestId: string): void {
-  const { status, headers, body } = documentOf(code, requestId);
+export function deny(response: Outgoing, denial: Refused, requestId: string): void {
+  const { code } = denial;
+  const { status, headers, body } = documentOf(denial, requestId);
   response.statusCode = status;
   for (const [name, value] of headers) response.setHeader(name, value);
   if (response instanceof ServerResponse) {
@@ -32,8 +39,8 @@ export function deny(response: Outgoing, code: DenialCode, requestId: string): v
 }
 
 /** The same, to a request that wanted to leave HTTP: on its bare socket, which is closed then. */
-export function denyUpgrade(socket: Duplex, code: DenialCode, requestId: string): void {
-  const { status, headers, body } = documentOf(code, requestId);
+export function denyUpgrade(socket: Duplex, denial: Refused, requestId: string): void {
+  const { status, headers, body } = documentOf(denial, requestId);
   const length = ["Content-Length", String(Buffer.byteLength(body))] as const;
   const lines = [...headers, length, ["Connection", "close"] as const].map(
     ([name, value]) => `${name}: ${value}`,
@@ -44,7 +51,8 @@ export function denyUpgrade(socket: Duplex, code: DenialCode, requestId: string)
   setTimeout(() => socket.destroy(), SECOND).unref();
 }
 
-function documentOf(code: DenialCode, requestId: string) {
+function documentOf(denial: Refused, requestId: string) {
+  const { code } = denial;
   const [status] = errorTable[code];
   const headers: (readonly [name: string, value: string])[] = [
     ["Content-Type", "application/problem+json"],
@@ -53,5 +61,7 @@ function documentOf(code: DenialCode, requestId: string) {
   // RFC 9110 §15.5.2 wants a challenge; no scheme is registered for client certificates.
   if (status === 401) headers.push(["WWW-Authenticate", 'Certificate realm="countersign"']);
   if (status === 503) headers.push(["Retry-After", "5"]);
+  if (status === 429) headers.push(["Retry-After", retryAfter(denial)]);
+  headers.push(...rateHeaders(denial));
   return { status, headers, body: `${JSON.stringify(problem(code, requestId))}\n` };
 }

@@ -8,7 +8,7 @@ import { pathOf } from "./request-target.ts";
 export const ownRoutes: Handler = (request, response, caller) => {
   const isReading = request.method === "GET" || request.method === "HEAD";
   if (pathOf(request) !== "/whoami" || !isReading) {
-    deny(response, "NO_ROUTE", randomUUID());
+    deny(response, { code: "NO_ROUTE" }, randomUUID());
     return;
   }
   const { account, fingerprint, serial, scopes, notAfter } = caller;

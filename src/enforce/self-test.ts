@@ -3,6 +3,7 @@ import { Agent, type IncomingMessage, request } from "node:http";
 import type { Server } from "node:https";
 import { duplexPair } from "node:stream";
 import { connect } from "node:tls";
+import { noLimits } from "../domain/call-limits.ts";
 import { parseSlug } from "../domain/names.ts";
 import type { Clock, Database, Logger } from "../domain/ports.ts";
 import type { Account, Change, CredentialRecord } from "../domain/records.ts";
@@ -149,7 +150,7 @@ class TrialState {
 
   get database(): Database {
     const account: Account = {
-      ...{ id: 1, slug: parseSlug("self-test"), status: "active", scopes: [], allowIps: [], dnsNames: [] },
+      ...{ ...noLimits, id: 1, slug: parseSlug("self-test"), status: "active", scopes: [], dnsNames: [] },
       ...{ serverIps: [], createdAt: 0, suspendedAt: undefined },
     };
     const done = () => Promise.resolve(true);

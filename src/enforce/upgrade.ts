@@ -60,11 +60,11 @@ async function upgrade(
   const decision = await admission.ask(request, route?.scopes ?? [], undefined);
   if (socket.destroyed) return;
   if (!decision.allowed) {
-    denyUpgrade(socket, decision.code, admission.logDenial(request, decision));
+    denyUpgrade(socket, decision, admission.logDenial(request, decision));
     return;
   }
   if (!route) {
-    denyUpgrade(socket, "NO_ROUTE", randomUUID());
+    denyUpgrade(socket, { code: "NO_ROUTE" }, randomUUID());
     return;
   }
   route.handler(request, socket, head, decision.caller);

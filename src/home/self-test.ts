@@ -93,7 +93,7 @@ async function credential(
     key: privateKey.export({ format: "pem", type: "pkcs8" }),
     record: {
       ...{ fingerprint: fingerprintOf(der), issuerId: issuer.id, serial, accountId: 1 },
-      ...{ notBefore, notAfter, scopes: undefined, status },
+      ...{ notBefore, notAfter, scopes: undefined, limits: undefined, status },
     },
   };
 }

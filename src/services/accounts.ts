@@ -1,30 +1,34 @@
 import { Refusal } from "../domain/errors.ts";
+import { type CallLimits, withBurst, noLimits } from "../domain/call-limits.ts";
 import type { Slug } from "../domain/names.ts";
 import type { Database, Stores } from "../domain/ports.ts";
 import type { Account } from "../domain/records.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
 /** What an admin gives an account, and may change. */
-export type AccountRights = Pick<Account, "scopes" | "allowIps" | "dnsNames" | "serverIps">;
+export type AccountRights = CallLimits & Pick<Account, "scopes" | "dnsNames" | "serverIps">;
 
 /** It may call from anywhere, whatever needs no scope, and its certificates may name no servers. */
-export const noRights: AccountRights = { scopes: [], allowIps: [], dnsNames: [], serverIps: [] };
+export const noRights: AccountRights = { ...noLimits, scopes: [], dnsNames: [], serverIps: [] };
 
 /** Throws ACCOUNT_EXISTS. */
 export async function createAccount(
   database: Database,
   mutation: Mutation,
   wanted: { readonly slug: Slug } & AccountRights,
+  burst?: number,
 ): Promise<Account> {
+  const { slug, ...given } = wanted;
+  const rights = { ...given, rate: withBurst(given.rate, burst) };
   return database.transaction(async (stores) => {
-    if (await stores.accounts.bySlug(wanted.slug)) throw new Refusal("ACCOUNT_EXISTS");
+    if (await stores.accounts.bySlug(slug)) throw new Refusal("ACCOUNT_EXISTS");
     const account = await stores.accounts.insert({
-      ...wanted,
+      ...rights,
+      slug,
       status: "active",
       createdAt: mutation.clock.now(),
       suspendedAt: undefined,
     });
-    const { slug, ...rights } = wanted;
     await recordChange(stores, mutation, "account.create", slug, rights);
     return account;
   });
@@ -42,11 +46,19 @@ export async function updateAccount(
   mutation: Mutation,
   slug: Slug,
   changes: Partial<AccountRights>,
+  burst?: number,
 ): Promise<{ readonly account: Account; readonly sequence: number }> {
   return database.transaction(async (stores) => {
-    const account = { ...(await requireAccount(stores, slug)), ...changes };
-    await stores.accounts.update(account);
-    return { account, sequence: await recordChange(stores, mutation, "account.update", slug, changes) };
+    const current = await requireAccount(stores, slug);
+    const account = { ...current, ...changes };
+    const rate = withBurst(account.rate, burst);
+    const updated = { ...account, rate };
+    await stores.accounts.update(updated);
+    const detail = burst === undefined ? changes : { ...changes, rate };
+    return {
+      account: updated,
+      sequence: await recordChange(stores, mutation, "account.update", slug, detail),
+    };
   });
 }
 

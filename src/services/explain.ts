@@ -45,6 +45,7 @@ export async function explain(
     now: call.now,
     address: call.address ?? "",
     requiredScopes: call.scopes,
+    gate: undefined, // how much of a rate is left, and how many connections there are, only the server knows
     current: true,
     directed: true,
   });

@@ -1,11 +1,13 @@
 import type { Knex } from "knex";
 import { parseCidr } from "../domain/address.ts";
 import { parseDnsRule } from "../domain/host-names.ts";
+import { noLimits } from "../domain/call-limits.ts";
 import { type Slug, parseScope } from "../domain/names.ts";
 import type { AccountStore } from "../domain/ports.ts";
 import type { Account } from "../domain/records.ts";
 import { type Integer, list, number, optionalNumber } from "./rows.ts";
 import { type Sql, inChunks } from "./sql.ts";
+import { limitsFromText, limitsToText } from "./stored-limits.ts";
 
 interface AccountRow {
   id: number;
@@ -17,6 +19,7 @@ interface AccountRow {
   server_ips: string;
   created_at: Integer;
   suspended_at: Integer | null;
+  limits: string | null;
 }
 
 /** An account's row beside another table's, its columns told apart by their prefix. */
@@ -24,7 +27,7 @@ export type AliasedAccountRow = { [Name in keyof AccountRow as `account_${Name}`
 
 const columnNames: readonly (keyof AccountRow)[] = [
   ...(["id", "slug", "status", "scopes", "allow_ips", "dns_names", "server_ips"] as const),
-  ...(["created_at", "suspended_at"] as const),
+  ...(["created_at", "suspended_at", "limits"] as const),
 ];
 
 export const accountColumns = columnNames.map((name) => `accounts.${name} AS account_${name}`).join();
@@ -73,11 +76,13 @@ function rights(account: Omit<Account, "id">) {
     allow_ips: JSON.stringify(account.allowIps),
     dns_names: JSON.stringify(account.dnsNames),
     server_ips: JSON.stringify(account.serverIps),
+    limits: limitsToText({ ...account, allowIps: [] }),
   };
 }
 
 function fromRow(row: AccountRow): Account {
   return {
+    ...(row.limits === null ? noLimits : limitsFromText(row.limits)),
     id: row.id,
     slug: row.slug,
     status: row.status,

@@ -16,6 +16,7 @@ import { crlPages } from "./crl-pages.ts";
 import { KEY_ID } from "./key-store.ts";
 import { type Integer, number, optional, optionalList, optionalNumber } from "./rows.ts";
 import { type Sql, inChunks, insertRows } from "./sql.ts";
+import { limitsFromText, limitsToText } from "./stored-limits.ts";
 
 interface CertificateRow {
   fingerprint: Fingerprint;
@@ -34,6 +35,7 @@ interface CertificateRow {
   invalidity_at: Integer | null;
   status_by: string | null;
   status_note: string | null;
+  limits: string | null;
   der: Uint8Array;
 }
 
@@ -92,6 +94,12 @@ export function certificateStore(db: Knex, sql: Sql): CertificateStore {
         if (count !== chunk.length) throw new Error("a certificate is revoked, or not on record");
       }
     },
+    async setRights(fingerprint, { scopes, limits }) {
+      const count = await certificates()
+        .where({ fingerprint })
+        .update({ scopes: scopes ? JSON.stringify(scopes) : null, limits: limitsToText(limits) });
+      if (count !== 1) throw new Error("the certificate is not on record");
+    },
     crlPages: crlPages(sql),
     standings: (issuer, serials) =>
       inChunks(serials, async (list, chunk) => {
@@ -142,11 +150,13 @@ function statusColumns(update: StatusUpdate): Partial<CertificateRow> {
   };
 }
 
-const CREDENTIAL = "fingerprint, issuer_id, serial, account_id, not_before, not_after, scopes, status";
+const CREDENTIAL =
+  "fingerprint, issuer_id, serial, account_id, not_before, not_after, scopes, limits, status";
 
 type CredentialRow = Pick<
   CertificateRow,
-  ("fingerprint" | "issuer_id" | "serial" | "account_id") | ("not_before" | "not_after" | "scopes" | "status")
+  | ("fingerprint" | "issuer_id" | "serial" | "account_id")
+  | ("not_before" | "not_after" | "scopes" | "limits" | "status")
 >;
 
 function credentialFrom(row: CredentialRow): CredentialRecord {
@@ -158,6 +168,7 @@ function credentialFrom(row: CredentialRow): CredentialRecord {
     notBefore: number(row.not_before),
     notAfter: number(row.not_after),
     scopes: optionalList(row.scopes, parseScope),
+    limits: row.limits === null ? undefined : limitsFromText(row.limits),
     status: row.status,
   };
 }
@@ -256,6 +267,7 @@ function fromRow(row: JoinedRow): CertificateRecord {
     account: optional(row.account),
     profile: row.profile,
     scopes: optionalList(row.scopes, parseScope),
+    limits: row.limits === null ? undefined : limitsFromText(row.limits),
     spkiHash: row.spki_hash,
     keyType: row.key_type,
     notBefore: number(row.not_before),

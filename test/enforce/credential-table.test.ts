@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type IssuerId, parseFingerprint, parseSerial } from "../../src/domain/identifiers.ts";
+import { parseCidr } from "../../src/domain/address.ts";
+import { noLimits } from "../../src/domain/call-limits.ts";
 import { parseScope } from "../../src/domain/names.ts";
 import { CredentialTable, type OwnedCredential } from "../../src/enforce/credential-table.ts";
 
@@ -27,6 +29,11 @@ const records: fc.Arbitrary<OwnedCredential> = fc.record({
   notBefore: fc.integer({ min: 0, max: 4e12 }),
   notAfter: fc.integer({ min: 0, max: 100 }),
   scopes: fc.option(fc.subarray(["a", "b:c", "orders:read"].map(parseScope)), { nil: undefined }),
+  limits: fc.constantFrom(
+    undefined,
+    { ...noLimits, maxConnections: 2 },
+    { ...noLimits, denyIps: [parseCidr("::/0")] },
+  ),
   status: fc.constantFrom("active", "suspended", "revoked"),
 });
 const steps = fc.oneof(

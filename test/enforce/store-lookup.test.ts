@@ -22,7 +22,11 @@ const credential: Credential = {
   notAfter: START + HOUR,
   scopes: undefined,
   status: "active",
-  account: { slug: parseSlug("orders"), status: "active", scopes: [], allowsAddress: undefined },
+  limits: undefined,
+  account: {
+    ...{ slug: parseSlug("orders"), status: "active", scopes: [] },
+    ...{ allowsAddress: undefined, rate: undefined, maxConnections: undefined },
+  },
 };
 
 let clock: TestClock;

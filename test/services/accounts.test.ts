@@ -28,7 +28,10 @@ onEachDatabase("accounts", (db) => {
         actor: "cli:tester",
         action: "account.create",
         subject: slug,
-        detail: { scopes: ["orders:read"], allowIps: ["192.0.2.0/24"], dnsNames: [], serverIps: [] },
+        detail: {
+          ...{ scopes: ["orders:read"], allowIps: ["192.0.2.0/24"], denyIps: [] },
+          ...{ dnsNames: [], serverIps: [] },
+        },
       },
     ]);
   });

@@ -271,6 +271,7 @@ const actions: Record<ChangeAction, boolean> = {
   "certificate.revoke": true,
   "certificate.suspend": true,
   "certificate.resume": true,
+  "certificate.update": false,
   "key.block": false,
   "issuer.install": false,
   "issuer.retire": false,

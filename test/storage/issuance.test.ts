@@ -43,6 +43,7 @@ function certificateFor(issuerId: IssuerId, account: Account | undefined): Certi
     fingerprint: fingerprintOf(der),
     scopes: account && [parseScope("orders:read")],
     issuedAt: createdAt,
+    limits: undefined,
     status: "active",
     statusAt: undefined,
     reason: undefined,

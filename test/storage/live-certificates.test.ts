@@ -13,8 +13,8 @@ async function pages(db: TestDatabase, now = START): Promise<CredentialRecord[][
 
 /** What of a record decides on calls. */
 function credential(record: CertificateRecord): CredentialRecord {
-  const { fingerprint, issuerId, serial, accountId, notBefore, notAfter, scopes, status } = record;
-  return { fingerprint, issuerId, serial, accountId, notBefore, notAfter, scopes, status };
+  const { fingerprint, issuerId, serial, accountId, notBefore, notAfter, scopes, limits, status } = record;
+  return { fingerprint, issuerId, serial, accountId, notBefore, notAfter, scopes, limits, status };
 }
 
 onEachDatabase("live certificates", (db) => {

@@ -15,6 +15,7 @@ import type {
   IssuerRecord,
   TokenRecord,
 } from "../../src/domain/records.ts";
+import { noLimits } from "../../src/domain/call-limits.ts";
 import { parseSlug } from "../../src/domain/names.ts";
 import { HOUR, MINUTE } from "../../src/domain/time.ts";
 import { START, freshSlug } from "../support/issuing.ts";
@@ -25,7 +26,7 @@ export function someAccount(): Omit<Account, "id"> {
     slug: freshSlug(),
     status: "active",
     scopes: [],
-    allowIps: [],
+    ...noLimits,
     dnsNames: [],
     serverIps: [],
     createdAt: START,
@@ -104,6 +105,7 @@ export async function putCertificate(
     fingerprint: fingerprintOf(der),
     account: account?.slug,
     scopes: undefined,
+    limits: undefined,
     issuedAt: createdAt,
     status: "active",
     statusAt: undefined,

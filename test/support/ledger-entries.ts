@@ -54,6 +54,7 @@ export function certificateOf({ intent, keyType, account }: Entry): CertificateR
     ...{ account, keyType, der, scopes: undefined },
     fingerprint: fingerprintOf(der),
     issuedAt: createdAt,
+    limits: undefined,
     status: "active",
     statusAt: undefined,
     reason: undefined,

@@ -23,7 +23,13 @@ export async function putManyCertificates(
     const der = randomBytes(64);
     return {
       ...{ ...intent, notBefore: now, notAfter: now + DAY, issuedAt, der, fingerprint: fingerprintOf(der) },
-      ...{ account: account.slug, keyType: "ec-p256", scopes: undefined, status: "active" },
+      ...{
+        account: account.slug,
+        keyType: "ec-p256",
+        scopes: undefined,
+        limits: undefined,
+        status: "active",
+      },
       ...{ statusAt: undefined, reason: undefined, invalidityAt: undefined, statusBy: undefined },
       ...{ note: undefined, spkiHash: spkiHash ?? intent.spkiHash },
     };

@@ -3,12 +3,13 @@ import type { Stores } from "../../domain/ports.ts";
 import type { Account } from "../../domain/records.ts";
 import type { AccountRights } from "../../services/accounts.ts";
 import { type ReasonFlags, revocationIn, withReason } from "../change-flags.ts";
+import { type LimitFlags, burstIn, limitFields, limitsIn, shownLimits, withLimits } from "../limit-flags.ts";
+import { listIn } from "../list-flags.ts";
 import { type CommonOptions, commaList, withCommon } from "../options.ts";
 import { fields, print, table } from "../output.ts";
 
-interface RightsFlags extends CommonOptions {
+interface RightsFlags extends CommonOptions, LimitFlags {
   readonly scopes?: string[];
-  readonly allowIp?: string[];
   readonly dns?: string[];
   readonly serverIp?: string[];
 }
@@ -40,29 +41,23 @@ export function accountCommands(program: Command): void {
 }
 
 function withRights(command: Command): Command {
-  return withCommon(command)
-    .option("--scopes <a,b>", "what it may do, such as orders:read", commaList)
-    .option("--allow-ip <cidr,…>", "addresses that it may call from (any)", commaList)
+  return withLimits(
+    withCommon(command).option("--scopes <a,b>", "what it may do, such as orders:read", commaList),
+  )
     .option("--dns <name,.suffix,…>", "DNS names that its servers' certificates may have", commaList)
     .option("--server-ip <cidr,…>", "addresses that its servers' certificates may have", commaList);
 }
 
-/** What is given, as it is stored. Throws SCOPE_INVALID, CIDR_INVALID, DNS_NAME_INVALID. */
+/** What is given, as it is stored. Throws SCOPE_INVALID, CIDR_INVALID, DNS_NAME_INVALID, RATE_INVALID, LIMIT_INVALID. */
 async function rightsIn(options: RightsFlags): Promise<Partial<AccountRights>> {
   const { parseCidr } = await import("../../domain/address.ts");
   const { parseDnsRule } = await import("../../domain/host-names.ts");
   const { parseScope } = await import("../../domain/names.ts");
-  const read = <Name extends string, Item>(
-    name: Name,
-    list: readonly string[] | undefined,
-    parse: (text: string) => Item,
-  ): Partial<Record<Name, Item[]>> =>
-    list === undefined ? {} : ({ [name]: [...new Set(list.map(parse))] } as Record<Name, Item[]>);
   return {
-    ...read("scopes", options.scopes, parseScope),
-    ...read("allowIps", options.allowIp, parseCidr),
-    ...read("dnsNames", options.dns, parseDnsRule),
-    ...read("serverIps", options.serverIp, parseCidr),
+    ...(await limitsIn(options)),
+    ...listIn("scopes", options.scopes, parseScope),
+    ...listIn("dnsNames", options.dns, parseDnsRule),
+    ...listIn("serverIps", options.serverIp, parseCidr),
   };
 }
 
@@ -72,8 +67,9 @@ async function runUpdate(slug: string, options: RightsFlags): Promise<void> {
   const { awaitServers, describeApplication, localMutation, withState } = await import("../state.ts");
   const name = parseSlug(slug);
   const changes = await rightsIn(options);
+  const burst = await burstIn(options);
   const { account, applied } = await withState(options, async (database, config) => {
-    const updated = await updateAccount(database, localMutation(), name, changes);
+    const updated = await updateAccount(database, localMutation(), name, changes, burst);
     return { account: updated.account, applied: await awaitServers(database, config, updated.sequence) };
   });
   print(options, { ...(await shown(account)), ...applied }, () => {
@@ -86,7 +82,10 @@ async function runCreate(slug: string, options: RightsFlags): Promise<void> {
   const { createAccount, noRights } = await import("../../services/accounts.ts");
   const { localMutation, withState } = await import("../state.ts");
   const wanted = { slug: parseSlug(slug), ...noRights, ...(await rightsIn(options)) };
-  const account = await withState(options, (database) => createAccount(database, localMutation(), wanted));
+  const burst = await burstIn(options);
+  const account = await withState(options, (database) =>
+    createAccount(database, localMutation(), wanted, burst),
+  );
   print(options, await shown(account), () => `Account ${account.slug} made.`);
 }
 
@@ -131,6 +130,7 @@ async function runShow(slug: string, options: CommonOptions): Promise<void> {
       Status: value.suspendedAt === undefined ? value.status : `${value.status} since ${value.suspendedAt}`,
       Scopes: value.scopes.join(", ") || "none",
       Addresses: value.allowIps.join(", ") || "any",
+      ...limitFields(value),
       "Servers' names": [...value.dnsNames, ...value.serverIps].join(", ") || undefined,
       Created: value.createdAt,
       Certificates: `${String(count.active)} active of ${String(count.total)}`,
@@ -163,9 +163,9 @@ async function runRevokeAll(slug: string, options: RevokeAllFlags): Promise<void
 
 async function shown(account: Account) {
   const { formatTime } = await import("../../domain/time.ts");
-  const { slug, status, scopes, allowIps, dnsNames, serverIps, createdAt, suspendedAt } = account;
+  const { slug, status, scopes, dnsNames, serverIps, createdAt, suspendedAt } = account;
   return {
-    ...{ slug, status, scopes, allowIps, dnsNames, serverIps },
+    ...{ slug, status, scopes, ...(await shownLimits(account)), dnsNames, serverIps },
     createdAt: formatTime(createdAt),
     suspendedAt: suspendedAt === undefined ? undefined : formatTime(suspendedAt),
   };

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import type { CertificateRecord, CertificateStatus } from "../../domain/records.ts";
 import { type KeyType, keyTypes } from "../../domain/key-policy.ts";
+import { limitFields, shownLimits } from "../limit-flags.ts";
 import { type CommonOptions, withCommon } from "../options.ts";
 import { fields, print, table } from "../output.ts";
 
@@ -91,6 +92,8 @@ async function runShow(id: string, options: CommonOptions): Promise<void> {
       Scopes:
         value.account &&
         (value.scopes === undefined ? "all of the account's" : value.scopes.join(", ") || "none"),
+      Addresses: value.limits && (value.limits.allowIps.join(", ") || "any of the account's"),
+      ...(value.limits && limitFields(value.limits)),
       "Not before": value.notBefore,
       "Not after": value.notAfter,
       Issued: value.issuedAt,
@@ -116,6 +119,7 @@ async function shown(certificate: CertificateRecord, now: number) {
     profile: certificate.profile,
     keyType: certificate.keyType,
     scopes: certificate.scopes,
+    limits: certificate.limits && (await shownLimits(certificate.limits)),
     notBefore: formatTime(certificate.notBefore),
     notAfter: formatTime(notAfter),
     issuedAt: formatTime(certificate.issuedAt),

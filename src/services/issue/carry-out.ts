@@ -56,6 +56,7 @@ export async function carryOut(
     ...{ account, keyType, der, scopes: order.scopes },
     fingerprint: fingerprintOf(der),
     issuedAt: clock.now(),
+    limits: undefined,
     status: "active",
     statusAt: undefined,
     reason: undefined,

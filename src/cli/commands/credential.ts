@@ -1,0 +1,52 @@
+import type { Command } from "commander";
+import { type LimitFlags, burstIn, limitFields, limitsIn, shownLimits, withLimits } from "../limit-flags.ts";
+import { listIn } from "../list-flags.ts";
+import { type CommonOptions, commaList, withCommon } from "../options.ts";
+import { fields, print } from "../output.ts";
+
+interface UpdateFlags extends CommonOptions, LimitFlags {
+  readonly scopes?: string[];
+  readonly allScopes?: true;
+}
+
+export function credentialCommands(program: Command): void {
+  const credential = program.command("credential").description("what one certificate may do");
+  withLimits(
+    withCommon(credential.command("update").argument("<serial|fingerprint|file>"))
+      .option("--scopes <a,b>", "narrows the account's scopes to these", commaList)
+      .option("--all-scopes", "all of the account's scopes again"),
+  )
+    .description("change what is given here, and leave the rest; an empty value ('') takes it away")
+    .action(runUpdate);
+}
+
+async function runUpdate(id: string, options: UpdateFlags): Promise<void> {
+  const { parseScope } = await import("../../domain/names.ts");
+  const { noLimits } = await import("../../domain/call-limits.ts");
+  const { updateCredential } = await import("../../services/credentials.ts");
+  const { namedCertificate } = await import("../named-certificate.ts");
+  const { awaitServers, describeApplication, localMutation, withState } = await import("../state.ts");
+  const name = namedCertificate(id);
+  const changes = {
+    ...(await limitsIn(options)),
+    ...listIn("scopes", options.scopes, parseScope),
+    ...(options.allScopes === true && { scopes: undefined }),
+  };
+  const burst = await burstIn(options);
+  const { certificate, applied } = await withState(options, async (database, config) => {
+    const updated = await updateCredential(database, localMutation(), name, changes, burst);
+    return { ...updated, applied: await awaitServers(database, config, updated.sequence) };
+  });
+  const { fingerprint, account, scopes } = certificate;
+  const limits = await shownLimits(certificate.limits ?? noLimits);
+  print(options, { fingerprint, account, scopes, ...limits, ...applied }, () =>
+    [
+      `${fingerprint} of account ${String(account)} changed. ${describeApplication(applied)}`,
+      fields({
+        Scopes: scopes === undefined ? "all of the account's" : scopes.join(", ") || "none",
+        Addresses: limits.allowIps.join(", ") || "any of the account's",
+        ...limitFields(limits),
+      }),
+    ].join("\n"),
+  );
+}
