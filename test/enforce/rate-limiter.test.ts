@@ -63,13 +63,13 @@ test("never lets more through than the burst and what time brings", () => {
         let [passed, allowed] = [0, 0];
         for (const step of all) {
           if (typeof step === "string") {
-          allowed += limiter.take(credential("a", rate(count, burst))).isWithin ? 1 : 0;
-        } else {
-          clock.advance(step);
-          passed += Math.abs(step);
+            allowed += limiter.take(credential("a", rate(count, burst))).isWithin ? 1 : 0;
+          } else {
+            clock.advance(step);
+            passed += Math.abs(step);
+          }
         }
-      }
-      expect(allowed).toBeLessThanOrEqual(burst + (passed * count) / SECOND);
+        expect(allowed).toBeLessThanOrEqual(burst + (passed * count) / SECOND);
       },
     ),
   );
