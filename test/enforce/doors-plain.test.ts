@@ -203,6 +203,16 @@ describe("a server of one's own, with tlsOptions() and guard()", () => {
     expect(scene.log).toContainEqual(expect.objectContaining(line));
   });
 
+  test("a new issuing CA is trusted from its change on", async () => {
+    const { scene } = shared;
+    const url = await own(true);
+    const client = await scene.installForeignIssuer();
+    const code = async (): Promise<unknown> => (await call(url, { tls: client })).json["code"];
+    // It is signed by one of ours then, but not on record.
+    await expect.poll(code).toBe("CERT_UNKNOWN");
+    expect((await call(`${url}/`, { tls: good })).text).toBe("acme");
+  });
+
   test("a denial is logged with what it denied", async () => {
     const { scene } = shared;
     await scene.account("poor");
