@@ -13,10 +13,7 @@ import { ask, begin, openSession } from "../support/http2-client.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
-    caller: Caller | undefined;
-  }
-  interface FastifyContextConfig {
-    scopes?: readonly string[];
+    caller?: Caller;
   }
 }
 
@@ -163,6 +160,10 @@ describe.each([false, true])("Fastify, http2: %s", (http2) => {
           typeof plain
         >)
       : plain(https);
+    await app.register((within, _options, done) => {
+      within.get("/earlier", () => "earlier");
+      done();
+    });
     await app.register(enforcer.fastify, { certificate, open: ["/healthz"] });
     app.get("/healthz", () => "well");
     app.get("/whoami", (incoming) => String(incoming.caller?.account));
@@ -193,7 +194,8 @@ describe.each([false, true])("Fastify, http2: %s", (http2) => {
     expect(await asking(url, reader, "POST")("/orders")).toBe("403 SCOPE_MISSING");
     expect(await known("/broken")).toBe("503 STATUS_UNAVAILABLE");
     expect(await known("/nowhere")).toMatch(/^404 /);
-    for (const path of ["/whoami", "/within/whoami", "/orders", "/nowhere", "//healthz"]) {
+    const paths = ["/whoami", "/within/whoami", "/earlier", "/orders", "/nowhere", "//healthz", "/%zz"];
+    for (const path of paths) {
       expect(await stranger(path), path).toBe("401 CERT_REQUIRED");
     }
     expect(await stranger("/healthz")).toBe("200 well");
@@ -217,6 +219,23 @@ describe.each([false, true])("Fastify, http2: %s", (http2) => {
 function plain(https: object) {
   return fastify({ https });
 }
+
+test("a server that Fastify makes besides its own, for localhost, decides as well", async () => {
+  const { enforcer, certificate } = shared.scene;
+  const app = plain(enforcer.tlsOptions(certificate));
+  await app.register(enforcer.fastify, { certificate });
+  app.get("/whoami", (incoming) => String(incoming.caller?.account));
+  await app.listen({ port: 0, host: "localhost" });
+  closers.push(() => app.close());
+  const urls = app.addresses().map((at) => {
+    const { address, family, port } = at as AddressInfo;
+    return `https://${family === "IPv6" ? `[${address}]` : address}:${String(port)}`;
+  });
+  for (const url of urls) {
+    expect(await asking(url, reader)("/whoami"), url).toBe("200 acme");
+    expect(await asking(url, undefined)("/whoami"), url).toBe("401 CERT_REQUIRED");
+  }
+});
 
 test("Fastify without TLS is not to be had", async () => {
   const { enforcer, certificate } = shared.scene;

@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { WebSocketServer } from "ws";
 import { type TestCredential, call, keepAlive } from "../support/client.ts";
 import { sharedScene } from "../support/door-scene.ts";
+import { ask, openSession } from "../support/http2-client.ts";
 import { expiredSelfSigned } from "../support/library-certificates.ts";
 import { signedOffRecord } from "../support/own-issuer.ts";
 
@@ -110,12 +111,17 @@ describe("open paths", () => {
 });
 
 describe("refused in TLS", () => {
-  async function gated(): Promise<string> {
+  async function gated(http2?: true): Promise<string> {
     const { scene } = shared;
     const handler = (_request: IncomingMessage, response: ServerResponse): void => {
       response.end("hello");
     };
-    return scene.listen(scene.enforcer.createServer(handler, scene.certificate, { refuseInTls: true }));
+    const { enforcer, certificate } = scene;
+    return scene.listen(
+      http2
+        ? enforcer.createServer(handler, certificate, { refuseInTls: true, http2 })
+        : enforcer.createServer(handler, certificate, { refuseInTls: true }),
+    );
   }
 
   test("whoever would be refused gets no answer; others are served", async () => {
@@ -132,6 +138,15 @@ describe("refused in TLS", () => {
     const said = scene.log.filter(({ message }) => message === "refused in TLS").map(({ code }) => code);
     expect(said).toEqual(["CERT_REQUIRED", "CERT_UNKNOWN", "CERT_REVOKED"]);
     expect(scene.log.find(({ code }) => code === "CERT_REVOKED")).toMatchObject({ account: "acme" });
+  });
+
+  test("in HTTP/2 too", async () => {
+    const url = await gated(true);
+    const session = await openSession(url, good);
+    expect((await ask(session, "/")).text).toBe("hello");
+    session.destroy();
+    await expect(openSession(url, { ca: good.ca })).rejects.toThrow();
+    expect(await asIs(url, "GET / HTTP/1.1")).toBe("cut off ");
   });
 
   test("one that is not in memory yet is looked up first", async () => {
