@@ -55,6 +55,22 @@ test("the caller is on the request, with issuer and all", async () => {
   });
 });
 
+test.each([
+  ["another Host", "Host: internal.example"],
+  ["a second Host", "Host: 127.0.0.1\r\nHost: internal.example"],
+])("%s is noticed on a connection that has been right before", async (_name, hosts) => {
+  const { key, cert, ca } = good;
+  const socket = connect({ host: "127.0.0.1", port: Number(new URL(closedUrl).port), key, cert, ca });
+  let text = "";
+  socket.setEncoding("latin1").on("data", (part: string) => (text += part));
+  const get = (lines: string): boolean => socket.write(`GET / HTTP/1.1\r\n${lines}\r\n\r\n`);
+  get("Host: 127.0.0.1");
+  await once(socket, "data");
+  get(hosts);
+  await once(socket, "close");
+  expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 200", "HTTP/1.1 421"]);
+});
+
 test("nothing that decides on nothing can be added to a server", () => {
   const { enforcer, certificate } = shared.scene;
   const server = enforcer.createServer(() => undefined, certificate, { http2: true });
