@@ -1,10 +1,8 @@
-import { homeDirectory, readConfigFile, resolveConfig } from "./config.ts";
 import type { Logger } from "./domain/ports.ts";
 import { Authenticator } from "./enforce/authenticator.ts";
 import { type Doors, openDoors } from "./enforce/doors.ts";
-import { readLastSeen } from "./home/last-seen.ts";
-import { openState, processIdentity, systemClock } from "./home/open.ts";
-import { requireSameHistory } from "./services/older-state.ts";
+import { type EnforcerOptions, openEnforcerState } from "./home/enforcer-state.ts";
+import { processIdentity, systemClock } from "./home/open.ts";
 
 export type { Caller, Decision, Denial } from "./domain/decision.ts";
 export type { DenialCode } from "./domain/errors.ts";
@@ -16,6 +14,7 @@ export type { Handler, ListenerOptions, OpenHandler } from "./enforce/listener.t
 export type { OpenPath } from "./enforce/open-paths.ts";
 export type { TlsCertificate } from "./enforce/tls.ts";
 export type { UpgradeHandler } from "./enforce/upgrade.ts";
+export type { EnforcerOptions } from "./home/enforcer-state.ts";
 
 /** Decides who may call a service in this process, by the same rules and records as `countersign serve`. */
 export interface Enforcer extends Doors {
@@ -26,7 +25,7 @@ export interface Enforcer extends Doors {
 const silent: Logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /**
- * Opens a home's records and follows them: a revocation takes hold within 250 ms, open connections included.
+ * Opens the records of a CA and follows them: a revocation takes hold within 250 ms, open connections included.
  *
  * @example
  * const enforcer = await createEnforcer({ home: "./ca" });
@@ -35,19 +34,13 @@ const silent: Logger = { info: () => undefined, warn: () => undefined, error: ()
  * }, { cert, key });
  * server.listen(9443);
  *
- * @param options.home an initialised home; its database is used, its keys are not
- * @param options.logger where denials and faults go, such as a pino logger (nowhere)
+ * @param options a `home`; or a `databaseUrl` and whom to `trust`, for a machine without one
  * @throws Error with a stable `code`: HOME_MISSING, CONFIG_INVALID, FILE_UNREADABLE, UNAVAILABLE, STATE_WENT_BACK.
  */
-export async function createEnforcer(options: {
-  readonly home: string;
-  readonly logger?: Logger;
-}): Promise<Enforcer> {
+export async function createEnforcer(options: EnforcerOptions): Promise<Enforcer> {
   const { logger = silent } = options;
-  const home = homeDirectory(options.home, process.env);
-  const database = await openState(resolveConfig(home, {}, process.env, readConfigFile(home)));
+  const database = await openEnforcerState(options, logger);
   try {
-    await requireSameHistory(database, readLastSeen(home));
     const identity = processIdentity();
     const authenticator = await Authenticator.start({ database, clock: systemClock, logger, identity });
     return {

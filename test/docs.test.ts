@@ -4,6 +4,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { symlink, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { WebSocket } from "ws";
 import { listenerNames, resolveConfig } from "../src/config.ts";
 import { errorTable } from "../src/domain/errors.ts";
 import { call, enrolled } from "./support/client.ts";
@@ -104,14 +105,17 @@ describe("the commands on a page work as pasted, and print what is shown", () =>
   );
 
   test(
-    "the server in docs/enforcement.md lets its own CA's client in, and nobody else",
+    "the servers in docs/enforcement.md let their own CA's client in, and nobody else",
     { timeout: 60_000 },
     async () => {
       const { workspace, server } = await checkout();
-      const example = blocksOf(page("docs/enforcement.md")).find(({ info }) => info === "ts")?.text ?? "";
-      const source = example.replace('"countersign"', '"./src/index.ts"').replace("9444", "0");
-      const tellPort = `server.on("listening", () => console.log(server.address().port));\n`;
-      await writeFile(workspace.file("service.ts"), source + tellPort);
+      const examples = blocksOf(page("docs/enforcement.md")).filter(({ info }) => info === "ts");
+      const example = examples.map(({ text }) => text).join("");
+      const source = example.replaceAll('"countersign"', '"./src/index.ts"').replaceAll(/\b944[4-7]\b/g, "0");
+      const tellPorts = `const servers = [server, webServer, app.server, both];
+        while (!servers.every(({ listening }) => listening)) await new Promise(setImmediate);
+        console.log(JSON.stringify(servers.map((each) => each.address().port)));\n`;
+      await writeFile(workspace.file("service.ts"), source + tellPorts);
       const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
       const files = ["-keyout", "service.key", "-out", "service.crt"];
       const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
@@ -125,18 +129,32 @@ describe("the commands on a page work as pasted, and print what is shown", () =>
       onTestFinished(() => void service.kill("SIGKILL"));
       let errors = "";
       service.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
-      const port = await Promise.race([
-        once(service.stdout, "data").then(([bytes]) => String(bytes).trim()),
+      const ports = await Promise.race([
+        once(service.stdout, "data").then(([bytes]) => JSON.parse(String(bytes)) as number[]),
         once(service, "exit").then(() => {
           throw new Error(errors);
         }),
       ]);
-      const url = `https://127.0.0.1:${port}/`;
       const ca = readFileSync(workspace.file("service.crt"));
-      const answer = await call(url, { tls: { ca, cert: client.cert, key: client.key } });
-      expect([answer.status, answer.text]).toEqual([200, "hello demo\n"]);
-      const refused = await call(url, { tls: { ca } });
-      expect([refused.status, refused.json["code"]]).toEqual([401, "CERT_REQUIRED"]);
+      const known = { ca, cert: client.cert, key: client.key };
+      const told = async (port: number, path: string, tls: object): Promise<unknown[]> => {
+        const { status, json, text } = await call(`https://127.0.0.1:${String(port)}${path}`, { tls });
+        return [status, json["code"] ?? text];
+      };
+      for (const port of ports) {
+        expect(await told(port, "/", known)).toEqual([
+          200,
+          expect.stringMatching(/^hello demo( over HTTP\/1.1)?\n$/),
+        ]);
+        expect(await told(port, "/", { ca })).toEqual([401, "CERT_REQUIRED"]);
+      }
+      for (const port of ports.slice(1, 3)) {
+        expect(await told(port, "/healthz", { ca })).toEqual([200, "ok\n"]);
+        expect(await told(port, "/orders", known)).toEqual([403, "SCOPE_MISSING"]);
+      }
+      const chat = new WebSocket(`wss://127.0.0.1:${String(ports[3])}/chat`, known);
+      expect(String((await once(chat, "message"))[0])).toBe("hello demo");
+      chat.terminate();
     },
   );
 });

@@ -11,8 +11,8 @@ import { ChangeFollower, MAX_STALENESS, type WentBack } from "../services/follow
 import { ConnectionRegistry } from "./connection-registry.ts";
 import { CredentialIndex } from "./credential-index.ts";
 import { presentedCertificate } from "./presented-certificate.ts";
-import { isDirected } from "./request-target.ts";
 import { LimitGates } from "./limit-gates.ts";
+import { isDirected, soleAuthority } from "./request-target.ts";
 import { StoreLookup } from "./store-lookup.ts";
 import { type Answer, type Incoming, type Transport, tlsOf, transportOf } from "./transport.ts";
 
@@ -31,6 +31,13 @@ export interface AuthenticatorParts {
   readonly onWentBack?: (wentBack: WentBack) => Promise<void>;
 }
 
+/** What never changes on a connection. */
+interface Presented {
+  readonly certificate: PresentedCertificate | undefined;
+  /** As a request named it that was for the host of the handshake. */
+  host: string | undefined;
+}
+
 /** Who is calling, and may they? Answers from memory, which follows the database. */
 export class Authenticator {
   readonly connections: ConnectionRegistry;
@@ -42,7 +49,7 @@ export class Authenticator {
   readonly #logger: Logger;
   #issuers: readonly X509Certificate[];
   readonly #onTrustChanged = new Set<() => void>();
-  readonly #presented = new WeakMap<Transport, { readonly certificate: PresentedCertificate | undefined }>();
+  readonly #presented = new WeakMap<Transport, Presented>();
   readonly #gates: LimitGates;
   readonly #pruning: NodeJS.Timeout;
 
@@ -119,7 +126,7 @@ export class Authenticator {
 
   /** Notes a new connection, so that it can be ended with its credential. Call it after the handshake. */
   connected(transport: Transport): void {
-    const presented = this.#presentedOn(transport);
+    const presented = this.#presentedOn(transport).certificate;
     if (!presented) return;
     const known = this.#index.get(presented.fingerprint);
     if (known) this.#remember(transport, known);
@@ -160,45 +167,46 @@ export class Authenticator {
     requiredScopes: readonly Scope[],
     request: Incoming | undefined,
   ): Decision | Promise<Decision> {
-    const presented = this.#presentedOn(transport);
+    const seen = this.#presentedOn(transport);
+    const presented = seen.certificate;
     const known = presented && this.#index.get(presented.fingerprint);
     if (known) this.#remember(transport, known); // it may have become known since the handshake
     if (!presented || known || !mayBeLookedUp(presented)) {
-      return this.#decide(request, transport, presented, known, requiredScopes);
+      return this.#decide(request, transport, seen, known, requiredScopes);
     }
     return this.#find(transport, presented.fingerprint).then((found) =>
-      this.#decide(request, transport, presented, found, requiredScopes),
+      this.#decide(request, transport, seen, found, requiredScopes),
     );
   }
 
   #decide(
     request: Incoming | undefined,
     transport: Transport,
-    presented: PresentedCertificate | undefined,
+    presented: Presented,
     credential: Credential | "unavailable" | undefined,
     requiredScopes: readonly Scope[],
   ): Decision {
     const socket = tlsOf(transport);
     const gate = this.#gates.of(request, transport, credential);
     const decision = decide({
-      presented,
+      presented: presented.certificate,
       credential,
       now: this.#clock.now(),
       address: socket.remoteAddress ?? "",
       requiredScopes,
       gate,
       current: this.isCurrent,
-      directed: request === undefined || isDirected(request, socket),
+      directed: request === undefined || isDirectedOn(presented, request, socket),
     });
     return gate?.rates ? { ...decision, rates: gate.rates } : decision;
   }
 
-  #presentedOn(transport: Transport): PresentedCertificate | undefined {
+  #presentedOn(transport: Transport): Presented {
     const seen = this.#presented.get(transport);
-    if (seen) return seen.certificate;
-    const certificate = presentedCertificate(tlsOf(transport), this.#issuers);
-    this.#presented.set(transport, { certificate });
-    return certificate;
+    if (seen) return seen;
+    const presented = { certificate: presentedCertificate(tlsOf(transport), this.#issuers), host: undefined };
+    this.#presented.set(transport, presented);
+    return presented;
   }
 
   async #find(
@@ -251,6 +259,14 @@ export class Authenticator {
         this.connections.endStreams(fingerprint);
     }
   }
+}
+
+function isDirectedOn(presented: Presented, request: Incoming, socket: TLSSocket): boolean {
+  const host = soleAuthority(request);
+  if (host !== undefined && host === presented.host) return true;
+  const directed = isDirected(request, socket);
+  if (directed && host !== undefined) presented.host = host;
+  return directed;
 }
 
 async function readIssuers(stores: Stores): Promise<X509Certificate[]> {

@@ -68,7 +68,7 @@ export interface Doors {
   express(options?: { readonly open?: readonly OpenPath[] }): Middleware;
   /** Middleware that decides anew, with scopes; it lets nobody through where nothing has decided before. */
   requireScope(...scopes: [string, ...string[]]): Middleware;
-  /** A plugin for Fastify 5, to be registered before all others; a route's scopes are in its `config.scopes`. */
+  /** A plugin for Fastify 5, which decides on all of the app; a route's scopes are in its `config.scopes`. */
   readonly fastify: FastifyPlugin;
   /**
    * Decides on WebSockets and other upgrades of a server that is guarded or made by `createServer`. What `handler` gets is

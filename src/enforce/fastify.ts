@@ -1,4 +1,4 @@
-import type { Server as TlsServer } from "node:tls";
+import type { Server } from "node:tls";
 import type { Caller } from "../domain/decision.ts";
 import { type Scope, parseScope } from "../domain/names.ts";
 import type { Admission } from "./admission.ts";
@@ -24,7 +24,7 @@ interface FastifyReply {
 }
 type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
 interface FastifyInstance {
-  readonly server: unknown;
+  readonly server: Server;
   decorateRequest(name: string, property: { getter: (this: FastifyRequest) => unknown }): unknown;
   addHook(name: "onRequest", hook: Hook): unknown;
 }
@@ -37,26 +37,27 @@ export type FastifyPlugin = (
 ) => void;
 
 /**
- * A plugin that decides in `onRequest`, for all of the app (no encapsulation), what is not found included. A route's
- * scopes are in its `config.scopes`.
+ * A plugin that decides before Fastify sees a request, for all of the app (no encapsulation): what is not found, or is not
+ * even a URL, included. A route's scopes, in its `config.scopes`, are asked for in `onRequest`.
  *
  * @param guard has the server's connections known
  */
 export function fastifyDoor(
   admission: Admission,
-  guard: (server: TlsServer, certificate: TlsCertificate) => void,
+  guard: (server: Server, certificate: TlsCertificate) => void,
 ): FastifyPlugin {
   const plugin: FastifyPlugin = (instance, options, done) => {
     const app = instance as FastifyInstance;
     try {
-      guard(app.server as TlsServer, options.certificate);
       const open = options.open && new OpenPaths(options.open);
+      guard(app.server, options.certificate);
+      decideBefore(app.server, admission, open);
       app.decorateRequest("caller", {
         getter(): Caller | undefined {
           return this.raw.caller;
         },
       });
-      app.addHook("onRequest", decidingHook(admission, open));
+      app.addHook("onRequest", scopeHook(admission));
       done();
     } catch (error) {
       done(error as Error);
@@ -68,15 +69,31 @@ export function fastifyDoor(
   });
 }
 
-function decidingHook(admission: Admission, open: OpenPaths | undefined): Hook {
-  return async ({ raw: request, routeOptions }, reply) => {
-    const { raw: response } = reply;
-    if (open?.covers(request) === true) {
-      admission.admitUnasked(request, response);
+/** A hook would come too late for routes of plugins that were registered before this one. */
+function decideBefore(server: Server, admission: Admission, open: OpenPaths | undefined): void {
+  const listeners = server.listeners("request") as ((request: Incoming, response: Outgoing) => void)[];
+  server.removeAllListeners("request");
+  server.on("request", (request: Incoming, response: Outgoing) => {
+    const proceed = (): void => {
+      for (const listener of listeners) listener.call(server, request, response);
+    };
+    if (open?.covers(request) !== true) {
+      admission.admit(request, response, proceed);
       return;
     }
+    admission.admitUnasked(request, response);
+    proceed();
+  });
+}
+
+/** Decides where that was not done: with scopes, and on a server that Fastify made besides its own (`localhost`). */
+function scopeHook(admission: Admission): Hook {
+  return async ({ raw: request, routeOptions }, reply) => {
+    const { raw: response } = reply;
     try {
-      const decision = await admission.ask(request, scopesOf(routeOptions.config), answerOf(response));
+      const scopes = scopesOf(routeOptions.config);
+      if (scopes.length === 0 && Object.hasOwn(request, "caller")) return;
+      const decision = await admission.ask(request, scopes, answerOf(response));
       if (decision.allowed) return;
       reply.hijack(); // answered here, whatever the app does with answers
       admission.refuse(request, response, decision);

@@ -19,6 +19,28 @@ export function isDirected(request: Incoming, socket: TLSSocket): boolean {
   });
 }
 
+/**
+ * The only thing in a request that says which host it is for; `undefined` when there are more, or none. On one connection, the
+ * answer to isDirected() is the same for the same.
+ */
+export function soleAuthority({ url, rawHeaders }: Incoming): string | undefined {
+  if (url?.charCodeAt(0) !== SLASH) return undefined;
+  let found: string | undefined;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i];
+    if (name === undefined || !namesHost(name)) continue;
+    if (found !== undefined) return undefined;
+    found = rawHeaders[i + 1];
+  }
+  return found;
+}
+
+const SLASH = 0x2f;
+
+function namesHost(name: string): boolean {
+  return (name.length === 4 && name.toLowerCase() === "host") || name === ":authority";
+}
+
 /** The path of a request's target, without the query; absolute-form has one too (RFC 9112 §3.2.2). */
 export function pathOf(request: Incoming): string {
   const target = request.url ?? "/";
@@ -33,8 +55,7 @@ function authorities(request: Incoming): string[] {
   const { rawHeaders } = request;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i];
-    if ((name?.length === 4 && name.toLowerCase() === "host") || name === ":authority")
-      found.push(rawHeaders[i + 1] ?? "");
+    if (name !== undefined && namesHost(name)) found.push(rawHeaders[i + 1] ?? "");
   }
   return found;
 }

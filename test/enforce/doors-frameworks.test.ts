@@ -13,10 +13,7 @@ import { ask, begin, openSession } from "../support/http2-client.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
-    caller: Caller | undefined;
-  }
-  interface FastifyContextConfig {
-    scopes?: readonly string[];
+    caller?: Caller;
   }
 }
 
@@ -163,6 +160,10 @@ describe.each([false, true])("Fastify, http2: %s", (http2) => {
           typeof plain
         >)
       : plain(https);
+    await app.register((within, _options, done) => {
+      within.get("/earlier", () => "earlier");
+      done();
+    });
     await app.register(enforcer.fastify, { certificate, open: ["/healthz"] });
     app.get("/healthz", () => "well");
     app.get("/whoami", (incoming) => String(incoming.caller?.account));
@@ -193,7 +194,8 @@ describe.each([false, true])("Fastify, http2: %s", (http2) => {
     expect(await asking(url, reader, "POST")("/orders")).toBe("403 SCOPE_MISSING");
     expect(await known("/broken")).toBe("503 STATUS_UNAVAILABLE");
     expect(await known("/nowhere")).toMatch(/^404 /);
-    for (const path of ["/whoami", "/within/whoami", "/orders", "/nowhere", "//healthz"]) {
+    const paths = ["/whoami", "/within/whoami", "/earlier", "/orders", "/nowhere", "//healthz", "/%zz"];
+    for (const path of paths) {
       expect(await stranger(path), path).toBe("401 CERT_REQUIRED");
     }
     expect(await stranger("/healthz")).toBe("200 well");
@@ -217,6 +219,23 @@ describe.each([false, true])("Fastify, http2: %s", (http2) => {
 function plain(https: object) {
   return fastify({ https });
 }
+
+test("a request that comes to Fastify by another way than its server is decided on as well", async () => {
+  const { enforcer, certificate } = shared.scene;
+  const app = plain(enforcer.tlsOptions(certificate));
+  await app.register(enforcer.fastify, { certificate });
+  app.get("/whoami", () => "somebody");
+  // A second server such as Fastify makes for localhost, where that has two addresses.
+  const second = createServer(enforcer.tlsOptions(certificate), (incoming, response) => {
+    app.routing(incoming, response);
+  });
+  await app.ready();
+  const url = await shared.scene.listen(second);
+  expect(await asking(url, reader)("/whoami")).toBe("200 somebody");
+  expect(await asking(url, undefined)("/whoami")).toBe("401 CERT_REQUIRED");
+  expect((await app.inject("/whoami")).statusCode).toBe(503);
+  await app.close();
+});
 
 test("Fastify without TLS is not to be had", async () => {
   const { enforcer, certificate } = shared.scene;

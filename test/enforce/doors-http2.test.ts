@@ -99,6 +99,8 @@ describe(":authority and SNI, stream by stream", () => {
     // The session is good for other hosts: those that the handshake named.
     const host = servername === "" ? "127.0.0.1" : servername;
     expect((await ask(session, "/hello", { ":authority": host })).status).toBe(200);
+    // And having been right once makes nothing right.
+    expect((await ask(session, "/hello", headers)).status).toBe(status);
     session.destroy();
   });
 });

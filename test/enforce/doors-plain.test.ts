@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { WebSocketServer } from "ws";
 import { type TestCredential, call, keepAlive } from "../support/client.ts";
 import { sharedScene } from "../support/door-scene.ts";
+import { ask, openSession } from "../support/http2-client.ts";
 import { expiredSelfSigned } from "../support/library-certificates.ts";
 import { signedOffRecord } from "../support/own-issuer.ts";
 
@@ -52,6 +53,22 @@ test("the caller is on the request, with issuer and all", async () => {
     ...{ scopes: ["orders:read"], notAfter: expect.any(Number) as number },
     issuer: expect.stringMatching(/^[0-9a-f]{40,64}$/) as string,
   });
+});
+
+test.each([
+  ["another Host", "Host: internal.example"],
+  ["a second Host", "Host: 127.0.0.1\r\nHost: internal.example"],
+])("%s is noticed on a connection that has been right before", async (_name, hosts) => {
+  const { key, cert, ca } = good;
+  const socket = connect({ host: "127.0.0.1", port: Number(new URL(closedUrl).port), key, cert, ca });
+  let text = "";
+  socket.setEncoding("latin1").on("data", (part: string) => (text += part));
+  const get = (lines: string): boolean => socket.write(`GET / HTTP/1.1\r\n${lines}\r\n\r\n`);
+  get("Host: 127.0.0.1");
+  await once(socket, "data");
+  get(hosts);
+  await once(socket, "close");
+  expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 200", "HTTP/1.1 421"]);
 });
 
 test("nothing that decides on nothing can be added to a server", () => {
@@ -110,12 +127,17 @@ describe("open paths", () => {
 });
 
 describe("refused in TLS", () => {
-  async function gated(): Promise<string> {
+  async function gated(http2?: true): Promise<string> {
     const { scene } = shared;
     const handler = (_request: IncomingMessage, response: ServerResponse): void => {
       response.end("hello");
     };
-    return scene.listen(scene.enforcer.createServer(handler, scene.certificate, { refuseInTls: true }));
+    const { enforcer, certificate } = scene;
+    return scene.listen(
+      http2
+        ? enforcer.createServer(handler, certificate, { refuseInTls: true, http2 })
+        : enforcer.createServer(handler, certificate, { refuseInTls: true }),
+    );
   }
 
   test("whoever would be refused gets no answer; others are served", async () => {
@@ -132,6 +154,15 @@ describe("refused in TLS", () => {
     const said = scene.log.filter(({ message }) => message === "refused in TLS").map(({ code }) => code);
     expect(said).toEqual(["CERT_REQUIRED", "CERT_UNKNOWN", "CERT_REVOKED"]);
     expect(scene.log.find(({ code }) => code === "CERT_REVOKED")).toMatchObject({ account: "acme" });
+  });
+
+  test("in HTTP/2 too", async () => {
+    const url = await gated(true);
+    const session = await openSession(url, good);
+    expect((await ask(session, "/")).text).toBe("hello");
+    session.destroy();
+    await expect(openSession(url, { ca: good.ca })).rejects.toThrow();
+    expect(await asIs(url, "GET / HTTP/1.1")).toBe("cut off ");
   });
 
   test("one that is not in memory yet is looked up first", async () => {
@@ -201,6 +232,16 @@ describe("a server of one's own, with tlsOptions() and guard()", () => {
     const { fingerprint } = credential;
     const line = { fingerprint, account: "acme", kind: "HTTP/1.1", connections: 1 };
     expect(scene.log).toContainEqual(expect.objectContaining(line));
+  });
+
+  test("a new issuing CA is trusted from its change on", async () => {
+    const { scene } = shared;
+    const url = await own(true);
+    const client = await scene.installForeignIssuer();
+    const code = async (): Promise<unknown> => (await call(url, { tls: client })).json["code"];
+    // It is signed by one of ours then, but not on record.
+    await expect.poll(code).toBe("CERT_UNKNOWN");
+    expect((await call(`${url}/`, { tls: good })).text).toBe("acme");
   });
 
   test("a denial is logged with what it denied", async () => {

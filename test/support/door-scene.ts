@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { AddressInfo, Server } from "node:net";
+import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
 import { readConfigFile, resolveConfig } from "../../src/config.ts";
 import { parseFingerprint } from "../../src/domain/identifiers.ts";
@@ -12,7 +13,12 @@ import { createAccount, noRights, setAccountStatus } from "../../src/services/ac
 import type { IssuingParts } from "../../src/services/issue/parts.ts";
 import { signRequest } from "../../src/services/issue/sign-request.ts";
 import { revoke, suspend } from "../../src/services/revocation.ts";
+import { installIssuer } from "../../src/services/issuers.ts";
+import { issuerRecord } from "../../src/x509/ca-reader.ts";
+import { codec } from "../../src/x509/codec.ts";
+import { toPem } from "../../src/x509/pem.ts";
 import { type TestCredential, freshRequest } from "./client.ts";
+import { clientTemplate, makeIssuer } from "./fixtures-issuer.ts";
 import { credentialOfHome, listenerCertificate } from "./own-issuer.ts";
 import { countersign } from "./run.ts";
 import { type Workspace, makeWorkspace } from "./workspace.ts";
@@ -47,18 +53,23 @@ export class DoorScene {
     this.database = opened.database;
   }
 
-  static async open(): Promise<DoorScene> {
+  /** @param databaseUrl of a PostgreSQL database that is to be the home's; the enforcer then goes without the home */
+  static async open(databaseUrl?: string): Promise<DoorScene> {
     const workspace = await makeWorkspace();
     const home = workspace.file("home");
-    await countersign(["init", "--home", home]);
-    const config = resolveConfig(home, {}, {}, readConfigFile(home));
+    const env = databaseUrl === undefined ? {} : { COUNTERSIGN_DATABASE_URL: databaseUrl };
+    await countersign(["init", "--home", home], { env: { ...process.env, ...env } });
+    const config = resolveConfig(home, {}, env, readConfigFile(home));
     const database = await openState(config);
     const issuers = await HomeIssuers.open(database, home, readPassword(home, undefined, {}));
     const parts = issuingParts(config, database, issuers, "http://127.0.0.1:8080");
     const log: DoorScene["log"] = [];
     const write = (fields: object, message: string): number => log.push({ ...fields, message });
     const logger = { info: write, warn: write, error: write };
-    const enforcer = await createEnforcer({ home, logger });
+    const trust = join(home, "certs", "root.crt");
+    const enforcer = await createEnforcer(
+      databaseUrl === undefined ? { home, logger } : { databaseUrl, trust, logger },
+    );
     return new DoorScene(workspace, {
       ...{ home, enforcer, log, database, parts },
       certificate: listenerCertificate(home),
@@ -88,6 +99,16 @@ export class DoorScene {
 
   async suspendAccount(slug: string): Promise<void> {
     await setAccountStatus(this.database, mutation, parseSlug(slug), "suspended");
+  }
+
+  /** Puts an issuing CA of somebody else's on record; returns a client of it that is not. */
+  async installForeignIssuer(): Promise<TestCredential> {
+    const { issuer } = await makeIssuer("ec-p256");
+    const record = issuerRecord(issuer.der, parseSlug("foreign"), "issuing");
+    await installIssuer(this.database, mutation, codec, record, issuer);
+    const { key, csr } = await freshRequest();
+    const leaf = await codec.signLeaf(issuer, clientTemplate(codec.parseRequest(Buffer.from(csr)).spki));
+    return credentialOfHome(this.home, key, toPem("CERTIFICATE", leaf));
   }
 
   /** Listens on a free port of 127.0.0.1; returns the URL, without a slash at its end. */

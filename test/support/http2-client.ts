@@ -14,14 +14,19 @@ export interface Http2Answer {
   readonly code: string | undefined;
 }
 
-/** An open session, whose other side has said what it allows. */
+/** An open session, whose other side has said what it allows; an error when it is closed before. */
 export async function openSession(
   url: string,
   tls: SecureContextOptions & { readonly servername?: string },
 ): Promise<ClientHttp2Session> {
   const session = connect(url, { ...tls, checkServerIdentity: () => undefined });
   session.on("error", () => undefined);
-  await Promise.all([once(session, "connect"), once(session, "remoteSettings")]);
+  const closed = Promise.withResolvers<never>();
+  session.once("close", () => {
+    closed.reject(new Error("closed"));
+  });
+  closed.promise.catch(() => undefined); // of no interest later
+  await Promise.race([once(session, "remoteSettings"), closed.promise]);
   return session;
 }
 

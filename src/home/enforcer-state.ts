@@ -1,0 +1,127 @@
+import { X509Certificate } from "node:crypto";
+import { z } from "zod";
+import { homeDirectory, readConfigFile, resolveConfig } from "../config.ts";
+import { Refusal } from "../domain/errors.ts";
+import type { Database, Logger } from "../domain/ports.ts";
+import type { IssuerRecord } from "../domain/records.ts";
+import { readInput } from "../files/files.ts";
+import { requireSameHistory } from "../services/older-state.ts";
+import { openDatabase } from "../storage/database.ts";
+import { readLastSeen } from "./last-seen.ts";
+import { openState } from "./open.ts";
+
+/** Where a service finds the records to decide by. */
+export type EnforcerOptions = {
+  /** Where denials and faults go, such as a pino logger (nowhere). */
+  readonly logger?: Logger | undefined;
+} & (
+  | {
+      /** An initialised home; its configuration and database are used, its keys are not. */
+      readonly home: string;
+    }
+  | {
+      /** `postgres://…` */
+      readonly databaseUrl: string;
+      /** The root's certificate as PEM, or its file: nothing is trusted that it has not signed. */
+      readonly trust: string;
+    }
+);
+
+const logger = z.looseObject({ info: z.unknown(), warn: z.unknown(), error: z.unknown() }).optional();
+const homeForm = z.strictObject({ home: z.string().min(1), logger });
+const urlForm = z.strictObject({
+  databaseUrl: z.url({ protocol: /^postgres(ql)?$/, error: "not a postgres:// URL" }),
+  trust: z.string().transform((text, context) => {
+    const read = readRoot(text);
+    if (typeof read !== "string") return read;
+    context.addIssue({ code: "custom", message: read });
+    return z.NEVER;
+  }),
+  logger,
+});
+
+/**
+ * Opens the records that an enforcer is to follow.
+ *
+ * @throws Refusal CONFIG_INVALID, naming every fault; HOME_MISSING, FILE_UNREADABLE, UNAVAILABLE, STATE_WENT_BACK.
+ */
+export async function openEnforcerState(options: EnforcerOptions, log: Logger): Promise<Database> {
+  const result = ("home" in options ? homeForm : urlForm).safeParse(options);
+  if (!result.success)
+    refuse(result.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`));
+  return "home" in result.data
+    ? openHome(result.data.home)
+    : openTrusting(result.data.databaseUrl, result.data.trust, log);
+}
+
+async function openHome(named: string): Promise<Database> {
+  const home = homeDirectory(named, process.env);
+  const database = await openState(resolveConfig(home, {}, process.env, readConfigFile(home)));
+  return orClose(database, async () => {
+    await requireSameHistory(database, readLastSeen(home));
+    return database;
+  });
+}
+
+async function openTrusting(url: string, root: X509Certificate, log: Logger): Promise<Database> {
+  const database = await openDatabase({ url });
+  return orClose(database, async () => {
+    const onRecord = await database.issuers.list();
+    const foreign = onRecord.filter((issuer) => !isOfRoot(issuer, root));
+    const faults = foreign.map(
+      ({ name, id }) => `trust: the root has not signed '${name}' (${id}), which is on record`,
+    );
+    if (!onRecord.some(({ der }) => root.raw.equals(der))) faults.unshift("trust: the root is not on record");
+    if (faults.length > 0) refuse(faults);
+    return { ...database, issuers: trustedIssuers(database, root, log) };
+  });
+}
+
+/** What is installed later is not trusted for being on record, either. */
+function trustedIssuers(database: Database, root: X509Certificate, log: Logger): Database["issuers"] {
+  const { issuers } = database;
+  return {
+    ...issuers,
+    async list() {
+      const onRecord = await issuers.list();
+      const trusted = onRecord.filter((issuer) => isOfRoot(issuer, root));
+      const foreign = onRecord
+        .filter((issuer) => !trusted.includes(issuer))
+        .map(({ name, id }) => ({ name, id }));
+      if (foreign.length > 0)
+        log.error({ issuers: foreign }, "issuing CAs on record are not the root's: not trusted");
+      return trusted;
+    },
+  };
+}
+
+function isOfRoot({ der }: IssuerRecord, root: X509Certificate): boolean {
+  const certificate = new X509Certificate(der);
+  return root.raw.equals(der) || (certificate.checkIssued(root) && certificate.verify(root.publicKey));
+}
+
+/** @returns what is wrong with it, if anything is */
+function readRoot(trust: string): X509Certificate | string {
+  try {
+    const text = trust.includes("-----BEGIN ") ? trust : readInput(trust).toString("latin1");
+    if (text.split("-----BEGIN ").length !== 2) return "not one certificate";
+    const root = new X509Certificate(text);
+    const isRoot = root.ca && root.checkIssued(root) && root.verify(root.publicKey);
+    return isRoot ? root : "not a root certificate: it has not signed itself";
+  } catch (error) {
+    return error instanceof Refusal ? error.message : "not a certificate in PEM";
+  }
+}
+
+function refuse(faults: readonly string[]): never {
+  throw new Refusal("CONFIG_INVALID", `The enforcer's options are not valid: ${faults.join("; ")}.`);
+}
+
+async function orClose<Result>(database: Database, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
