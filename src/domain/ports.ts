@@ -289,6 +289,11 @@ export interface Database extends Stores {
     question: IssuanceQuestion,
     decide: (standing: IssuanceStanding) => { readonly outcome: Outcome; readonly writes: IssuanceWrites },
   ): Promise<Outcome>;
+  /**
+   * Told after each of this process's own transactions was committed – but not of `issue`, for which nobody waits –, until
+   * what is returned is called.
+   */
+  onCommit(listener: () => void): () => void;
   close(): Promise<void>;
 }
 
