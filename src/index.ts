@@ -9,8 +9,10 @@ import { Authenticator } from "./enforce/authenticator.ts";
 import { deny } from "./enforce/denial.ts";
 import { type Handler, createEnforceListener } from "./enforce/listener.ts";
 import { enforceTlsOptions } from "./enforce/tls.ts";
+import { UseRecorder } from "./enforce/use-recorder.ts";
 import { readLastSeen } from "./home/last-seen.ts";
 import { openState, processIdentity, systemClock } from "./home/open.ts";
+import { UseWriter } from "./services/record-use.ts";
 import { requireSameHistory } from "./services/older-state.ts";
 
 export type { Caller, Decision, Denial } from "./domain/decision.ts";
@@ -44,7 +46,8 @@ export interface Enforcer {
 const silent: Logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /**
- * Opens a home's records and follows them: a revocation takes hold within 250 ms, open connections included.
+ * Opens a home's records and follows them: a revocation takes hold within 250 ms, open connections included. What credentials
+ * are used for is written there, every 10 seconds and by `close()`: the database has to be one that this process may write.
  *
  * @example
  * const enforcer = await createEnforcer({ home: "./ca" });
@@ -67,7 +70,9 @@ export async function createEnforcer(options: {
   try {
     await requireSameHistory(database, readLastSeen(home));
     const identity = processIdentity();
-    const authenticator = await Authenticator.start({ database, clock: systemClock, logger, identity });
+    const use = new UseRecorder();
+    const authenticator = await Authenticator.start({ database, clock: systemClock, logger, identity, use });
+    const useWriter = new UseWriter({ source: use, store: database.uses, logger });
     return {
       createServer: (handler, certificate) =>
         createEnforceListener({ authenticator, certificate, logger, handler }),
@@ -78,6 +83,7 @@ export async function createEnforcer(options: {
       },
       async close() {
         await authenticator.close();
+        await useWriter.stop();
         await database.close();
       },
     };

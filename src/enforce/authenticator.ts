@@ -14,6 +14,7 @@ import { CredentialIndex } from "./credential-index.ts";
 import { presentedCertificate } from "./presented-certificate.ts";
 import { isDirected } from "./request-target.ts";
 import { StoreLookup } from "./store-lookup.ts";
+import type { UseRecorder } from "./use-recorder.ts";
 
 /** Of more certificates than these, the log has their number only. */
 const MOST_NAMED = 100;
@@ -24,6 +25,8 @@ export interface AuthenticatorParts {
   readonly logger: Logger;
   /** How this process is known to the commands that wait for it. */
   readonly identity: { readonly id: string; readonly pid: number; readonly host: string };
+  /** Told of every decision. */
+  readonly use?: Pick<UseRecorder, "count"> | undefined;
   /** Told of every change after it was applied. */
   readonly onChanges?: (changes: readonly Change[]) => void | Promise<void>;
   /** Told of a database that went back, after what is kept here was loaded anew. Fails when its own could not be. */
@@ -38,6 +41,7 @@ export class Authenticator {
   readonly #lookup: StoreLookup;
   readonly #follower: ChangeFollower;
   readonly #stores: Stores;
+  readonly #use: AuthenticatorParts["use"];
   readonly #logger: Logger;
   #issuers: readonly X509Certificate[];
   readonly #onTrustChanged = new Set<() => void>();
@@ -52,6 +56,7 @@ export class Authenticator {
     this.#clock = parts.clock;
     this.#stores = parts.database;
     this.#logger = parts.logger;
+    this.#use = parts.use;
     this.#index = index;
     this.#issuers = issuers;
     this.#lookup = new StoreLookup((fingerprint) => index.fetch(fingerprint), parts.clock);
@@ -156,15 +161,18 @@ export class Authenticator {
     credential: Credential | "unavailable" | undefined,
     requiredScopes: readonly Scope[],
   ): Decision {
-    return decide({
+    const now = this.#clock.now();
+    const decision = decide({
       presented,
       credential,
-      now: this.#clock.now(),
+      now,
       address: socket.remoteAddress ?? "",
       requiredScopes,
       current: this.isCurrent,
       directed: isDirected(request, socket),
     });
+    this.#use?.count(request, decision, now);
+    return decision;
   }
 
   #presentedOn(socket: TLSSocket): PresentedCertificate | undefined {

@@ -7,8 +7,8 @@ import type { DenialCode } from "../domain/errors.ts";
 import type { Logger } from "../domain/ports.ts";
 import { SECOND } from "../domain/time.ts";
 import type { Authenticator } from "./authenticator.ts";
+import { logDenial } from "./denial-log.ts";
 import { deny } from "./denial.ts";
-import { pathOf } from "./request-target.ts";
 import { enforceTlsOptions, followTrust } from "./tls.ts";
 
 /** Serves a call that was let through. */
@@ -94,16 +94,6 @@ function answer(
     return;
   }
   const requestId = randomUUID();
-  const { code, fingerprint, account } = decision;
-  const fields = {
-    requestId,
-    code,
-    fingerprint,
-    account,
-    address: request.socket.remoteAddress,
-    method: request.method,
-    path: pathOf(request),
-  };
-  parts.logger.info(fields, "denied");
-  deny(response, code, requestId);
+  logDenial(parts.logger, request, decision, requestId);
+  deny(response, decision.code, requestId);
 }

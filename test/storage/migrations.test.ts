@@ -20,6 +20,7 @@ onEachDatabase("migrations", (db) => {
         "knex_migrations_lock",
         "sequence",
         "tokens",
+        "uses",
       ].sort(),
     );
     expect(await db.database.changes.last()).toBe(0);
@@ -27,7 +28,7 @@ onEachDatabase("migrations", (db) => {
 
   test("are recorded by names without an extension: .ts in a checkout is .js when published", async () => {
     const names = (await db.query("SELECT name FROM knex_migrations")).map(({ name }) => name);
-    expect(names).toEqual(["0001-main", "0002-issuing", "0003-revocation", "0004-crl"]);
+    expect(names).toEqual(["0001-main", "0002-issuing", "0003-revocation", "0004-crl", "0006-use"]);
   });
 
   test("do nothing to a database that is up to date", async () => {
@@ -73,6 +74,7 @@ onEachDatabase("migrations", (db) => {
         { name: "0002-issuing" },
         { name: "0003-revocation" },
         { name: "0004-crl" },
+        { name: "0006-use" },
       ]);
       expect(await fresh.query("SELECT * FROM sequence")).toHaveLength(1);
     } finally {
