@@ -5,6 +5,7 @@ const usageCodes: readonly ErrorCode[] = [
   "SLUG_INVALID",
   "SCOPE_INVALID",
   "CIDR_INVALID",
+  "ADDRESS_INVALID",
   "DNS_NAME_INVALID",
   "DURATION_INVALID",
   "TIME_INVALID",

@@ -60,6 +60,7 @@ const administration = {
   SLUG_INVALID: [400, "A name is 1 to 63 of a-z, 0-9 and '-', and starts with a letter or digit."],
   SCOPE_INVALID: [400, "A scope is 1 to 64 of a-z, 0-9 and '.:_/-', such as orders:read."],
   CIDR_INVALID: [400, "An address range is written like 192.0.2.0/24 or 2001:db8::/32."],
+  ADDRESS_INVALID: [400, "An address is written like 192.0.2.1 or 2001:db8::1."],
   DNS_NAME_INVALID: [
     400,
     "A DNS name is written like db.example.internal, or .example.internal for all below.",

@@ -173,6 +173,7 @@ class TrialState {
       },
       followers: { announce: done, applied: done, closing: done, leave: done },
     };
-    return stores as unknown as Database;
+    const onCommit = () => () => undefined;
+    return { ...stores, onCommit } as unknown as Database;
   }
 }

@@ -13,11 +13,13 @@ import { START, testLogger } from "../support/issuing.ts";
 
 const fingerprintOf = (who: number) => parseFingerprint(String(who).repeat(64));
 const accountOf = (who: number) => parseSlug(`account-${String(who % 2)}`);
-const asRequest = (agent = "curl/8"): IncomingMessage =>
-  ({
+const asRequest = (agent = "curl/8"): IncomingMessage => {
+  const seen: unknown = {
     rawHeaders: ["Host", "x", "User-Agent", agent],
     socket: { remoteAddress: "192.0.2.1" },
-  }) as IncomingMessage;
+  };
+  return seen as IncomingMessage;
+};
 const decided = (who: number, code: DenialCode | undefined): Decision => {
   const known = { fingerprint: fingerprintOf(who), account: accountOf(who) };
   if (code) return { allowed: false, code, ...known };

@@ -4,7 +4,7 @@ import { parseFingerprint } from "../../src/domain/identifiers.ts";
 import { parseSlug } from "../../src/domain/names.ts";
 import type { CredentialUse } from "../../src/domain/use.ts";
 import { onEachDatabase } from "../support/databases.ts";
-import { START, freshSlug } from "../support/issuing.ts";
+import { START, freshAccount, freshSlug, makeCsr, makeIssuing, signRecord } from "../support/issuing.ts";
 
 const someUse = (parts: Partial<CredentialUse> = {}): CredentialUse => ({
   fingerprint: parseFingerprint(randomBytes(32).toString("hex")),
@@ -48,6 +48,20 @@ onEachDatabase("uses", (db) => {
       requests: 7,
       denials: 5,
     });
+  });
+
+  test("tell which credentials were issued before, and not used since", async () => {
+    const parts = await makeIssuing(db.database);
+    const { slug: account } = await freshAccount(parts);
+    const wanted = { account, csr: await makeCsr(), profile: "client" };
+    const { fingerprint, issuedAt } = await signRecord(parts, "cli:tester", wanted);
+    const unused = async (unusedSince: number) =>
+      (await db.database.certificates.list({ account, unusedSince })).map((one) => one.fingerprint);
+    expect(await unused(issuedAt)).toEqual([]);
+    expect(await unused(issuedAt + 1)).toEqual([fingerprint]);
+    await db.database.uses.add([someUse({ fingerprint, account, lastAt: issuedAt + 5 })]);
+    expect(await unused(issuedAt + 5)).toEqual([]);
+    expect(await unused(issuedAt + 6)).toEqual([fingerprint]);
   });
 
   test("are summed up by account, and are no changes", async () => {
