@@ -1,8 +1,10 @@
 import type { Logger } from "./domain/ports.ts";
 import { Authenticator } from "./enforce/authenticator.ts";
 import { type Doors, openDoors } from "./enforce/doors.ts";
+import { UseRecorder } from "./enforce/use-recorder.ts";
 import { type EnforcerOptions, openEnforcerState } from "./home/enforcer-state.ts";
 import { processIdentity, systemClock } from "./home/open.ts";
+import { UseWriter } from "./services/record-use.ts";
 
 export type { Caller, Decision, Denial } from "./domain/decision.ts";
 export type { DenialCode } from "./domain/errors.ts";
@@ -25,7 +27,9 @@ export interface Enforcer extends Doors {
 const silent: Logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /**
- * Opens the records of a CA and follows them: a revocation takes hold within 250 ms, open connections included.
+ * Opens the records of a CA and follows them: a revocation takes hold within 250 ms, open connections included. What
+ * credentials are used for is written there, every 10 seconds and by `close()`: the database has to be one that this process
+ * may write.
  *
  * @example
  * const enforcer = await createEnforcer({ home: "./ca" });
@@ -42,11 +46,14 @@ export async function createEnforcer(options: EnforcerOptions): Promise<Enforcer
   const database = await openEnforcerState(options, logger);
   try {
     const identity = processIdentity();
-    const authenticator = await Authenticator.start({ database, clock: systemClock, logger, identity });
+    const use = new UseRecorder();
+    const authenticator = await Authenticator.start({ database, clock: systemClock, logger, identity, use });
+    const useWriter = new UseWriter({ source: use, store: database.uses, logger });
     return {
       ...openDoors({ authenticator, logger }),
       async close() {
         await authenticator.close();
+        await useWriter.stop();
         await database.close();
       },
     };

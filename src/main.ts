@@ -4,10 +4,12 @@ import type { Config, ListenerName } from "./config.ts";
 import { type Fingerprint, fingerprintOf } from "./domain/identifiers.ts";
 import type { Logger } from "./domain/ports.ts";
 import { DAY, SECOND } from "./domain/time.ts";
+import { AccountCounts } from "./enforce/account-counts.ts";
 import type { Authenticator } from "./enforce/authenticator.ts";
 import { createEnforceListener } from "./enforce/listener.ts";
 import { ownRoutes } from "./enforce/own-routes.ts";
 import { askingTlsOptions, enforceTlsOptions, followTrust } from "./enforce/tls.ts";
+import { UseRecorder } from "./enforce/use-recorder.ts";
 import { certificateNames } from "./home/init.ts";
 import { HomeIssuers } from "./home/issuers.ts";
 import { ListenerCertificate, type TlsCertificate } from "./home/listener-certificate.ts";
@@ -16,6 +18,7 @@ import { homePaths } from "./home/paths.ts";
 import { loadProfiles } from "./home/profiles.ts";
 import { clearAllStaging } from "./home/staging.ts";
 import { requireKeys, rootOfHome, warnOfEnds, warnOfRootKey } from "./home/start-checks.ts";
+import { registerAccountCounters } from "./http/account-counters.ts";
 import { countOutcome, metricsApp } from "./http/metrics-app.ts";
 import { publicApp } from "./http/public-app.ts";
 import { type Server, limitAnswers, listen, stopListening, timeLimits } from "./http/server.ts";
@@ -26,6 +29,7 @@ import { keepHistory, selfTest } from "./serve/proofs.ts";
 import { TokenDesk } from "./services/issue/authenticate.ts";
 import { enrol } from "./services/issue/enrol.ts";
 import type { Step } from "./services/issue/parts.ts";
+import { UseWriter } from "./services/record-use.ts";
 import { crlBuilder } from "./x509/crl-builder.ts";
 import { pemPieces, toPem } from "./x509/pem.ts";
 
@@ -135,8 +139,12 @@ async function start(
   });
   closers.push(() => certificate.close());
   const identity = processIdentity();
+  const accounts = new AccountCounts();
+  const use = new UseRecorder(accounts);
+  const useWriter = new UseWriter({ source: use, store: database.uses, logger });
+  closers.push(() => useWriter.stop());
   const following = await startFollowing({
-    ...{ database, clock, logger, identity, issuing: parts, publicUrl, newCrlBuilder: crlBuilder },
+    ...{ database, clock, logger, identity, use, issuing: parts, publicUrl, newCrlBuilder: crlBuilder },
     crlLife: config.crlLife,
     issuers: () => issuers.opened,
     refreshIssuers: () => issuers.refresh(database, logger),
@@ -153,11 +161,18 @@ async function start(
   const { authenticator, publisher, responder } = following;
 
   const metrics = serverMetrics(following, issuers, { database, clock, logger });
+  registerAccountCounters(metrics.registry, () => accounts.entries());
   const enforceServer = createEnforceListener({
     authenticator,
     certificate: certificate.current,
     logger,
-    handler: ownRoutes,
+    handler: ownRoutes({
+      logger,
+      onNoRoute: (request, caller) => {
+        metrics.decisions.inc({ code: "NO_ROUTE" });
+        use.deniedLater(request, caller, "NO_ROUTE");
+      },
+    }),
     onDecision: (code) => {
       metrics.decisions.inc({ code });
     },

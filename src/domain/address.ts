@@ -43,6 +43,12 @@ function mappedIn(address: string): string | undefined {
   return octets.join(".");
 }
 
+/** Reads an address alone, without a zone. Throws ADDRESS_INVALID. */
+export function parseAddress(text: string): string {
+  if (isIP(text) !== 0 && !text.includes("%")) return text;
+  throw new Refusal("ADDRESS_INVALID", `'${text}' is not an address such as 192.0.2.1.`);
+}
+
 /** A test for "is this address within one of the ranges". IPv4-mapped IPv6 addresses count as IPv4. */
 export function addressMatcher(ranges: readonly Cidr[]): (address: string) => boolean {
   const list = new BlockList();

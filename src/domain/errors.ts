@@ -63,6 +63,7 @@ const administration = {
   RATE_INVALID: [400, "A rate is written like 100/1m: so many requests in so much time, up to a day."],
   LIMIT_INVALID: [400, "A limit of connections is a number from 1 to a million."],
   CREDENTIAL_ENDED: [409, "The certificate has ended, or is none of an account: nothing can be changed."],
+  ADDRESS_INVALID: [400, "An address is written like 192.0.2.1 or 2001:db8::1."],
   DNS_NAME_INVALID: [
     400,
     "A DNS name is written like db.example.internal, or .example.internal for all below.",

@@ -20,6 +20,7 @@ import type {
 } from "./records.ts";
 import type { RevocationReason } from "./revocation.ts";
 import type { Instant } from "./time.ts";
+import type { UseStore } from "./use.ts";
 
 export interface Clock {
   now(): Instant;
@@ -159,6 +160,8 @@ export interface CertificateFilter {
   readonly keyType?: KeyType;
   readonly issuer?: IssuerId;
   readonly spkiHash?: SpkiHash;
+  /** Issued before, and no call let through since. */
+  readonly unusedSince?: Instant;
 }
 
 export interface CredentialTally {
@@ -247,6 +250,7 @@ export interface Stores {
   readonly crls: CrlStore;
   readonly changes: ChangeStore;
   readonly followers: FollowerStore;
+  readonly uses: UseStore;
 }
 
 /** What a group of entries in the record of issuing is about; each named once. */
@@ -291,6 +295,11 @@ export interface Database extends Stores {
     question: IssuanceQuestion,
     decide: (standing: IssuanceStanding) => { readonly outcome: Outcome; readonly writes: IssuanceWrites },
   ): Promise<Outcome>;
+  /**
+   * Told after each of this process's own transactions was committed – but not of `issue`, for which nobody waits –, until
+   * what is returned is called.
+   */
+  onCommit(listener: () => void): () => void;
   close(): Promise<void>;
 }
 

@@ -5,9 +5,9 @@ import type { DenialCode } from "../domain/errors.ts";
 import type { Scope } from "../domain/names.ts";
 import type { Logger } from "../domain/ports.ts";
 import type { Authenticator } from "./authenticator.ts";
+import { logDenial } from "./denial-log.ts";
 import { deny } from "./denial.ts";
 import { rateHeaders } from "./rate-headers.ts";
-import { pathOf } from "./request-target.ts";
 import { type Answer, type Incoming, type Outgoing, answerOf } from "./transport.ts";
 
 /**
@@ -91,18 +91,9 @@ export class Admission {
   }
 
   /** @returns the id that the answer is to carry */
-  logDenial(request: Incoming, { code, fingerprint, account }: Denial): string {
+  logDenial(request: Incoming, denial: Denial): string {
     const requestId = randomUUID();
-    const fields = {
-      requestId,
-      code,
-      fingerprint,
-      account,
-      address: request.socket.remoteAddress,
-      method: request.method,
-      path: pathOf(request),
-    };
-    this.#logger.info(fields, "denied");
+    logDenial(this.#logger, request, denial, requestId);
     return requestId;
   }
 

@@ -15,6 +15,7 @@ import { LimitGates } from "./limit-gates.ts";
 import { isDirected, soleAuthority } from "./request-target.ts";
 import { StoreLookup } from "./store-lookup.ts";
 import { type Answer, type Incoming, type Transport, tlsOf, transportOf } from "./transport.ts";
+import type { UseRecorder } from "./use-recorder.ts";
 
 /** Of more certificates than these, the log has their number only. */
 const MOST_NAMED = 100;
@@ -25,6 +26,8 @@ export interface AuthenticatorParts {
   readonly logger: Logger;
   /** How this process is known to the commands that wait for it. */
   readonly identity: { readonly id: string; readonly pid: number; readonly host: string };
+  /** Told of every decision. */
+  readonly use?: Pick<UseRecorder, "count"> | undefined;
   /** Told of every change after it was applied. */
   readonly onChanges?: (changes: readonly Change[]) => void | Promise<void>;
   /** Told of a database that went back, after what is kept here was loaded anew. Fails when its own could not be. */
@@ -46,6 +49,7 @@ export class Authenticator {
   readonly #lookup: StoreLookup;
   readonly #follower: ChangeFollower;
   readonly #stores: Stores;
+  readonly #use: AuthenticatorParts["use"];
   readonly #logger: Logger;
   #issuers: readonly X509Certificate[];
   readonly #onTrustChanged = new Set<() => void>();
@@ -61,6 +65,7 @@ export class Authenticator {
     this.#clock = parts.clock;
     this.#stores = parts.database;
     this.#logger = parts.logger;
+    this.#use = parts.use;
     this.#index = index;
     this.#issuers = issuers;
     this.#lookup = new StoreLookup((fingerprint) => index.fetch(fingerprint), parts.clock);
@@ -188,16 +193,18 @@ export class Authenticator {
   ): Decision {
     const socket = tlsOf(transport);
     const gate = this.#gates.of(request, transport, credential);
+    const now = this.#clock.now();
     const decision = decide({
       presented: presented.certificate,
       credential,
-      now: this.#clock.now(),
+      now,
       address: socket.remoteAddress ?? "",
       requiredScopes,
       gate,
       current: this.isCurrent,
       directed: request === undefined || isDirectedOn(presented, request, socket),
     });
+    if (request) this.#use?.count(request, decision, now);
     return gate?.rates ? { ...decision, rates: gate.rates } : decision;
   }
 

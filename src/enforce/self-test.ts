@@ -30,7 +30,12 @@ export async function listenerFaults(trials: Trials, clock: Clock): Promise<stri
     identity: { id: "self-test", pid: process.pid, host: "self-test" },
   });
   const server = createEnforceListener({
-    ...{ authenticator, certificate: trials.server, logger: silent, handler: ownRoutes },
+    ...{
+      authenticator,
+      certificate: trials.server,
+      logger: silent,
+      handler: ownRoutes({ logger: silent, onNoRoute: () => undefined }),
+    },
   });
   const faults: string[] = [];
   const expected: readonly (readonly [string, TrialCredential | undefined, string])[] = [
@@ -169,6 +174,7 @@ class TrialState {
       },
       followers: { announce: done, applied: done, closing: done, leave: done },
     };
-    return stores as unknown as Database;
+    const onCommit = () => () => undefined;
+    return { ...stores, onCommit } as unknown as Database;
   }
 }

@@ -42,6 +42,13 @@ export function tlsOf(transport: Transport): TLSSocket {
   return transport instanceof TLSSocket ? transport : (transport.socket as TLSSocket);
 }
 
+/** Where a request came from; `undefined` when its connection is gone. */
+export function addressOf(request: Incoming): string | undefined {
+  if (request instanceof IncomingMessage) return request.socket.remoteAddress;
+  const transport = transportOf(request);
+  return transport && tlsOf(transport).remoteAddress;
+}
+
 export function answerOf(response: Outgoing): Answer {
   return response instanceof ServerResponse ? response : response.stream;
 }

@@ -6,17 +6,22 @@ import {
   decide,
   outsideValidity,
 } from "../domain/decision.ts";
+import { noLimits } from "../domain/call-limits.ts";
 import { type DenialCode, errorTable } from "../domain/errors.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
 import type { Scope, Slug } from "../domain/names.ts";
 import type { Stores } from "../domain/ports.ts";
-import type { CertificateRecord } from "../domain/records.ts";
+import { isOwnRoute } from "../domain/own-routes.ts";
+import type { Account, CertificateRecord } from "../domain/records.ts";
 import type { Instant } from "../domain/time.ts";
+import { nameRule } from "./name-rule.ts";
 
 export interface Explanation {
   readonly allowed: boolean;
   readonly code: DenialCode | "ALLOWED";
   readonly because: string;
+  /** The rule that denies it, with what is on record of it. */
+  readonly rule?: string;
   readonly fingerprint: Fingerprint;
   readonly account?: Slug;
   readonly scopes?: readonly Scope[];
@@ -29,19 +34,26 @@ export interface Explanation {
  *
  * @param presented the certificate as a handshake would find it, but for its validity, which the record tells
  * @param call.address without it, address rules are taken to be met
+ * @param call.route without it, the routes are not asked; those of `serve` itself are
  */
 export async function explain(
   stores: Stores,
   presented: PresentedCertificate,
-  call: { readonly now: Instant; readonly address: string | undefined; readonly scopes: readonly Scope[] },
+  call: {
+    readonly now: Instant;
+    readonly address: string | undefined;
+    readonly scopes: readonly Scope[];
+    readonly route?: { readonly method: string; readonly path: string } | undefined;
+  },
 ): Promise<Explanation> {
   const { fingerprint } = presented;
   const record = await stores.certificates.byFingerprint(fingerprint);
+  const account = record?.accountId === undefined ? undefined : await stores.accounts.byId(record.accountId);
   const isOutOfTime = record && outsideValidity(record, call.now) !== undefined;
   const decision = decide({
     presented:
       presented.authorized && isOutOfTime ? { ...presented, authorized: false, fault: "time" } : presented,
-    credential: record && (await findCredential(stores, record, call.address !== undefined)),
+    credential: record && account && credentialAsked(record, account, call.address !== undefined),
     now: call.now,
     address: call.address ?? "",
     requiredScopes: call.scopes,
@@ -49,15 +61,26 @@ export async function explain(
     current: true,
     directed: true,
   });
+  const rule = (code: DenialCode) => {
+    const named = nameRule({ code, record, account, address: call.address, scopes: call.scopes });
+    return named === undefined ? {} : { rule: named };
+  };
+  if (decision.allowed && call.route && !isOwnRoute(call.route.method, call.route.path)) {
+    const code = "NO_ROUTE";
+    const { caller } = decision;
+    const because = errorTable[code][1];
+    return { allowed: false, code, because, ...rule(code), fingerprint, account: caller.account };
+  }
   if (decision.allowed) {
     const { account, scopes } = decision.caller;
     const because = "The certificate is on record, in force, and its account may do this.";
     return { allowed: true, code: "ALLOWED", because, fingerprint, account, scopes };
   }
   const because = errorTable[decision.code][1];
-  const { code, account } = decision;
+  const { code } = decision;
+  const owner = decision.account === undefined ? {} : { account: decision.account };
   const about = record && record.status !== "active" ? { record: statusOf(record) } : {};
-  return { allowed: false, code, because, fingerprint, ...(account && { account }), ...about };
+  return { allowed: false, code, because, ...rule(code), fingerprint, ...owner, ...about };
 }
 
 function statusOf(record: CertificateRecord): NonNullable<Explanation["record"]> {
@@ -65,13 +88,9 @@ function statusOf(record: CertificateRecord): NonNullable<Explanation["record"]>
   return { statusAt, reason, invalidityAt, statusBy, note };
 }
 
-async function findCredential(
-  stores: Stores,
-  record: CertificateRecord,
-  withAddresses: boolean,
-): Promise<Credential | undefined> {
-  const account = record.accountId === undefined ? undefined : await stores.accounts.byId(record.accountId);
-  if (!account) return undefined;
-  const asked = credentialAccount(withAddresses ? account : { ...account, allowIps: [] });
-  return credentialOf(record, { current: asked });
+function credentialAsked(record: CertificateRecord, account: Account, withAddresses: boolean): Credential {
+  if (withAddresses) return credentialOf(record, { current: credentialAccount(account) });
+  // Of all limits, the addresses are all that is asked here.
+  const current = credentialAccount({ ...account, ...noLimits });
+  return credentialOf({ ...record, limits: undefined }, { current });
 }

@@ -49,8 +49,13 @@ export class ChangeFollower {
   #isLost = false;
   #heardAt: Instant = 0;
   #failing = false;
+  readonly #pollInterval: number;
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> = Promise.resolve();
+  #isPolling = false;
+  /** Something was committed while a round was under way, which may have read before it. */
+  #isHurried = false;
+  #unhurry: () => void = () => undefined;
   #stopped = false;
 
   constructor(parts: {
@@ -63,6 +68,8 @@ export class ChangeFollower {
     logger: Pick<Logger, "error">;
     /** Told once when the database stops answering. */
     onFault: (error: unknown) => void;
+    /** In milliseconds (40). */
+    pollInterval?: number;
   }) {
     this.#database = parts.database;
     this.#clock = parts.clock;
@@ -71,6 +78,7 @@ export class ChangeFollower {
     this.#loadAnew = parts.loadAnew;
     this.#logger = parts.logger;
     this.#onFault = parts.onFault;
+    this.#pollInterval = parts.pollInterval ?? POLL_INTERVAL;
   }
 
   /** When what is in memory was last known to agree with the database. */
@@ -89,11 +97,15 @@ export class ChangeFollower {
     this.#currentAt = this.#heardAt = this.#clock.now();
     const { id, pid, host } = this.#identity;
     await this.#database.followers.announce(id, pid, host, this.#applied, this.#clock.now());
+    this.#unhurry = this.#database.onCommit(() => {
+      this.#hurry();
+    });
     this.#schedule();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#unhurry();
     clearTimeout(this.#timer);
     // A database that does not answer is not waited for: it takes the row for gone by itself, after a while.
     const leaving = this.#round.then(() => this.#database.followers.leave(this.#identity.id));
@@ -109,10 +121,26 @@ export class ChangeFollower {
   #schedule(): void {
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
-      this.#round = this.#poll().finally(() => {
-        this.#schedule();
-      });
-    }, POLL_INTERVAL);
+      this.#begin();
+    }, this.#pollInterval);
+  }
+
+  /** One round at a time, and no timer while it lasts. */
+  #begin(): void {
+    clearTimeout(this.#timer);
+    this.#isPolling = true;
+    this.#isHurried = false;
+    this.#round = this.#poll().finally(() => {
+      this.#isPolling = false;
+      if (this.#isHurried && !this.#stopped) this.#begin();
+      else this.#schedule();
+    });
+  }
+
+  /** This process has just committed something: a revocation is not to wait for the next round by the clock. */
+  #hurry(): void {
+    if (this.#isPolling) this.#isHurried = true;
+    else if (!this.#stopped) this.#begin();
   }
 
   async #poll(): Promise<void> {

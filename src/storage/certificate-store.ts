@@ -183,6 +183,14 @@ function filtered(
   if (filter.keyType !== undefined) query = query.where("keys.key_type", filter.keyType);
   if (filter.issuer !== undefined) query = query.where("certificates.issuer_id", filter.issuer);
   if (filter.spkiHash !== undefined) query = query.where("keys.spki_hash", filter.spkiHash);
+  if (filter.unusedSince !== undefined) {
+    query = query
+      .where("certificates.issued_at", "<", filter.unusedSince)
+      .whereRaw(
+        "NOT EXISTS (SELECT 1 FROM uses WHERE uses.fingerprint = certificates.fingerprint AND last_at >= ?)",
+        filter.unusedSince,
+      );
+  }
   return query;
 }
 

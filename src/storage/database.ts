@@ -24,10 +24,19 @@ export type DatabaseLocation =
  */
 export async function openDatabase(location: DatabaseLocation): Promise<Database> {
   const engine = await open(location);
+  const listeners = new Set<() => void>();
   return {
     ...guardedStores(engine.stores),
-    transaction: (work) => refuseWhenUnavailable(() => engine.transaction(work)),
+    transaction: async (work) => {
+      const result = await refuseWhenUnavailable(() => engine.transaction(work));
+      for (const listener of listeners) listener();
+      return result;
+    },
     issue: (question, decide) => refuseWhenUnavailable(() => engine.issue(question, decide)),
+    onCommit(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     close: engine.close,
   };
 }

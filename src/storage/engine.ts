@@ -9,6 +9,7 @@ import { issuerStore } from "./issuer-store.ts";
 import { keyStore } from "./key-store.ts";
 import type { Sql } from "./sql.ts";
 import { tokenStore } from "./token-store.ts";
+import { useStore } from "./use-store.ts";
 
 /** A kind of database, open: what the kinds do in their own ways. */
 export interface Engine {
@@ -32,6 +33,7 @@ export function storesOn(db: Knex, sql: Sql): Stores {
     crls: crlStore(db, sql),
     changes: changeStore(db, sql),
     followers: followerStore(db),
+    uses: useStore(sql),
   };
 }
 

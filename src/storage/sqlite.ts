@@ -3,9 +3,10 @@ import knex, { type Knex } from "knex";
 import { Refusal } from "../domain/errors.ts";
 import { type Engine, ignore, silent, storesOn } from "./engine.ts";
 import { followerStore } from "./follower-store.ts";
-import type { Sql } from "./sql.ts";
+import { type Sql, knexSql } from "./sql.ts";
 import { type SqliteConnection, boundTo, execute, preparedSql } from "./sqlite-connection.ts";
 import { ISSUANCE_SCHEMA, issueOnSqlite } from "./sqlite-issuance.ts";
+import { useStore } from "./use-store.ts";
 
 /** Two connections: what is read outside a transaction need not wait for one that is being written to the disk. */
 export function sqliteEngine(file: string): Engine {
@@ -33,6 +34,7 @@ export function sqliteEngine(file: string): Engine {
         },
       },
       followers: followerStore(writer), // which writes on its own
+      uses: useStore(knexSql(writer)), // so does this; not prepared, for each number of rows is another text
     },
     transaction: (work) =>
       using(writer, async (own) => {

@@ -27,6 +27,7 @@ describe("refused, with nothing changed", () => {
     ["a bad account name", 2, "SLUG_INVALID", ["account", "create", "Not OK"]],
     ["a bad scope", 2, "SCOPE_INVALID", ["account", "create", "x", "--scopes", "no spaces"]],
     ["a bad address", 2, "CIDR_INVALID", ["account", "create", "x", "--allow-ip", "10.0.0.0/33"]],
+    ["no address", 2, "ADDRESS_INVALID", ["why", "01", "--ip", "10.0.0.0/8"]],
     ["an account that exists", 1, "ACCOUNT_EXISTS", ["account", "create", "acme"]],
     ["an account that doesn't", 1, "NOT_FOUND", ["account", "show", "nobody"]],
     ["resuming what is active", 1, "STATE_UNCHANGED", ["account", "resume", "acme"]],

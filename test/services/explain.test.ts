@@ -111,6 +111,40 @@ onEachDatabase("why a certificate", (db) => {
     expect(explanation.account).toBe(code === "CERT_UNKNOWN" ? undefined : certificate.account);
   });
 
+  test("names the rule that denies it", async () => {
+    const certificate = await issued();
+    const { account = freshSlug() } = certificate;
+    const rule = async (call: Partial<Call>) => (await ask(certificate, {}, call)).rule;
+    expect(await rule({})).toBeUndefined();
+    expect(await rule({ address: "198.51.100.1" })).toBe(
+      `account ${account}: allow-ip 192.0.2.0/24 does not hold 198.51.100.1`,
+    );
+    expect(await rule({ scopes: [parseScope("orders:read"), parseScope("orders:write")] })).toBe(
+      `account ${account}: its scopes (orders:read) lack orders:write; the credential has all of them`,
+    );
+    expect(await rule({ now: START + 2 * DAY })).toMatch(/^credential: valid until 20/);
+    await setAccountStatus(db.database, parts, account, "suspended");
+    expect(await rule({})).toMatch(`account ${account}: suspended since 20`);
+    await revoke(db.database, parts, certificate, "keyCompromise");
+    expect(await rule({})).toMatch(/^credential: revoked since 20.* by .*, keyCompromise$/);
+  });
+
+  test("asks for a route only when one is given, and after all else", async () => {
+    const certificate = await issued();
+    const at = (method: string, path: string) => ({ route: { method, path } });
+    for (const method of ["GET", "HEAD"]) {
+      expect((await ask(certificate, {}, at(method, "/whoami"))).code).toBe("ALLOWED");
+    }
+    for (const route of [at("POST", "/whoami"), at("GET", "/orders")]) {
+      expect(await ask(certificate, {}, route)).toMatchObject({
+        code: "NO_ROUTE",
+        account: certificate.account,
+      });
+    }
+    const elsewhere = { ...at("GET", "/orders"), address: "198.51.100.1" };
+    expect((await ask(certificate, {}, elsewhere)).code).toBe("ADDRESS_NOT_ALLOWED");
+  });
+
   test("in the second that its notAfter names is in force or expired, but never called untrusted", async () => {
     const certificate = await issued();
     const { validToDate } = new X509Certificate(certificate.der);

@@ -3,15 +3,20 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Refusal } from "../../src/domain/errors.ts";
 import { markOf } from "../../src/domain/history.ts";
 import type { Database } from "../../src/domain/ports.ts";
-import type { Change } from "../../src/domain/records.ts";
+import type { CertificateRecord, Change } from "../../src/domain/records.ts";
 import { HOUR, MINUTE, SECOND } from "../../src/domain/time.ts";
+import { CredentialIndex } from "../../src/enforce/credential-index.ts";
 import { ChangeFollower } from "../../src/services/follow-changes.ts";
+import { revoke } from "../../src/services/revocation.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import {
   START,
   type TestClock,
   eventually,
   freshAccount,
+  makeCsr,
+  makeIssuing,
+  signRecord,
   testClock,
   testLogger,
 } from "../support/issuing.ts";
@@ -108,6 +113,29 @@ onEachDatabase("a server that follows the changes", (db) => {
       expect(sequences()).toHaveLength(25);
     });
     expect(sequences()).toEqual(Array.from({ length: 25 }, (_, i) => before + 1 + i));
+  });
+
+  test("looks at once at what this process commits, and again at what came meanwhile", async () => {
+    const parts = await makeIssuing(db.database);
+    const certificates: CertificateRecord[] = [];
+    const { slug } = await freshAccount(parts);
+    for (let i = 0; i < 8; i++) {
+      const wanted = { account: slug, csr: await makeCsr(), profile: "client" };
+      certificates.push(await signRecord(parts, "cli:tester", wanted));
+    }
+    const index = new CredentialIndex(db.database);
+    await index.load(START);
+    const apply = async (changes: readonly Change[]) => {
+      await index.apply(changes);
+      return new Map<number, number>();
+    };
+    // As good as no polling by the clock.
+    await follow({ apply, pollInterval: HOUR });
+    await Promise.all(certificates.map((one) => revoke(db.database, parts, one, "keyCompromise")));
+    await eventually(() => {
+      const states = certificates.map(({ fingerprint }) => index.get(fingerprint)?.status);
+      expect(states).toEqual(certificates.map(() => "revoked"));
+    });
   });
 
   test("applies what another process writes", async () => {

@@ -27,6 +27,7 @@ onEachDatabase("migrations", (db) => {
         "knex_migrations_lock",
         "sequence",
         "tokens",
+        "uses",
       ].sort(),
     );
     expect(await db.database.changes.last()).toBe(0);

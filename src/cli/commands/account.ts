@@ -91,17 +91,24 @@ async function runCreate(slug: string, options: RightsFlags): Promise<void> {
 
 async function runList(options: CommonOptions): Promise<void> {
   const { withState } = await import("../state.ts");
-  const accounts = await withState(options, (database) => database.accounts.list());
-  const all = await Promise.all(accounts.map(shown));
+  const { shownCounts } = await import("../use-words.ts");
+  const { accounts, uses } = await withState(options, async (database) => ({
+    accounts: await database.accounts.list(),
+    uses: new Map((await database.uses.byAccount()).map((use) => [use.account, use])),
+  }));
+  const all = await Promise.all(
+    accounts.map(async (account) => ({ ...(await shown(account)), ...shownCounts(uses.get(account.slug)) })),
+  );
   print(options, all, () =>
     table(
-      ["ACCOUNT", "STATUS", "SCOPES", "ADDRESSES", "CREATED"],
-      all.map(({ slug, status, scopes, allowIps, createdAt }) => [
+      ["ACCOUNT", "STATUS", "SCOPES", "ADDRESSES", "CREATED", "LAST USED", "REQUESTS", "DENIED"],
+      all.map(({ slug, status, scopes, allowIps, createdAt, lastUsedAt, requests, denials }) => [
         slug,
         status,
         scopes.join(",") || "-",
         allowIps.join(",") || "any",
         createdAt,
+        ...[lastUsedAt ?? "never", String(requests), String(denials)],
       ]),
     ),
   );
@@ -112,9 +119,11 @@ async function runShow(slug: string, options: CommonOptions): Promise<void> {
   const { requireAccount } = await import("../../services/accounts.ts");
   const { withState } = await import("../state.ts");
   const name = parseSlug(slug);
-  const { account, certificates } = await withState(options, async (database) => ({
+  const { shownCounts, useFields } = await import("../use-words.ts");
+  const { account, certificates, use } = await withState(options, async (database) => ({
     account: await requireAccount(database, name),
     certificates: await database.certificates.list({ account: name }),
+    use: (await database.uses.byAccount(name))[0],
   }));
   const now = Date.now();
   const count = {
@@ -123,7 +132,7 @@ async function runShow(slug: string, options: CommonOptions): Promise<void> {
     revoked: certificates.filter(({ status }) => status === "revoked").length,
     total: certificates.length,
   };
-  const value = { ...(await shown(account)), certificates: count };
+  const value = { ...(await shown(account)), certificates: count, ...shownCounts(use) };
   print(options, value, () =>
     fields({
       Account: value.slug,
@@ -134,6 +143,7 @@ async function runShow(slug: string, options: CommonOptions): Promise<void> {
       "Servers' names": [...value.dnsNames, ...value.serverIps].join(", ") || undefined,
       Created: value.createdAt,
       Certificates: `${String(count.active)} active of ${String(count.total)}`,
+      ...useFields(value),
     }),
   );
 }

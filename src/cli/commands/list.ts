@@ -8,6 +8,7 @@ import { fields, print, table } from "../output.ts";
 interface ListFlags extends CommonOptions {
   readonly account?: string;
   readonly expiring?: string;
+  readonly unused?: string;
   readonly status?: CertificateStatus | "expired";
   readonly keyType?: KeyType;
   readonly issuer?: string;
@@ -18,6 +19,10 @@ export function listCommand(program: Command): void {
     .description("list the certificates on record")
     .option("--account <slug>", "of this account")
     .option("--expiring <duration>", "live ones that end within this time, such as 7d")
+    .option(
+      "--unused <duration>",
+      "live ones, issued before, with no call let through for this time, such as 30d",
+    )
     .addOption(new Option("--key-type <type>", "with a key of this type").choices(keyTypes))
     .option("--issuer <name>", "signed by this issuing CA")
     .addOption(new Option("--status <status>").choices(["active", "suspended", "revoked", "expired"]))
@@ -33,34 +38,48 @@ export function showCommand(program: Command): void {
 async function runList(options: ListFlags): Promise<void> {
   const { parseSlug } = await import("../../domain/names.ts");
   const { parseDuration } = await import("../../domain/time.ts");
+  const { shownUse } = await import("../use-words.ts");
   const { requireIssuerNamed } = await import("../../services/issuers.ts");
   const { withState } = await import("../state.ts");
   const now = Date.now();
   const { account, status, keyType, issuer } = options;
   const end = options.expiring === undefined ? undefined : now + parseDuration(options.expiring);
+  const unusedSince = options.unused === undefined ? undefined : now - parseDuration(options.unused);
   const filter = {
     ...(account === undefined ? {} : { account: parseSlug(account) }),
     ...(status === undefined || status === "expired" ? {} : { status }),
     ...(end === undefined ? {} : { expiringBefore: end }),
     ...(keyType === undefined ? {} : { keyType }),
+    ...(unusedSince === undefined ? {} : { unusedSince }),
   };
-  const found = await withState(options, async (database) => {
-    if (issuer === undefined) return database.certificates.list(filter);
-    const { id } = await requireIssuerNamed(database, parseSlug(issuer));
-    return database.certificates.list({ ...filter, issuer: id });
+  const { found, uses } = await withState(options, async (database) => {
+    const id = issuer === undefined ? undefined : (await requireIssuerNamed(database, parseSlug(issuer))).id;
+    const found = await database.certificates.list({
+      ...filter,
+      ...(id === undefined ? {} : { issuer: id }),
+    });
+    return { found, uses: await database.uses.list(filter.account) };
   });
-  const wanted = await Promise.all(found.map((certificate) => shown(certificate, now)));
+  const byFingerprint = new Map(uses.map((use) => [use.fingerprint, use]));
+  const wanted = await Promise.all(
+    found.map(async (certificate) => ({
+      ...(await shown(certificate, now)),
+      ...shownUse(byFingerprint.get(certificate.fingerprint)),
+    })),
+  );
   const all = wanted.filter(
     (item) =>
       (status === undefined || item.status === status) &&
-      (end === undefined || item.status === "active" || item.status === "suspended"),
+      ((end === undefined && unusedSince === undefined) ||
+        item.status === "active" ||
+        item.status === "suspended"),
   );
   print(options, all, () =>
     table(
-      ["FINGERPRINT", "ACCOUNT", "PROFILE", "KEY", "STATUS", "EXPIRES"],
+      ["FINGERPRINT", "ACCOUNT", "PROFILE", "KEY", "STATUS", "EXPIRES", "LAST USED"],
       all.map((item) => [
         ...[item.fingerprint, item.account ?? "-", item.profile, item.keyType, item.status],
-        item.notAfter,
+        ...[item.notAfter, item.lastUsedAt ?? "never"],
       ]),
     ),
   );
@@ -72,12 +91,14 @@ async function runShow(id: string, options: CommonOptions): Promise<void> {
   const { namedCertificate } = await import("../named-certificate.ts");
   const { withState } = await import("../state.ts");
   const name = namedCertificate(id);
-  const { found, account } = await withState(options, async (database) => {
+  const { shownUse, useFields } = await import("../use-words.ts");
+  const { found, account, use } = await withState(options, async (database) => {
     const found = await findCertificate(database, name);
-    return { found, account: found.account && (await database.accounts.bySlug(found.account)) };
+    const use = await database.uses.byFingerprint(found.fingerprint);
+    return { found, use, account: found.account && (await database.accounts.bySlug(found.account)) };
   });
   const isHeld = account?.status === "suspended";
-  const value = { ...(await shown(found, Date.now())), accountStatus: account?.status };
+  const value = { ...(await shown(found, Date.now())), accountStatus: account?.status, ...shownUse(use) };
   print(options, { ...value, certificate: toPem("CERTIFICATE", found.der) }, () =>
     fields({
       Fingerprint: value.fingerprint,
@@ -102,6 +123,9 @@ async function runShow(id: string, options: CommonOptions): Promise<void> {
       "Invalid since": value.invalidSince,
       By: value.statusBy,
       Note: value.note,
+      ...(value.account === undefined ? {} : useFields(value)),
+      From: value.lastAddress,
+      Client: value.lastAgent,
     }),
   );
 }

@@ -5,6 +5,8 @@ import { fields, print } from "../output.ts";
 interface WhyFlags extends CommonOptions {
   readonly ip?: string;
   readonly scope?: string[];
+  readonly method?: string;
+  readonly path?: string;
 }
 
 export function whyCommand(program: Command): void {
@@ -12,6 +14,8 @@ export function whyCommand(program: Command): void {
     .description("say what a call with a certificate would be answered, and why")
     .option("--ip <address>", "when it comes from this address")
     .option("--scope <scope...>", "when it needs this scope")
+    .option("--method <method>", "when its method is this one (GET, when there is a path)")
+    .option("--path <path>", "when it asks for this path of serve's own enforcement listener")
     .action(runWhy);
 }
 
@@ -21,10 +25,15 @@ async function runWhy(id: string, options: WhyFlags): Promise<void> {
   const { explain } = await import("../../services/explain.ts");
   const { certificateInQuestion } = await import("../named-certificate.ts");
   const { withState } = await import("../state.ts");
+  const { parseAddress } = await import("../../domain/address.ts");
+  const { ip, method = "GET", path = "/" } = options;
+  const address = ip === undefined ? undefined : parseAddress(ip);
+  const isRouted = options.method !== undefined || options.path !== undefined;
+  const route = isRouted ? { method, path: path.split("?", 1)[0] ?? path } : undefined;
   const scopes = (options.scope ?? []).map(parseScope);
   const explained = await withState(options, async (database) => {
     const question = await certificateInQuestion(database, id);
-    return explain(database, question, { now: Date.now(), address: options.ip, scopes });
+    return explain(database, question, { now: Date.now(), address, scopes, route });
   });
   const { record, ...answer } = explained;
   const time = (at: number | undefined) => (at === undefined ? undefined : formatTime(at));
@@ -40,6 +49,7 @@ async function runWhy(id: string, options: WhyFlags): Promise<void> {
       Answer: explained.allowed ? "let through" : "refused",
       Code: explained.code,
       Because: explained.because,
+      Rule: explained.rule,
       Fingerprint: explained.fingerprint,
       Account: explained.account,
       Since: status?.statusAt,

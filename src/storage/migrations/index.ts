@@ -4,6 +4,7 @@ import * as issuing from "./0002-issuing.ts";
 import * as revocation from "./0003-revocation.ts";
 import * as crl from "./0004-crl.ts";
 import * as limits from "./0005-limits.ts";
+import * as use from "./0006-use.ts";
 
 const migrations: Readonly<Record<string, Knex.Migration>> = {
   "0001-main": main,
@@ -11,6 +12,7 @@ const migrations: Readonly<Record<string, Knex.Migration>> = {
   "0003-revocation": revocation,
   "0004-crl": crl,
   "0005-limits": limits,
+  "0006-use": use,
 };
 
 /** Named without an extension: Knex records the names, and `.ts` in a checkout is `.js` when published. */

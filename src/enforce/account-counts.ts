@@ -1,0 +1,31 @@
+import type { DenialCode } from "../domain/errors.ts";
+import type { Slug } from "../domain/names.ts";
+
+/** So many accounts are counted by name; what comes after them is counted together. */
+const MOST = 1000;
+const OTHER = "other";
+
+export interface AccountCount {
+  requests: number;
+  readonly denials: Map<DenialCode, number>;
+}
+
+/** Requests and denials by account since the start, for the metrics: of the first 1,000 accounts that call, and the rest. */
+export class AccountCounts {
+  readonly #counts = new Map<string, AccountCount>();
+
+  of(account: Slug): AccountCount {
+    return this.#counts.get(account) ?? this.#begin(account);
+  }
+
+  entries(): Iterable<readonly [account: string, count: AccountCount]> {
+    return this.#counts;
+  }
+
+  #begin(account: string): AccountCount {
+    const name = this.#counts.size < MOST ? account : OTHER;
+    const count = this.#counts.get(name) ?? { requests: 0, denials: new Map<DenialCode, number>() };
+    this.#counts.set(name, count);
+    return count;
+  }
+}
