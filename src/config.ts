@@ -27,6 +27,12 @@ const crlLife = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+/** As JSON says it, or as a variable does. */
+const onOff = z.union(
+  [z.boolean(), z.enum(["on", "off"]).transform((text) => text === "on")],
+  "neither on nor off",
+);
+
 const schema = z.strictObject({
   name: z.string().min(1).max(40),
   trustDomain: dnsName.toLowerCase(),
@@ -51,6 +57,8 @@ const schema = z.strictObject({
     )
     .pipe(z.number().min(0).max(600)),
   crlLife,
+  /** Whether TLS sessions may be resumed. */
+  resumption: onOff,
   listen: z.strictObject({ ca: hostPort, enforce: hostPort, public: hostPort, metrics: hostPort }),
 });
 
@@ -65,6 +73,7 @@ export interface RawConfig {
   trustDomain?: string | undefined;
   dns?: readonly string[] | undefined;
   publicUrl?: string | undefined;
+  resumption?: boolean | undefined;
   listen?: Partial<Record<ListenerName, string | undefined>> | undefined;
 }
 
@@ -74,6 +83,7 @@ const defaults = {
   dns: ["localhost", "127.0.0.1", "::1"],
   waitSeconds: 1,
   crlLife: "24h",
+  resumption: true,
   listen: {
     ca: "127.0.0.1:8443",
     enforce: "127.0.0.1:9443",
@@ -137,6 +147,7 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
     databaseUrl: env["COUNTERSIGN_DATABASE_URL"],
     waitSeconds: env["COUNTERSIGN_WAIT_SECONDS"],
     crlLife: env["COUNTERSIGN_CRL_LIFE"],
+    resumption: env["COUNTERSIGN_RESUMPTION"],
     listen: Object.fromEntries(listen) as unknown,
   };
 }

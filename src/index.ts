@@ -24,15 +24,21 @@ export interface TlsCertificate {
   readonly key: string;
 }
 
+/** Of one server, where it is not as the home's configuration says. */
+export interface ServerSettings {
+  /** Whether TLS sessions may be resumed. */
+  readonly resumption?: boolean;
+}
+
 /** Decides who may call a service in this process, by the same rules and records as `countersign serve`. */
 export interface Enforcer {
   /**
    * An https server that asks every caller for a certificate; `handler` sees only what was let through. Add no listeners
    * of your own for `request`, `upgrade`, `connect` or `checkContinue`: what they get has not been decided on.
    */
-  createServer(handler: Handler, certificate: TlsCertificate): Server;
+  createServer(handler: Handler, certificate: TlsCertificate, settings?: ServerSettings): Server;
   /** For `server.setSecureContext()`, to change the certificate: it keeps nothing that it isn't given again. */
-  tlsOptions(certificate: TlsCertificate): ServerOptions;
+  tlsOptions(certificate: TlsCertificate, settings?: ServerSettings): ServerOptions;
   /** Decides on one request of such a server, also asking for scopes such as `orders:read`. */
   authorize(request: IncomingMessage, ...scopes: string[]): Promise<Decision>;
   /** Answers with what `authorize` refused: a problem document. */
@@ -63,15 +69,17 @@ export async function createEnforcer(options: {
 }): Promise<Enforcer> {
   const { logger = silent } = options;
   const home = homeDirectory(options.home, process.env);
-  const database = await openState(resolveConfig(home, {}, process.env, readConfigFile(home)));
+  const config = resolveConfig(home, {}, process.env, readConfigFile(home));
+  const database = await openState(config);
   try {
     await requireSameHistory(database, readLastSeen(home));
     const identity = processIdentity();
     const authenticator = await Authenticator.start({ database, clock: systemClock, logger, identity });
     return {
-      createServer: (handler, certificate) =>
-        createEnforceListener({ authenticator, certificate, logger, handler }),
-      tlsOptions: (certificate) => enforceTlsOptions(authenticator, certificate),
+      createServer: (handler, certificate, { resumption = config.resumption } = {}) =>
+        createEnforceListener({ authenticator, certificate, logger, handler, resumption }),
+      tlsOptions: (certificate, { resumption = config.resumption } = {}) =>
+        enforceTlsOptions(authenticator, certificate, resumption),
       authorize: async (request, ...scopes) => authenticator.authorize(request, scopes.map(parseScope)),
       deny: (response, { code }) => {
         deny(response, code, randomUUID());

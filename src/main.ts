@@ -158,6 +158,7 @@ async function start(
     certificate: certificate.current,
     logger,
     handler: ownRoutes,
+    resumption: config.resumption,
     onDecision: (code) => {
       metrics.decisions.inc({ code });
     },
@@ -167,7 +168,7 @@ async function start(
     enrol: (enrolment) => countOutcome(metrics.enrolments, () => enrol(issuing, enrolment)),
     roots: toPem("CERTIFICATE", root.der),
   });
-  const caOptions = caTlsOptions(authenticator, certificate.current);
+  const caOptions = caTlsOptions(authenticator, certificate.current, config.resumption);
   const caServer = createTlsServer({ ...caOptions, ...timeLimits }, app);
   followTrust(caServer, authenticator, caOptions);
   const metricsServer = createHttpServer(timeLimits, metricsApp(metrics, logger) as RequestListener);
@@ -187,8 +188,8 @@ async function start(
     unreadiness: () => (authenticator.isCurrent ? undefined : "the database does not answer"),
   });
   certificate.watch(logger, (renewed) => {
-    caServer.setSecureContext(caTlsOptions(authenticator, renewed));
-    enforceServer.setSecureContext(enforceTlsOptions(authenticator, renewed));
+    caServer.setSecureContext(caTlsOptions(authenticator, renewed, config.resumption));
+    enforceServer.setSecureContext(enforceTlsOptions(authenticator, renewed, config.resumption));
   });
   const daily = setInterval(() => {
     warnOfEnds(issuers.records, clock, logger);
@@ -225,7 +226,7 @@ async function start(
 }
 
 /** The CA listener asks for a certificate and needs none: most of its callers have tokens. */
-function caTlsOptions(authenticator: Authenticator, certificate: TlsCertificate) {
-  const options = askingTlsOptions(authenticator, certificate, "countersign-ca");
+function caTlsOptions(authenticator: Authenticator, certificate: TlsCertificate, resumption: boolean) {
+  const options = askingTlsOptions(authenticator, certificate, "countersign-ca", resumption);
   return { ...options, handshakeTimeout: 10 * SECOND };
 }

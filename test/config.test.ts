@@ -28,6 +28,7 @@ test("without anything said, the defaults hold", () => {
     dns: ["localhost", "127.0.0.1", "::1"],
     waitSeconds: 1,
     crlLife: 24 * HOUR,
+    resumption: true,
     listen: {
       ca: { host: "127.0.0.1", port: 8443 },
       enforce: { host: "127.0.0.1", port: 9443 },
@@ -62,6 +63,9 @@ describe("a flag goes before a variable, a variable before the file, the file be
     expect(settle({ crlLife: "2h" }).crlLife).toBe(2 * HOUR);
     expect(settle({ crlLife: "2h" }, { COUNTERSIGN_CRL_LIFE: "10m" }).crlLife).toBe(HOUR / 6);
     expect(settle({ waitSeconds: 2.5 }, { COUNTERSIGN_WAIT_SECONDS: "30" }).waitSeconds).toBe(30);
+    expect(settle({ resumption: false }).resumption).toBe(false);
+    expect(settle({ resumption: true }, { COUNTERSIGN_RESUMPTION: "off" }).resumption).toBe(false);
+    expect(settle({}, { COUNTERSIGN_RESUMPTION: "on" }, { resumption: false }).resumption).toBe(false);
   });
 
   test("for the database's URL and every listener", () => {
@@ -117,6 +121,7 @@ const faults: [string, unknown, RegExp][] = [
   ["an https public URL", { publicUrl: "https://ca.example" }, /publicUrl: not an http:\/\/ URL/],
   ["a public URL that is none", { publicUrl: "ca.example" }, /publicUrl: /],
   ["another database's URL", { databaseUrl: "mysql://h/db" }, /databaseUrl: not a postgres:\/\/ URL/],
+  ["neither on nor off", { resumption: "no" }, /resumption: neither on nor off/],
   ["a trust domain that is none", { trustDomain: "not a domain" }, /trustDomain: not a DNS name/],
   [
     "a name that no host has",

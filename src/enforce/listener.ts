@@ -22,6 +22,8 @@ export interface EnforceListenerParts {
   readonly handler: Handler;
   /** Told of every decision, for the metrics. */
   readonly onDecision?: (code: DenialCode | "ALLOWED") => void;
+  /** Whether TLS sessions may be resumed (yes). */
+  readonly resumption?: boolean | undefined;
 }
 
 /**
@@ -30,9 +32,10 @@ export interface EnforceListenerParts {
  */
 export function createEnforceListener(parts: EnforceListenerParts): Server {
   const { authenticator } = parts;
+  const tls = enforceTlsOptions(authenticator, parts.certificate, parts.resumption);
   const server = createServer(
     {
-      ...enforceTlsOptions(authenticator, parts.certificate),
+      ...tls,
       handshakeTimeout: 10 * SECOND,
       headersTimeout: 15 * SECOND,
       requestTimeout: 60 * SECOND,
@@ -45,7 +48,7 @@ export function createEnforceListener(parts: EnforceListenerParts): Server {
   server.on("secureConnection", (socket: TLSSocket) => {
     authenticator.connected(socket);
   });
-  followTrust(server, authenticator, enforceTlsOptions(authenticator, parts.certificate));
+  followTrust(server, authenticator, tls);
   // Every entrance that Node offers leads through the decision: a caller is not even told to go on before it.
   const continuing: Handler = (request, response, caller) => {
     response.writeContinue();

@@ -1,7 +1,7 @@
-import { constants } from "node:crypto";
 import type { Server, ServerOptions } from "node:https";
 import type { SecureContextOptions } from "node:tls";
 import type { Authenticator } from "./authenticator.ts";
+import { keepTicketKeysFresh, sessionOptions } from "./session-tickets.ts";
 
 /**
  * The post-quantum hybrid first (RFC 9794), asked for anew (HelloRetryRequest) from a client that knows it but guessed
@@ -14,11 +14,13 @@ const KEY_EXCHANGE = "X25519MLKEM768/X25519:prime256v1:secp384r1";
  * can say why. All of them, each time: a context that is set without `ca` would trust the public roots.
  *
  * @param sessionIdContext the listener's own, so that no session is resumed at another
+ * @param resumption whether sessions may be resumed at all
  */
 export function askingTlsOptions(
   authenticator: Authenticator,
   certificate: { readonly cert: string; readonly key: string },
   sessionIdContext: string,
+  resumption = true,
 ) {
   const ca = authenticator.trustAnchors;
   if (ca.length === 0) throw new Error("there is no CA to trust");
@@ -29,8 +31,7 @@ export function askingTlsOptions(
     requestCert: true,
     rejectUnauthorized: false,
     minVersion: "TLSv1.2",
-    // A TLS 1.2 client could present another certificate in a renegotiation.
-    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+    ...sessionOptions(resumption),
   } satisfies ServerOptions;
 }
 
@@ -38,13 +39,15 @@ export function askingTlsOptions(
 export function enforceTlsOptions(
   authenticator: Authenticator,
   certificate: { readonly cert: string; readonly key: string },
+  resumption?: boolean,
 ): ServerOptions {
-  const options = askingTlsOptions(authenticator, certificate, "countersign-enforce");
+  const options = askingTlsOptions(authenticator, certificate, "countersign-enforce", resumption);
   return { ...options, ecdhCurve: KEY_EXCHANGE };
 }
 
 /**
  * A new issuing CA is trusted from its change on, by connections to come, with whatever certificate the server has then.
+ * Each change of either, and each hour, ends the sessions that could be resumed.
  *
  * @param options what the server was made with
  */
@@ -53,6 +56,7 @@ export function followTrust(
   authenticator: Authenticator,
   options: SecureContextOptions,
 ): void {
+  keepTicketKeysFresh(server);
   const setContext = server.setSecureContext.bind(server);
   let latest = options;
   server.setSecureContext = (renewed) => {
