@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server, ServerOptions } from "node:https";
 import { homeDirectory, readConfigFile, resolveConfig } from "./config.ts";
 import type { Decision, Denial } from "./domain/decision.ts";
+import { type Limits, withLimits } from "./domain/limits.ts";
 import { parseScope } from "./domain/names.ts";
 import type { Logger } from "./domain/ports.ts";
 import { Authenticator } from "./enforce/authenticator.ts";
@@ -15,6 +16,7 @@ import { requireSameHistory } from "./services/older-state.ts";
 
 export type { Caller, Decision, Denial } from "./domain/decision.ts";
 export type { DenialCode } from "./domain/errors.ts";
+export type { Limits } from "./domain/limits.ts";
 export type { Logger } from "./domain/ports.ts";
 export type { Handler } from "./enforce/listener.ts";
 
@@ -28,6 +30,8 @@ export interface TlsCertificate {
 export interface ServerSettings {
   /** Whether TLS sessions may be resumed. */
   readonly resumption?: boolean;
+  /** Times in milliseconds, sizes in octets (docs/enforcement.md); a body may have any size unless it is said here. */
+  readonly limits?: Partial<Limits>;
 }
 
 /** Decides who may call a service in this process, by the same rules and records as `countersign serve`. */
@@ -35,6 +39,8 @@ export interface Enforcer {
   /**
    * An https server that asks every caller for a certificate; `handler` sees only what was let through. Add no listeners
    * of your own for `request`, `upgrade`, `connect` or `checkContinue`: what they get has not been decided on.
+   *
+   * @throws RangeError when a limit cannot be that.
    */
   createServer(handler: Handler, certificate: TlsCertificate, settings?: ServerSettings): Server;
   /** For `server.setSecureContext()`, to change the certificate: it keeps nothing that it isn't given again. */
@@ -76,8 +82,11 @@ export async function createEnforcer(options: {
     const identity = processIdentity();
     const authenticator = await Authenticator.start({ database, clock: systemClock, logger, identity });
     return {
-      createServer: (handler, certificate, { resumption = config.resumption } = {}) =>
-        createEnforceListener({ authenticator, certificate, logger, handler, resumption }),
+      createServer: (handler, certificate, { resumption = config.resumption, limits = {} } = {}) =>
+        createEnforceListener({
+          ...{ authenticator, certificate, logger, handler, resumption },
+          limits: withLimits({ ...config.limits, bodySize: Infinity }, limits),
+        }),
       tlsOptions: (certificate, { resumption = config.resumption } = {}) =>
         enforceTlsOptions(authenticator, certificate, resumption),
       authorize: async (request, ...scopes) => authenticator.authorize(request, scopes.map(parseScope)),

@@ -5,8 +5,10 @@ import { type Fingerprint, fingerprintOf } from "./domain/identifiers.ts";
 import type { Logger } from "./domain/ports.ts";
 import { DAY, SECOND } from "./domain/time.ts";
 import type { Authenticator } from "./enforce/authenticator.ts";
+import { ConnectionGate } from "./enforce/connection-gate.ts";
 import { createEnforceListener } from "./enforce/listener.ts";
 import { ownRoutes } from "./enforce/own-routes.ts";
+import { serverOptions } from "./enforce/request-limits.ts";
 import { askingTlsOptions, enforceTlsOptions, followTrust } from "./enforce/tls.ts";
 import { certificateNames } from "./home/init.ts";
 import { HomeIssuers } from "./home/issuers.ts";
@@ -159,6 +161,10 @@ async function start(
     logger,
     handler: ownRoutes,
     resumption: config.resumption,
+    limits: config.limits,
+    onGate: (gate) => {
+      metrics.gates.set("enforce", gate);
+    },
     onDecision: (code) => {
       metrics.decisions.inc({ code });
     },
@@ -169,7 +175,8 @@ async function start(
     roots: toPem("CERTIFICATE", root.der),
   });
   const caOptions = caTlsOptions(authenticator, certificate.current, config.resumption);
-  const caServer = createTlsServer({ ...caOptions, ...timeLimits }, app);
+  const caServer = createTlsServer({ ...caOptions, ...serverOptions(config.limits), ...timeLimits }, app);
+  metrics.gates.set("ca", new ConnectionGate(caServer, config.limits, logger));
   followTrust(caServer, authenticator, caOptions);
   const metricsServer = createHttpServer(timeLimits, metricsApp(metrics, logger) as RequestListener);
   limitAnswers(metricsServer);
@@ -227,6 +234,5 @@ async function start(
 
 /** The CA listener asks for a certificate and needs none: most of its callers have tokens. */
 function caTlsOptions(authenticator: Authenticator, certificate: TlsCertificate, resumption: boolean) {
-  const options = askingTlsOptions(authenticator, certificate, "countersign-ca", resumption);
-  return { ...options, handshakeTimeout: 10 * SECOND };
+  return askingTlsOptions(authenticator, certificate, "countersign-ca", resumption);
 }

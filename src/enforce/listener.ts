@@ -4,11 +4,13 @@ import { type Server, createServer } from "node:https";
 import type { TLSSocket } from "node:tls";
 import type { Caller, Decision } from "../domain/decision.ts";
 import type { DenialCode } from "../domain/errors.ts";
+import { type Limits, defaultLimits } from "../domain/limits.ts";
 import type { Logger } from "../domain/ports.ts";
-import { SECOND } from "../domain/time.ts";
 import type { Authenticator } from "./authenticator.ts";
+import { ConnectionGate } from "./connection-gate.ts";
 import { deny } from "./denial.ts";
 import { pathOf } from "./request-target.ts";
+import { holdToLimits, serverOptions } from "./request-limits.ts";
 import { enforceTlsOptions, followTrust } from "./tls.ts";
 
 /** Serves a call that was let through. */
@@ -24,6 +26,9 @@ export interface EnforceListenerParts {
   readonly onDecision?: (code: DenialCode | "ALLOWED") => void;
   /** Whether TLS sessions may be resumed (yes). */
   readonly resumption?: boolean | undefined;
+  readonly limits?: Limits;
+  /** Told of what stands before the server, for the metrics. */
+  readonly onGate?: (gate: ConnectionGate) => void;
 }
 
 /**
@@ -31,20 +36,13 @@ export interface EnforceListenerParts {
  * `connect` or `checkContinue`: what they get has not been decided on.
  */
 export function createEnforceListener(parts: EnforceListenerParts): Server {
-  const { authenticator } = parts;
+  const { authenticator, limits = defaultLimits } = parts;
   const tls = enforceTlsOptions(authenticator, parts.certificate, parts.resumption);
-  const server = createServer(
-    {
-      ...tls,
-      handshakeTimeout: 10 * SECOND,
-      headersTimeout: 15 * SECOND,
-      requestTimeout: 60 * SECOND,
-      keepAliveTimeout: 65 * SECOND,
-    },
-    (request, response) => {
-      serve(parts, request, response);
-    },
-  );
+  const server = createServer({ ...tls, ...serverOptions(limits) }, (request, response) => {
+    serve(parts, request, response);
+  });
+  const gate = new ConnectionGate(server, limits, parts.logger);
+  parts.onGate?.(gate);
   server.on("secureConnection", (socket: TLSSocket) => {
     authenticator.connected(socket);
   });
@@ -68,6 +66,7 @@ const refuseExpectation: Handler = (_request, response) => {
 };
 
 function serve(parts: EnforceListenerParts, request: IncomingMessage, response: ServerResponse): void {
+  if (!holdToLimits(request, response, parts.limits ?? defaultLimits)) return;
   const decision = parts.authenticator.authorize(request);
   if (!(decision instanceof Promise)) {
     answer(parts, request, response, decision);
