@@ -114,6 +114,9 @@ describe("half-open connections of one address", () => {
     await vi.waitFor(
       () => {
         expect(warned[0]).toMatchObject([{ count: expect.any(Number) as unknown }, /closed before/]);
+        // Two that waited until there was no time left for them.
+        const [{ shed }] = warned.at(-1) as [{ shed: Record<string, number> }];
+        expect(shed["time"]).toBeGreaterThanOrEqual(2);
       },
       { timeout: 3000 },
     );

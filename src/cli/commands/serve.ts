@@ -36,15 +36,19 @@ async function runServe(options: ServeFlags): Promise<void> {
   const stopped = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, resolve);
   });
-  const { loadConfig, localActor } = await import("../state.ts");
-  const { readPassword } = await import("../../home/open.ts");
+  const { localActor } = await import("../state.ts");
+  const { homeDirectory } = await import("../../config.ts");
+  const { readForStart } = await import("../../home/start-faults.ts");
   const { startServer } = await import("../../main.ts");
   const { pino } = await import("pino");
 
   const flags = { ...listenFlags(options), ...(!options.resumption && { resumption: false }) };
   if (options.quickstart) await (await import("../quickstart.ts")).prepareHome(options, flags);
-  const config = loadConfig(options, flags);
-  const password = readPassword(config.home, options.passwordFile, process.env);
+  const { config, password } = readForStart({
+    home: homeDirectory(options.home, process.env),
+    ...{ flags, env: process.env, passwordFile: options.passwordFile },
+    acceptOlderState: options.acceptOlderState ?? false,
+  });
   const logger = pino({ name: "countersign" }, pino.destination({ fd: 2, sync: true }));
   const server = await startServer(
     ...([config, password, logger, undefined] as const),
