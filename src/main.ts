@@ -175,7 +175,9 @@ async function start(
     roots: toPem("CERTIFICATE", root.der),
   });
   const caOptions = caTlsOptions(authenticator, certificate.current, config.resumption);
-  const caServer = createTlsServer({ ...caOptions, ...serverOptions(config.limits), ...timeLimits }, app);
+  const { requestTimeout: requestTime, keepAliveTimeout: idleTime } = timeLimits;
+  const caLimits = { ...config.limits, requestTime, idleTime };
+  const caServer = createTlsServer({ ...caOptions, ...serverOptions(caLimits) }, app);
   metrics.gates.set("ca", new ConnectionGate(caServer, config.limits, logger));
   followTrust(caServer, authenticator, caOptions);
   const metricsServer = createHttpServer(timeLimits, metricsApp(metrics, logger) as RequestListener);

@@ -96,6 +96,15 @@ describe("a request", () => {
   });
 });
 
+test("Node is told of the times", async () => {
+  await listening({ headerTime: 2000, requestTime: 3000, idleTime: 4000 });
+  expect(services.at(-1)).toMatchObject({
+    headersTimeout: 2000,
+    requestTimeout: 3000,
+    keepAliveTimeout: 4000,
+  });
+});
+
 test("a body may have any size unless it is limited", async () => {
   expect(await exchange(unlimited, withLength(300_000))).toContain("got 300000");
   expect(await exchange(unlimited, chunked(300, 1024))).toContain("got 307200");
