@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { Refusal } from "./domain/errors.ts";
-import { DAY, MINUTE, parseDuration } from "./domain/time.ts";
+import { type Limits, describeRule, limitFault, limitNames, limitRules } from "./domain/limits.ts";
+import { DAY, MINUTE, formatDuration, parseDuration } from "./domain/time.ts";
 
 /** HOST:PORT; an IPv6 host in brackets; port 0 picks a free one. */
 const hostPort = z.string().transform((text, context) => {
@@ -26,6 +27,28 @@ const crlLife = z.string().transform((text, context) => {
   context.addIssue({ code: "custom", message: `'${text}' is not a duration from 10m to 30d` });
   return z.NEVER;
 });
+
+/** A number, or what a variable says: digits; a duration for a time. */
+const limit = (name: keyof Limits) =>
+  z.union([z.number(), z.string()], `not ${describeRule(limitRules[name])}`).transform((said, context) => {
+    const isTime = limitRules[name].kind === "time";
+    const form = isTime ? /^[1-9][0-9]{0,8}[smhd]$/ : /^[0-9]{1,12}$/;
+    const read = (text: string): number => (isTime ? parseDuration(text) : Number(text));
+    const isFormed = typeof said === "number" ? !isTime : form.test(said);
+    const value = isFormed ? (typeof said === "number" ? said : read(said)) : Number.NaN;
+    const message = limitFault(name, value);
+    if (message === undefined) return value;
+    context.addIssue({ code: "custom", message });
+    return z.NEVER;
+  });
+type LimitShape = { [Name in keyof Limits]: ReturnType<typeof limit> };
+const limitShape = Object.fromEntries(limitNames.map((name) => [name, limit(name)])) as LimitShape;
+
+/** As JSON says it, or as a variable does. */
+const onOff = z.union(
+  [z.boolean(), z.enum(["on", "off"]).transform((text) => text === "on")],
+  "neither on nor off",
+);
 
 const schema = z.strictObject({
   name: z.string().min(1).max(40),
@@ -51,6 +74,9 @@ const schema = z.strictObject({
     )
     .pipe(z.number().min(0).max(600)),
   crlLife,
+  /** Whether TLS sessions may be resumed. */
+  resumption: onOff,
+  limits: z.strictObject(limitShape),
   listen: z.strictObject({ ca: hostPort, enforce: hostPort, public: hostPort, metrics: hostPort }),
 });
 
@@ -65,6 +91,7 @@ export interface RawConfig {
   trustDomain?: string | undefined;
   dns?: readonly string[] | undefined;
   publicUrl?: string | undefined;
+  resumption?: boolean | undefined;
   listen?: Partial<Record<ListenerName, string | undefined>> | undefined;
 }
 
@@ -74,6 +101,8 @@ const defaults = {
   dns: ["localhost", "127.0.0.1", "::1"],
   waitSeconds: 1,
   crlLife: "24h",
+  resumption: true,
+  limits: Object.fromEntries(limitNames.map((name) => [name, defaultOf(name)])),
   listen: {
     ca: "127.0.0.1:8443",
     enforce: "127.0.0.1:9443",
@@ -98,10 +127,11 @@ export function resolveConfig(home: string, flags: RawConfig, env: NodeJS.Proces
     throw new Refusal("CONFIG_INVALID", `${join(home, "config.json")} is not a JSON object.`);
   const layers = [defaults, file, fromEnvironment(env), { ...flags }].map(withoutUndefined);
   const raw = Object.assign({}, ...layers) as Record<string, unknown>;
-  const listens = layers.map(({ listen }) => (listen === undefined ? {} : listen));
-  // What is no object is left for the schema to refuse.
-  const isMerged = listens.every(isObject);
-  raw["listen"] = isMerged ? Object.assign({}, ...listens.map(withoutUndefined)) : undefined;
+  for (const name of ["listen", "limits"]) {
+    const parts = layers.map((layer) => (layer[name] === undefined ? {} : layer[name]));
+    // What is no object is left for the schema to refuse.
+    raw[name] = parts.every(isObject) ? Object.assign({}, ...parts.map(withoutUndefined)) : undefined;
+  }
   const result = schema.safeParse(raw);
   if (result.success) return Object.freeze({ ...result.data, home });
   const faults = result.error.issues.map((issue) => `${issue.path.join(".") || "config"}: ${issue.message}`);
@@ -137,8 +167,20 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
     databaseUrl: env["COUNTERSIGN_DATABASE_URL"],
     waitSeconds: env["COUNTERSIGN_WAIT_SECONDS"],
     crlLife: env["COUNTERSIGN_CRL_LIFE"],
+    resumption: env["COUNTERSIGN_RESUMPTION"],
+    limits: Object.fromEntries(limitNames.map((name) => [name, env[limitVariable(name)]])),
     listen: Object.fromEntries(listen) as unknown,
   };
+}
+
+/** As `COUNTERSIGN_LIMIT_HANDSHAKES_PER_ADDRESS`. */
+export function limitVariable(name: keyof Limits): string {
+  return `COUNTERSIGN_${`limit_${name}`.replaceAll(/[A-Z]/g, "_$&").toUpperCase()}`;
+}
+
+function defaultOf(name: keyof Limits): number | string {
+  const { kind, default: value } = limitRules[name];
+  return kind === "time" ? formatDuration(value) : value;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

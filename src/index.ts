@@ -8,11 +8,12 @@ import { UseWriter } from "./services/record-use.ts";
 
 export type { Caller, Decision, Denial } from "./domain/decision.ts";
 export type { DenialCode } from "./domain/errors.ts";
+export type { Limits } from "./domain/limits.ts";
 export type { Logger } from "./domain/ports.ts";
-export type { Doors } from "./enforce/doors.ts";
+export type { Doors, ServerSettings } from "./enforce/doors.ts";
 export type { Middleware } from "./enforce/express.ts";
 export type { FastifyPlugin } from "./enforce/fastify.ts";
-export type { Handler, ListenerOptions, OpenHandler } from "./enforce/listener.ts";
+export type { Handler, OpenHandler } from "./enforce/listener.ts";
 export type { OpenPath } from "./enforce/open-paths.ts";
 export type { TlsCertificate } from "./enforce/tls.ts";
 export type { UpgradeHandler } from "./enforce/upgrade.ts";
@@ -43,14 +44,14 @@ const silent: Logger = { info: () => undefined, warn: () => undefined, error: ()
  */
 export async function createEnforcer(options: EnforcerOptions): Promise<Enforcer> {
   const { logger = silent } = options;
-  const database = await openEnforcerState(options, logger);
+  const { database, resumption, limits } = await openEnforcerState(options, logger);
   try {
     const identity = processIdentity();
     const use = new UseRecorder();
     const authenticator = await Authenticator.start({ database, clock: systemClock, logger, identity, use });
     const useWriter = new UseWriter({ source: use, store: database.uses, logger });
     return {
-      ...openDoors({ authenticator, logger }),
+      ...openDoors({ authenticator, logger, resumption, limits }),
       async close() {
         await authenticator.close();
         await useWriter.stop();

@@ -6,8 +6,10 @@ import type { Logger } from "./domain/ports.ts";
 import { DAY, SECOND } from "./domain/time.ts";
 import { AccountCounts } from "./enforce/account-counts.ts";
 import type { Authenticator } from "./enforce/authenticator.ts";
+import { ConnectionGate } from "./enforce/connection-gate.ts";
 import { createEnforceListener } from "./enforce/listener.ts";
 import { ownRoutes } from "./enforce/own-routes.ts";
+import { serverOptions } from "./enforce/request-limits.ts";
 import { askingTlsOptions, enforceTlsOptions, followTrust } from "./enforce/tls.ts";
 import { UseRecorder } from "./enforce/use-recorder.ts";
 import { certificateNames } from "./home/init.ts";
@@ -173,6 +175,11 @@ async function start(
         use.deniedLater(request, caller, "NO_ROUTE");
       },
     }),
+    resumption: config.resumption,
+    limits: config.limits,
+    onGate: (gate) => {
+      metrics.gates.set("enforce", gate);
+    },
     onDecision: (code) => {
       metrics.decisions.inc({ code });
     },
@@ -182,8 +189,11 @@ async function start(
     enrol: (enrolment) => countOutcome(metrics.enrolments, () => enrol(issuing, enrolment)),
     roots: toPem("CERTIFICATE", root.der),
   });
-  const caOptions = caTlsOptions(authenticator, certificate.current);
-  const caServer = createTlsServer({ ...caOptions, ...timeLimits }, app);
+  const caOptions = caTlsOptions(authenticator, certificate.current, config.resumption);
+  const { requestTimeout: requestTime, keepAliveTimeout: idleTime } = timeLimits;
+  const caLimits = { ...config.limits, requestTime, idleTime };
+  const caServer = createTlsServer({ ...caOptions, ...serverOptions(caLimits) }, app);
+  metrics.gates.set("ca", new ConnectionGate(caServer, config.limits, logger));
   followTrust(caServer, authenticator, caOptions);
   const metricsServer = createHttpServer(timeLimits, metricsApp(metrics, logger) as RequestListener);
   limitAnswers(metricsServer);
@@ -202,8 +212,8 @@ async function start(
     unreadiness: () => (authenticator.isCurrent ? undefined : "the database does not answer"),
   });
   certificate.watch(logger, (renewed) => {
-    caServer.setSecureContext(caTlsOptions(authenticator, renewed));
-    enforceServer.setSecureContext(enforceTlsOptions(authenticator, renewed));
+    caServer.setSecureContext(caTlsOptions(authenticator, renewed, config.resumption));
+    enforceServer.setSecureContext(enforceTlsOptions(authenticator, renewed, config));
   });
   const daily = setInterval(() => {
     warnOfEnds(issuers.records, clock, logger);
@@ -240,7 +250,6 @@ async function start(
 }
 
 /** The CA listener asks for a certificate and needs none: most of its callers have tokens. */
-function caTlsOptions(authenticator: Authenticator, certificate: TlsCertificate) {
-  const options = askingTlsOptions(authenticator, certificate, "countersign-ca");
-  return { ...options, handshakeTimeout: 10 * SECOND };
+function caTlsOptions(authenticator: Authenticator, certificate: TlsCertificate, resumption: boolean) {
+  return askingTlsOptions(authenticator, certificate, "countersign-ca", resumption);
 }

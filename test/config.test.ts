@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type Config, type RawConfig, homeDirectory, readConfigFile, resolveConfig } from "../src/config.ts";
 import { Refusal } from "../src/domain/errors.ts";
+import { defaultLimits } from "../src/domain/limits.ts";
 import { HOUR } from "../src/domain/time.ts";
 import { expectRefusal } from "./support/issuing.ts";
 import { testWorkspace } from "./support/workspace.ts";
@@ -28,6 +29,8 @@ test("without anything said, the defaults hold", () => {
     dns: ["localhost", "127.0.0.1", "::1"],
     waitSeconds: 1,
     crlLife: 24 * HOUR,
+    resumption: true,
+    limits: defaultLimits,
     listen: {
       ca: { host: "127.0.0.1", port: 8443 },
       enforce: { host: "127.0.0.1", port: 9443 },
@@ -62,6 +65,13 @@ describe("a flag goes before a variable, a variable before the file, the file be
     expect(settle({ crlLife: "2h" }).crlLife).toBe(2 * HOUR);
     expect(settle({ crlLife: "2h" }, { COUNTERSIGN_CRL_LIFE: "10m" }).crlLife).toBe(HOUR / 6);
     expect(settle({ waitSeconds: 2.5 }, { COUNTERSIGN_WAIT_SECONDS: "30" }).waitSeconds).toBe(30);
+    const limits = { handshakes: 9, idleTime: "90s" };
+    const env = { COUNTERSIGN_LIMIT_HANDSHAKES: "8", COUNTERSIGN_LIMIT_BODY_SIZE: "2048" };
+    expect(settle({ limits }).limits).toEqual({ ...defaultLimits, handshakes: 9, idleTime: 90_000 });
+    expect(settle({ limits }, env).limits).toMatchObject({ handshakes: 8, bodySize: 2048, idleTime: 90_000 });
+    expect(settle({ resumption: false }).resumption).toBe(false);
+    expect(settle({ resumption: true }, { COUNTERSIGN_RESUMPTION: "off" }).resumption).toBe(false);
+    expect(settle({}, { COUNTERSIGN_RESUMPTION: "on" }, { resumption: false }).resumption).toBe(false);
   });
 
   test("for the database's URL and every listener", () => {
@@ -117,6 +127,26 @@ const faults: [string, unknown, RegExp][] = [
   ["an https public URL", { publicUrl: "https://ca.example" }, /publicUrl: not an http:\/\/ URL/],
   ["a public URL that is none", { publicUrl: "ca.example" }, /publicUrl: /],
   ["another database's URL", { databaseUrl: "mysql://h/db" }, /databaseUrl: not a postgres:\/\/ URL/],
+  ["an unknown limit", { limits: { handshake: 1 } }, /limits: Unrecognized key: "handshake"/],
+  ["limits that are none", { limits: 5 }, /limits: /],
+  ["a limit of nothing", { limits: { handshakes: 0 } }, /limits\.handshakes: not a whole number from 1 to /],
+  ["part of a connection", { limits: { connections: 1.5 } }, /limits\.connections: not a whole number /],
+  [
+    "a time without a unit",
+    { limits: { headerTime: 15 } },
+    /limits\.headerTime: not a duration from 1s to 10m/,
+  ],
+  [
+    "a time beyond its limit",
+    { limits: { idleTime: "1h" } },
+    /limits\.idleTime: not a duration from 1s to 10m/,
+  ],
+  [
+    "a small header size",
+    { limits: { headerSize: 100 } },
+    /limits\.headerSize: not a number of octets from 1024/,
+  ],
+  ["neither on nor off", { resumption: "no" }, /resumption: neither on nor off/],
   ["a trust domain that is none", { trustDomain: "not a domain" }, /trustDomain: not a DNS name/],
   [
     "a name that no host has",

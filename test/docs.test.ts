@@ -5,8 +5,9 @@ import { symlink, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
-import { listenerNames, resolveConfig } from "../src/config.ts";
+import { limitVariable, listenerNames, resolveConfig } from "../src/config.ts";
 import { errorTable } from "../src/domain/errors.ts";
+import { defaultLimits, limitNames } from "../src/domain/limits.ts";
 import { call, enrolled } from "./support/client.ts";
 import { blocksOf, page } from "./support/docs.ts";
 import { countersign, projectRoot, run, runOk } from "./support/run.ts";
@@ -231,7 +232,7 @@ describe("docs/operations.md", () => {
     const sources = globSync("src/**/*.ts", { cwd: projectRoot }).map(page).join("\n");
     const variables = (text: string): string[] => text.match(/COUNTERSIGN_[A-Z_]*[A-Z]/g) ?? [];
     const listeners = listenerNames.map((name) => `COUNTERSIGN_${name.toUpperCase()}_LISTEN`);
-    const read = new Set([...variables(sources), ...listeners]);
+    const read = new Set([...variables(sources), ...listeners, ...limitNames.map(limitVariable)]);
     expect([...new Set(variables(operations))].sort()).toEqual([...read].sort());
   });
 
@@ -249,13 +250,20 @@ describe("docs/operations.md", () => {
     expect(set.listen[name]).toEqual({ host: "127.0.0.2", port: 1 });
   });
 
+  test.each(limitNames)("has the key, variable and default of the limit %s", (name) => {
+    const row = tableRows(operations).find(([, key]) => key === `\`limits.${name}\``);
+    const [, , variable = "", byDefault = ""] = row?.map((cell) => cell.replaceAll("`", "")) ?? [];
+    expect(variable).toBe(limitVariable(name));
+    expect(resolveConfig("/home", {}, { [variable]: byDefault }, {}).limits).toEqual(defaultLimits);
+  });
+
   test("names flags that init and serve have", async () => {
     const help = await Promise.all(["init", "serve"].map((command) => countersign([command, "--help"])));
     const [init = "", serve = ""] = help.map(({ stdout }) => stdout);
     for (const [, cell = ""] of settings.slice(2)) {
       const flag = /--[a-z-]+/.exec(cell)?.[0];
       if (flag === undefined) continue;
-      expect(init).toContain(`${flag} `);
+      expect(init.includes(`${flag} `), flag).toBe(!cell.includes("(serve)"));
       expect(serve.includes(`${flag} `), flag).toBe(!cell.includes("(init)"));
     }
   });

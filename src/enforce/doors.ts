@@ -3,6 +3,7 @@ import type { Http2SecureServer, Http2ServerRequest, Http2ServerResponse } from 
 import type { Server, ServerOptions } from "node:https";
 import type { Server as TlsServer } from "node:tls";
 import type { Decision, Denial } from "../domain/decision.ts";
+import { type Limits, withLimits } from "../domain/limits.ts";
 import { parseScope } from "../domain/names.ts";
 import { Admission, type AdmissionParts, type Handler } from "./admission.ts";
 import { type Middleware, decidingMiddleware, scopeMiddleware } from "./express.ts";
@@ -10,13 +11,18 @@ import { type FastifyPlugin, fastifyDoor } from "./fastify.ts";
 import { decideBeforeContinue, guardServer, isGuarded } from "./guard.ts";
 import { type ListenerOptions, type OpenHandler, createEnforceListener } from "./listener.ts";
 import { type OpenPath, OpenPaths } from "./open-paths.ts";
-import { type TlsCertificate, enforceTlsOptions } from "./tls.ts";
+import { type EnforceTlsOptions, type TlsCertificate, enforceTlsOptions } from "./tls.ts";
 import { answerOf, answerTo } from "./transport.ts";
 import { type UpgradeHandler, addUpgradeRoute } from "./upgrade.ts";
 
 type Request = IncomingMessage | Http2ServerRequest;
 type Response = ServerResponse | Http2ServerResponse;
-type Closed = ListenerOptions & { readonly open?: undefined };
+/** Of one server, where it is not as the enforcer is set up. */
+export type ServerSettings = Omit<ListenerOptions, "limits"> & {
+  /** Times in milliseconds, sizes in octets (docs/operations.md); a body may have any size unless it is said here. */
+  readonly limits?: Partial<Limits> | undefined;
+};
+type Closed = ServerSettings & { readonly open?: undefined };
 
 /** The ways into a service. One decision is behind each of them. */
 export interface Doors {
@@ -24,8 +30,8 @@ export interface Doors {
    * An https server that asks every caller for a certificate; `handler` sees only what was let through. Listeners for
    * `request`, `upgrade` and the like cannot be added: what they got would not have been decided on.
    *
-   * @param options `http2`, `open`, `refuseInTls`
-   * @throws Error with code CONFIG_INVALID
+   * @param options `http2`, `open`, `refuseInTls`, `resumption`, `limits`
+   * @throws Error with code CONFIG_INVALID; RangeError when a limit cannot be that
    */
   createServer(
     handler: Handler,
@@ -40,18 +46,18 @@ export interface Doors {
   createServer(
     handler: OpenHandler,
     certificate: TlsCertificate,
-    options: ListenerOptions & { readonly http2?: false | undefined },
+    options: ServerSettings & { readonly http2?: false | undefined },
   ): Server;
   createServer(
     handler: OpenHandler,
     certificate: TlsCertificate,
-    options: ListenerOptions & { readonly http2: true },
+    options: ServerSettings & { readonly http2: true },
   ): Http2SecureServer;
   /**
    * For a server that you make with `node:https`, or with `http2: true` by `http2.createSecureServer`; then `guard` it. Also
    * for `server.setSecureContext()`, to change the certificate: it keeps nothing that it isn't given again.
    */
-  tlsOptions(certificate: TlsCertificate, options?: { readonly http2?: boolean }): ServerOptions;
+  tlsOptions(certificate: TlsCertificate, options?: EnforceTlsOptions): ServerOptions;
   /**
    * Makes a server that was made with `tlsOptions(certificate)` as safe as that of `createServer`: connections end with their
    * credential even if they have asked nothing, new issuing CAs are followed, upgrades are refused but for those of
@@ -96,27 +102,37 @@ export interface Doors {
   deny(response: Response, denial: Denial): void;
 }
 
-export function openDoors(parts: AdmissionParts): Doors {
-  const { authenticator } = parts;
+export interface DoorParts extends AdmissionParts {
+  readonly resumption: boolean;
+  readonly limits: Limits;
+}
+
+export function openDoors(parts: DoorParts): Doors {
+  const { authenticator, resumption } = parts;
+  const limits = { ...parts.limits, bodySize: Infinity };
   const admission = new Admission(parts);
   const guard = (server: TlsServer, certificate: TlsCertificate): void => {
     if (isGuarded(server)) return;
-    guardServer(server, authenticator, enforceTlsOptions(authenticator, certificate));
+    guardServer(server, enforceTlsOptions(authenticator, certificate, { resumption }), { ...parts, limits });
     decideBeforeContinue(server, admission);
   };
   function createServer(
     handler: Handler,
     certificate: TlsCertificate,
-    options?: ListenerOptions,
+    options: ServerSettings = {},
   ): Server & Http2SecureServer {
     // One of the two, as the overloads say.
-    return createEnforceListener({ ...parts, ...options, certificate, handler }) as Server &
-      Http2SecureServer;
+    return createEnforceListener({
+      ...{ ...parts, ...options, certificate, handler },
+      resumption: options.resumption ?? parts.resumption,
+      limits: withLimits(limits, options.limits ?? {}),
+    }) as Server & Http2SecureServer;
   }
   return {
     createServer,
     guard,
-    tlsOptions: (certificate, options) => enforceTlsOptions(authenticator, certificate, options),
+    tlsOptions: (certificate, options) =>
+      enforceTlsOptions(authenticator, certificate, { resumption, ...options }),
     express: ({ open } = {}) => decidingMiddleware(admission, open && new OpenPaths(open)),
     requireScope: (...scopes) => scopeMiddleware(admission, scopes.map(parseScope)),
     fastify: fastifyDoor(admission, guard),

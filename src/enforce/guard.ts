@@ -1,8 +1,11 @@
 import type { ServerHttp2Session } from "node:http2";
 import { type SecureContextOptions, type Server, type TLSSocket, Server as TlsServer } from "node:tls";
+import type { Limits } from "../domain/limits.ts";
+import type { Logger } from "../domain/ports.ts";
 import { SECOND } from "../domain/time.ts";
 import type { Admission } from "./admission.ts";
 import type { Authenticator } from "./authenticator.ts";
+import { ConnectionGate } from "./connection-gate.ts";
 import { followTrust } from "./tls.ts";
 import type { Incoming, Outgoing } from "./transport.ts";
 
@@ -12,9 +15,18 @@ const SESSION_IDLE = 65 * SECOND;
 const guarded = new WeakSet<Server>();
 const own = new WeakSet<object>();
 
+export interface GuardParts {
+  readonly authenticator: Authenticator;
+  readonly logger: Logger;
+  readonly limits: Limits;
+  /** Told of what stands before the server. */
+  readonly onGate?: ((gate: ConnectionGate) => void) | undefined;
+}
+
 /**
  * Has an https or HTTP/2 server's connections known from their handshake on, so that those that ask nothing are ended
- * with their credential too; has it follow which CAs are trusted; closes the ways out of HTTP that nobody decides on.
+ * with their credential too; lets in only so many at once; has it follow which CAs are trusted; closes the ways out of HTTP
+ * that nobody decides on.
  * A second time, it does nothing.
  *
  * @param options what the server was made with
@@ -22,8 +34,8 @@ const own = new WeakSet<object>();
  */
 export function guardServer(
   server: Server,
-  authenticator: Authenticator,
   options: SecureContextOptions,
+  { authenticator, logger, limits, onGate }: GuardParts,
 ): void {
   if (!(server instanceof TlsServer)) throw new TypeError("only a server with TLS can be guarded");
   if (guarded.has(server)) return;
@@ -32,6 +44,8 @@ export function guardServer(
   if (open.length > 0) throw new Error(`the server has listeners for ${open.join(" and ")}. ${HINT}`);
   closeEntrances(server, ways);
   guarded.add(server);
+  const gate = new ConnectionGate(server, limits, logger);
+  onGate?.(gate);
   server.prependListener("secureConnection", (socket: TLSSocket) => {
     // Of HTTP/2, the session is what requests come by and what is ended.
     if (socket.alpnProtocol !== "h2") authenticator.connected(socket);

@@ -3,12 +3,14 @@ import { type Http2SecureServer, createSecureServer } from "node:http2";
 import { type Server, createServer } from "node:https";
 import type { Caller } from "../domain/decision.ts";
 import { Refusal } from "../domain/errors.ts";
-import { SECOND } from "../domain/time.ts";
+import { type Limits, defaultLimits } from "../domain/limits.ts";
 import { Admission, type AdmissionParts, type Handler } from "./admission.ts";
+import type { ConnectionGate } from "./connection-gate.ts";
 import { closeEntrances, guardServer, openEntrance } from "./guard.ts";
 import { type OpenPath, OpenPaths } from "./open-paths.ts";
+import { holdToLimits, serverOptions } from "./request-limits.ts";
 import { refuseInTls } from "./tls-gate.ts";
-import { type TlsCertificate, enforceTlsOptions } from "./tls.ts";
+import { type EnforceTlsOptions, type TlsCertificate, enforceTlsOptions } from "./tls.ts";
 
 export type { Handler } from "./admission.ts";
 
@@ -19,9 +21,9 @@ export type OpenHandler = (
   caller: Caller | undefined,
 ) => void;
 
-export interface ListenerOptions {
-  /** HTTP/2 over ALPN besides HTTP/1.1, by the same handler (no). */
-  readonly http2?: boolean | undefined;
+export interface ListenerOptions extends EnforceTlsOptions {
+  /** Of how much the server takes on; times in milliseconds, sizes in octets (docs/operations.md). */
+  readonly limits?: Limits | undefined;
   /** Paths that need no certificate (none). */
   readonly open?: readonly OpenPath[] | undefined;
   /** Cuts whoever is refused off at the handshake, where an answer would say why (no). Not together with `open`. */
@@ -33,14 +35,9 @@ export interface EnforceListenerParts extends AdmissionParts, ListenerOptions {
   readonly certificate: TlsCertificate;
   /** With `open`, an OpenHandler. */
   readonly handler: Handler;
+  /** Told of what stands before the server, for the metrics. */
+  readonly onGate?: (gate: ConnectionGate) => void;
 }
-
-const timeLimits = {
-  handshakeTimeout: 10 * SECOND,
-  headersTimeout: 15 * SECOND,
-  requestTimeout: 60 * SECOND,
-  keepAliveTimeout: 65 * SECOND,
-};
 
 /**
  * An https server on which every request is decided before `handler` sees it. Other listeners for requests, upgrades and
@@ -59,12 +56,14 @@ export function createEnforceListener(parts: EnforceListenerParts): Server | Htt
   const { authenticator, certificate } = parts;
   if (parts.refuseInTls === true && parts.open !== undefined)
     throw new Refusal("CONFIG_INVALID", "open: no path is open when TLS refuses (refuseInTls).");
-  const http2 = parts.http2 === true;
-  const options = enforceTlsOptions(authenticator, certificate, { http2 });
-  const server = http2
-    ? Object.assign(createSecureServer({ ...options, ...timeLimits, allowHTTP1: true }), timeLimits)
-    : createServer({ ...options, ...timeLimits });
-  guardServer(server, authenticator, options);
+  const { limits = defaultLimits } = parts;
+  const options = enforceTlsOptions(authenticator, certificate, parts);
+  const held = serverOptions(limits);
+  const server =
+    parts.http2 === true
+      ? Object.assign(createSecureServer({ ...options, ...held, allowHTTP1: true }), held)
+      : createServer({ ...options, ...held });
+  guardServer(server, options, { ...parts, limits });
   enter(server, parts);
   if (parts.refuseInTls === true) refuseInTls(server, parts);
   return server;
@@ -72,7 +71,7 @@ export function createEnforceListener(parts: EnforceListenerParts): Server | Htt
 
 /** Every entrance that Node offers leads through the decision: a caller is not even told to go on before it. */
 function enter(server: Server | Http2SecureServer, parts: EnforceListenerParts): void {
-  const { handler } = parts;
+  const { handler, limits = defaultLimits } = parts;
   const admission = new Admission(parts);
   const open = parts.open && new OpenPaths(parts.open);
   const continuing: Handler = (request, response, caller) => {
@@ -80,6 +79,7 @@ function enter(server: Server | Http2SecureServer, parts: EnforceListenerParts):
     handler(request, response, caller);
   };
   const served = (by: Handler) => (request: IncomingMessage, response: ServerResponse) => {
+    if (!holdToLimits(request, response, limits)) return;
     if (open?.covers(request) !== true) {
       admission.admit(request, response, by);
       return;

@@ -1,8 +1,8 @@
-import { constants } from "node:crypto";
 import type { SecureServerOptions } from "node:http2";
 import type { ServerOptions } from "node:https";
 import type { SecureContextOptions, Server } from "node:tls";
 import type { Authenticator } from "./authenticator.ts";
+import { keepTicketKeysFresh, sessionOptions } from "./session-tickets.ts";
 
 /**
  * The post-quantum hybrid first (RFC 9794), asked for anew (HelloRetryRequest) from a client that knows it but guessed
@@ -21,11 +21,13 @@ export interface TlsCertificate {
  * can say why. All of them, each time: a context that is set without `ca` would trust the public roots.
  *
  * @param sessionIdContext the listener's own, so that no session is resumed at another
+ * @param resumption whether sessions may be resumed at all
  */
 export function askingTlsOptions(
   authenticator: Authenticator,
   certificate: TlsCertificate,
   sessionIdContext: string,
+  resumption = true,
 ) {
   const ca = authenticator.trustAnchors;
   if (ca.length === 0) throw new Error("there is no CA to trust");
@@ -36,8 +38,7 @@ export function askingTlsOptions(
     requestCert: true,
     rejectUnauthorized: false,
     minVersion: "TLSv1.2",
-    // A TLS 1.2 client could present another certificate in a renegotiation.
-    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+    ...sessionOptions(resumption),
   } satisfies ServerOptions;
 }
 
@@ -53,18 +54,26 @@ const http2Limits = {
   streamResetRate: 33,
 } satisfies SecureServerOptions;
 
+export interface EnforceTlsOptions {
+  /** HTTP/2 over ALPN (no). */
+  readonly http2?: boolean | undefined;
+  /** Whether sessions may be resumed (yes). */
+  readonly resumption?: boolean | undefined;
+}
+
 /** The TLS options of the enforcement listener, with those of HTTP/2 where it speaks that. */
 export function enforceTlsOptions(
   authenticator: Authenticator,
   certificate: TlsCertificate,
-  { http2 = false }: { readonly http2?: boolean | undefined } = {},
+  { http2 = false, resumption }: EnforceTlsOptions = {},
 ): ServerOptions {
-  const options = askingTlsOptions(authenticator, certificate, "countersign-enforce");
+  const options = askingTlsOptions(authenticator, certificate, "countersign-enforce", resumption);
   return { ...options, ecdhCurve: KEY_EXCHANGE, ...(http2 ? { ...http2Limits, allowHTTP1: true } : {}) };
 }
 
 /**
  * A new issuing CA is trusted from its change on, by connections to come, with whatever certificate the server has then.
+ * Each change of either, and each hour, ends the sessions that could be resumed.
  *
  * @param options what the server was made with
  */
@@ -73,6 +82,7 @@ export function followTrust(
   authenticator: Authenticator,
   options: SecureContextOptions,
 ): void {
+  keepTicketKeysFresh(server);
   const setContext = server.setSecureContext.bind(server);
   let latest = options;
   server.setSecureContext = (renewed) => {

@@ -1,7 +1,8 @@
 import { X509Certificate } from "node:crypto";
 import { z } from "zod";
-import { homeDirectory, readConfigFile, resolveConfig } from "../config.ts";
+import { type Config, homeDirectory, readConfigFile, resolveConfig } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
+import { defaultLimits } from "../domain/limits.ts";
 import type { Database, Logger } from "../domain/ports.ts";
 import type { IssuerRecord } from "../domain/records.ts";
 import { readInput } from "../files/files.ts";
@@ -27,6 +28,10 @@ export type EnforcerOptions = {
     }
 );
 
+export interface EnforcerState extends Pick<Config, "resumption" | "limits"> {
+  readonly database: Database;
+}
+
 const logger = z.looseObject({ info: z.unknown(), warn: z.unknown(), error: z.unknown() }).optional();
 const homeForm = z.strictObject({ home: z.string().min(1), logger });
 const urlForm = z.strictObject({
@@ -45,7 +50,7 @@ const urlForm = z.strictObject({
  *
  * @throws Refusal CONFIG_INVALID, naming every fault; HOME_MISSING, FILE_UNREADABLE, UNAVAILABLE, STATE_WENT_BACK.
  */
-export async function openEnforcerState(options: EnforcerOptions, log: Logger): Promise<Database> {
+export async function openEnforcerState(options: EnforcerOptions, log: Logger): Promise<EnforcerState> {
   const result = ("home" in options ? homeForm : urlForm).safeParse(options);
   if (!result.success)
     refuse(result.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`));
@@ -54,16 +59,17 @@ export async function openEnforcerState(options: EnforcerOptions, log: Logger): 
     : openTrusting(result.data.databaseUrl, result.data.trust, log);
 }
 
-async function openHome(named: string): Promise<Database> {
+async function openHome(named: string): Promise<EnforcerState> {
   const home = homeDirectory(named, process.env);
-  const database = await openState(resolveConfig(home, {}, process.env, readConfigFile(home)));
+  const config = resolveConfig(home, {}, process.env, readConfigFile(home));
+  const database = await openState(config);
   return orClose(database, async () => {
     await requireSameHistory(database, readLastSeen(home));
-    return database;
+    return { database, resumption: config.resumption, limits: config.limits };
   });
 }
 
-async function openTrusting(url: string, root: X509Certificate, log: Logger): Promise<Database> {
+async function openTrusting(url: string, root: X509Certificate, log: Logger): Promise<EnforcerState> {
   const database = await openDatabase({ url });
   return orClose(database, async () => {
     const onRecord = await database.issuers.list();
@@ -73,7 +79,8 @@ async function openTrusting(url: string, root: X509Certificate, log: Logger): Pr
     );
     if (!onRecord.some(({ der }) => root.raw.equals(der))) faults.unshift("trust: the root is not on record");
     if (faults.length > 0) refuse(faults);
-    return { ...database, issuers: trustedIssuers(database, root, log) };
+    const trusting = { ...database, issuers: trustedIssuers(database, root, log) };
+    return { database: trusting, resumption: true, limits: defaultLimits };
   });
 }
 

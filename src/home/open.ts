@@ -53,12 +53,8 @@ export function openDatabaseOf(config: Config): Promise<Database> {
  * @throws Refusal UNAVAILABLE, CONFIG_INVALID, FILE_UNREADABLE.
  */
 export async function openState(config: Config): Promise<Database> {
-  const paths = homePaths(config.home);
-  if (config.databaseUrl === undefined && !existsSync(paths.database)) {
-    const hint = "Is COUNTERSIGN_DATABASE_URL not set?";
-    throw new Refusal("CONFIG_INVALID", `${paths.database}, the home's database, is not there. ${hint}`);
-  }
-  const own = issuerIdOf(new X509Certificate(readInput(paths.issuerCert)).raw);
+  requireDatabaseFile(config);
+  const own = issuerIdOf(new X509Certificate(readInput(homePaths(config.home).issuerCert)).raw);
   const database = await openDatabaseOf(config);
   try {
     const issuers = await database.issuers.list();
@@ -69,6 +65,14 @@ export async function openState(config: Config): Promise<Database> {
     await database.close();
     throw error;
   }
+}
+
+/** Throws CONFIG_INVALID. */
+export function requireDatabaseFile(config: Config): void {
+  const { database } = homePaths(config.home);
+  if (config.databaseUrl !== undefined || existsSync(database)) return;
+  const hint = "Is COUNTERSIGN_DATABASE_URL not set?";
+  throw new Refusal("CONFIG_INVALID", `${database}, the home's database, is not there. ${hint}`);
 }
 
 /**

@@ -1,7 +1,9 @@
 import type { Clock, Database, Logger } from "../domain/ports.ts";
 import { SECOND } from "../domain/time.ts";
+import type { ConnectionGate } from "../enforce/connection-gate.ts";
 import type { HomeIssuers } from "../home/issuers.ts";
 import { registerCredentialGauges } from "../http/credential-gauges.ts";
+import { registerGateMetrics } from "../http/gate-metrics.ts";
 import { type Metrics, createMetrics } from "../http/metrics-app.ts";
 import type { Following } from "./following.ts";
 
@@ -10,7 +12,7 @@ export function serverMetrics(
   { authenticator, publisher }: Following,
   issuers: HomeIssuers,
   { database, clock, logger }: { database: Database; clock: Clock; logger: Logger },
-): Metrics {
+): Metrics & { readonly gates: Map<string, ConnectionGate> } {
   const metrics = createMetrics({
     credentials: () => authenticator.size,
     connections: () => authenticator.connections.openConnections,
@@ -24,5 +26,7 @@ export function serverMetrics(
       })),
   });
   registerCredentialGauges(metrics.registry, clock, (ends) => database.certificates.tally(ends), logger);
-  return metrics;
+  const gates = new Map<string, ConnectionGate>();
+  registerGateMetrics(metrics.registry, gates);
+  return { ...metrics, gates };
 }

@@ -13,6 +13,8 @@ interface ServeFlags extends CommonOptions, ListenOptions {
   readonly passwordFile?: string;
   readonly quickstart?: boolean;
   readonly acceptOlderState?: true;
+  /** commander's word for --no-resumption. */
+  readonly resumption: boolean;
 }
 
 export function serveCommand(program: Command): void {
@@ -24,6 +26,7 @@ export function serveCommand(program: Command): void {
         "--accept-older-state",
         "go on, this once, with a database that went back: open tokens are voided, CRL numbers leap",
       )
+      .option("--no-resumption", "every TLS connection makes a full handshake")
       .option("--quickstart", "make the home first if there is none, and an account 'demo' to try it with"),
   ).action(runServe);
 }
@@ -33,15 +36,19 @@ async function runServe(options: ServeFlags): Promise<void> {
   const stopped = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, resolve);
   });
-  const { loadConfig, localActor } = await import("../state.ts");
-  const { readPassword } = await import("../../home/open.ts");
+  const { localActor } = await import("../state.ts");
+  const { homeDirectory } = await import("../../config.ts");
+  const { readForStart } = await import("../../home/start-faults.ts");
   const { startServer } = await import("../../main.ts");
   const { pino } = await import("pino");
 
-  const flags = listenFlags(options);
+  const flags = { ...listenFlags(options), ...(!options.resumption && { resumption: false }) };
   if (options.quickstart) await (await import("../quickstart.ts")).prepareHome(options, flags);
-  const config = loadConfig(options, flags);
-  const password = readPassword(config.home, options.passwordFile, process.env);
+  const { config, password } = readForStart({
+    home: homeDirectory(options.home, process.env),
+    ...{ flags, env: process.env, passwordFile: options.passwordFile },
+    acceptOlderState: options.acceptOlderState ?? false,
+  });
   const logger = pino({ name: "countersign" }, pino.destination({ fd: 2, sync: true }));
   const server = await startServer(
     ...([config, password, logger, undefined] as const),

@@ -1,0 +1,93 @@
+import { MINUTE, SECOND, formatDuration } from "./time.ts";
+
+/** How much a TLS listener takes on. Times in milliseconds, sizes in octets. */
+export interface Limits {
+  /** Handshakes under way at once. */
+  readonly handshakes: number;
+  /** Of those, for one address (of IPv6: one /64). */
+  readonly handshakesPerAddress: number;
+  /** Connections that wait for their handshake to begin; half as many for one address. */
+  readonly waiting: number;
+  /** How long one may take, and how long a connection may wait for its beginning. */
+  readonly handshakeTime: number;
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  readonly headerTime: number;
+  readonly headerSize: number;
+  readonly headerCount: number;
+  /** For a whole request, the body too. */
+  readonly requestTime: number;
+  /** Of a request's body. */
+  readonly bodySize: number;
+  /** Between requests. */
+  readonly idleTime: number;
+}
+
+export interface LimitRule {
+  readonly kind: "count" | "size" | "time";
+  readonly least: number;
+  readonly most: number;
+  readonly default: number;
+}
+
+const KIB = 1024;
+const count = (value: number, most = 1_000_000): LimitRule => {
+  return { kind: "count", least: 1, most, default: value };
+};
+const size = (value: number, most: number): LimitRule => ({ kind: "size", least: KIB, most, default: value });
+const time = (value: number, most = 10 * MINUTE): LimitRule => {
+  return { kind: "time", least: SECOND, most, default: value };
+};
+
+/** What each limit may be, and what it is when nothing is said. */
+export const limitRules: Readonly<Record<keyof Limits, LimitRule>> = {
+  handshakes: count(256),
+  handshakesPerAddress: count(64),
+  waiting: count(1024),
+  handshakeTime: time(10 * SECOND),
+  connections: count(20_000),
+  connectionsPerAddress: count(2000),
+  headerTime: time(15 * SECOND),
+  headerSize: size(16 * KIB, KIB * KIB),
+  headerCount: count(100, 10_000),
+  requestTime: time(MINUTE),
+  bodySize: size(64 * KIB, 1024 * KIB * KIB),
+  idleTime: time(65 * SECOND),
+};
+
+export const limitNames = Object.keys(limitRules) as readonly (keyof Limits)[];
+
+export const defaultLimits = Object.freeze(
+  Object.fromEntries(limitNames.map((name) => [name, limitRules[name].default])),
+) as unknown as Limits;
+
+/** What is wrong with a limit; nothing, if undefined. */
+export function limitFault(name: keyof Limits, value: number): string | undefined {
+  const { least, most } = limitRules[name];
+  if (Number.isInteger(value) && value >= least && value <= most) return undefined;
+  return `not ${describeRule(limitRules[name])}`;
+}
+
+/** What a limit may be, in words. */
+export function describeRule({ kind, least, most }: LimitRule): string {
+  const [from, to] = [least, most].map((value) => (kind === "time" ? formatDuration(value) : String(value)));
+  const what = { count: "a whole number", size: "a number of octets", time: "a duration" }[kind];
+  return `${what} from ${from ?? ""} to ${to ?? ""}`;
+}
+
+/**
+ * Limits with some of them changed.
+ *
+ * @throws RangeError naming every fault
+ */
+export function withLimits(limits: Limits, changed: Partial<Limits>): Limits {
+  const entries: [string, number | undefined][] = Object.entries(changed);
+  const given = entries.filter((entry): entry is [string, number] => entry[1] !== undefined);
+  const faults = given.flatMap(([name, value]) => {
+    if (!Object.hasOwn(limitRules, name)) return [`${name} is no limit`];
+    const fault = limitFault(name as keyof Limits, value);
+    return fault === undefined ? [] : [`${name}: ${fault}`];
+  });
+  if (faults.length > 0) throw new RangeError(faults.join("; "));
+  return { ...limits, ...Object.fromEntries(given) };
+}

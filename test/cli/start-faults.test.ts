@@ -1,0 +1,129 @@
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { freePort } from "../support/free-port.ts";
+import { type Ran, countersign } from "../support/run.ts";
+import { type Workspace, makeWorkspace, testWorkspace } from "../support/workspace.ts";
+
+// A home that cannot be served says everything that is wrong with it, so that it is mended in one go.
+let pristine: Workspace;
+beforeAll(async () => {
+  pristine = await makeWorkspace();
+  await countersign(["init", "--home", pristine.file("home")]);
+});
+afterAll(() => pristine.remove());
+
+/** Serves a copy of the home that was spoilt. */
+async function serveSpoilt(spoil: (file: (name: string) => string) => void, ...args: string[]): Promise<Ran> {
+  const home = (await testWorkspace()).file("home");
+  cpSync(pristine.file("home"), home, { recursive: true });
+  spoil((name) => join(home, name));
+  return countersign(["serve", "--home", home, ...args]);
+}
+
+/** Something that cannot be read, whoever tries. */
+function makeUnreadable(path: string): void {
+  rmSync(path);
+  mkdirSync(path);
+}
+
+function spoilConfig(path: string, changes: object): void {
+  const config = JSON.parse(readFileSync(path, "utf8")) as object;
+  writeFileSync(path, JSON.stringify({ ...config, ...changes }));
+}
+
+test("every fault of a home is named in one error, and nothing listens", async () => {
+  const port = await freePort();
+  const ran = await serveSpoilt(
+    (file) => {
+      spoilConfig(file("config.json"), { trustAnchor: "x", limits: { handshakes: 0, idleTime: "1y" } });
+      rmSync(file("certs/root.crt"));
+      writeFileSync(file("certs/issuer.crt"), "junk");
+      makeUnreadable(file("secrets/issuer.key"));
+      mkdirSync(file("secrets/issuers"));
+      writeFileSync(file("secrets/issuers/further.key"), "junk");
+      writeFileSync(file("profiles/odd.json"), `{"keyTypes":["rsa-1024"]}`);
+      rmSync(file("secrets/password"));
+      writeFileSync(file("last-seen.json"), "junk");
+    },
+    ...["ca", "enforce", "metrics"].flatMap((name) => [`--${name}-listen`, "127.0.0.1:0"]),
+    ...["--public-listen", `127.0.0.1:${String(port)}`],
+  );
+  expect(ran).toMatchObject({ code: 1, stdout: "" });
+  for (const fault of [
+    "CONFIG_INVALID",
+    "limits.handshakes: not a whole number from 1 to",
+    "limits.idleTime: not a duration from 1s to 10m",
+    'Unrecognized key: "trustAnchor"',
+    "certs/root.crt cannot be read",
+    "certs/issuer.crt is not a certificate",
+    "secrets/issuer.key cannot be read",
+    "secrets/issuers/further.key is not a private key",
+    "odd.json: keyTypes.0 ",
+    "secrets/password cannot be read",
+    "last-seen.json is damaged",
+  ]) {
+    expect(ran.stderr).toContain(fault);
+  }
+  const refused = new Promise((resolve) => connect(port, "127.0.0.1").on("error", resolve));
+  expect(await refused).toMatchObject({ code: "ECONNREFUSED" });
+});
+
+test.each<[string, (file: (name: string) => string) => void, string, string]>([
+  [
+    "an unknown key",
+    (file) => {
+      spoilConfig(file("config.json"), { trustAnchor: "x" });
+    },
+    "CONFIG_INVALID",
+    "The configuration is not valid: config: Unrecognized key",
+  ],
+  [
+    "a root that is missing",
+    (file) => {
+      rmSync(file("certs/root.crt"));
+    },
+    "FILE_UNREADABLE",
+    "root.crt cannot be read",
+  ],
+  [
+    "a root that is none",
+    (file) => {
+      writeFileSync(file("certs/root.crt"), "junk");
+    },
+    "CONFIG_INVALID",
+    "root.crt is not a certificate",
+  ],
+  [
+    "a key that is none",
+    (file) => {
+      writeFileSync(file("secrets/issuer.key"), "junk");
+    },
+    "CONFIG_INVALID",
+    "issuer.key is not a private key",
+  ],
+  [
+    "no database",
+    (file) => {
+      rmSync(file("countersign.sqlite"));
+    },
+    "CONFIG_INVALID",
+    "the home's database, is not there",
+  ],
+])("one fault keeps its own code: %s", async (_name, spoil, code, message) => {
+  const { code: exit, stderr } = await serveSpoilt(spoil);
+  expect(exit).toBe(1);
+  expect(stderr).toContain(code);
+  expect(stderr).toContain(message);
+  expect(stderr).not.toContain("faults");
+});
+
+test("a damaged last-seen.json is no fault for who accepts an older state", async () => {
+  const ran = await serveSpoilt((file) => {
+    writeFileSync(file("last-seen.json"), "junk");
+    rmSync(file("certs/root.crt"));
+  }, "--accept-older-state");
+  expect(ran.stderr).toContain("root.crt cannot be read");
+  expect(ran.stderr).not.toContain("last-seen.json");
+});
