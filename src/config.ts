@@ -27,6 +27,21 @@ const crlLife = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+/** CAs beside our own; what their files hold is looked at when they are read (`loadTrust`). */
+const trust = z
+  .array(
+    z.strictObject({
+      name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "not 1 to 63 of a-z, 0-9 and '-'"),
+      ca: z.string().min(1),
+      crl: z
+        .string()
+        .min(1)
+        .refine((text) => !/^[a-z]+:\/\//i.test(text), "a CRL is named by its file, not by a URL")
+        .optional(),
+    }),
+  )
+  .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, "two have the same name");
+
 const schema = z.strictObject({
   name: z.string().min(1).max(40),
   trustDomain: dnsName.toLowerCase(),
@@ -51,6 +66,7 @@ const schema = z.strictObject({
     )
     .pipe(z.number().min(0).max(600)),
   crlLife,
+  trust,
   listen: z.strictObject({ ca: hostPort, enforce: hostPort, public: hostPort, metrics: hostPort }),
 });
 
@@ -74,6 +90,7 @@ const defaults = {
   dns: ["localhost", "127.0.0.1", "::1"],
   waitSeconds: 1,
   crlLife: "24h",
+  trust: [],
   listen: {
     ca: "127.0.0.1:8443",
     enforce: "127.0.0.1:9443",

@@ -10,6 +10,8 @@ import { deny } from "./enforce/denial.ts";
 import { type Handler, createEnforceListener } from "./enforce/listener.ts";
 import { enforceTlsOptions } from "./enforce/tls.ts";
 import { readLastSeen } from "./home/last-seen.ts";
+import { foreignAnchors, loadTrust } from "./home/trust.ts";
+import { TrustCrls } from "./serve/trust-crls.ts";
 import { openState, processIdentity, systemClock } from "./home/open.ts";
 import { requireSameHistory } from "./services/older-state.ts";
 
@@ -63,11 +65,22 @@ export async function createEnforcer(options: {
 }): Promise<Enforcer> {
   const { logger = silent } = options;
   const home = homeDirectory(options.home, process.env);
-  const database = await openState(resolveConfig(home, {}, process.env, readConfigFile(home)));
+  const config = resolveConfig(home, {}, process.env, readConfigFile(home));
+  const clock = systemClock;
+  const trusted = loadTrust(config, clock.now());
+  const database = await openState(config);
   try {
     await requireSameHistory(database, readLastSeen(home));
     const identity = processIdentity();
-    const authenticator = await Authenticator.start({ database, clock: systemClock, logger, identity });
+    const authenticator = await Authenticator.start({
+      ...{ database, clock, logger, identity, foreignAnchors: foreignAnchors(trusted) },
+    });
+    const trustCrls = await TrustCrls.start({ authenticator, clock, logger }, trusted).catch(
+      async (error: unknown) => {
+        await authenticator.close();
+        throw error;
+      },
+    );
     return {
       createServer: (handler, certificate) =>
         createEnforceListener({ authenticator, certificate, logger, handler }),
@@ -77,6 +90,7 @@ export async function createEnforcer(options: {
         deny(response, code, randomUUID());
       },
       async close() {
+        await trustCrls.stop();
         await authenticator.close();
         await database.close();
       },

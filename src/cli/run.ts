@@ -6,6 +6,7 @@ import { crlCommands } from "./commands/crl.ts";
 import { enrollCommand } from "./commands/enroll.ts";
 import { initCommand } from "./commands/init.ts";
 import { issuerCommands } from "./commands/issuer.ts";
+import { credentialCommands } from "./commands/credential.ts";
 import { keyCommands } from "./commands/key.ts";
 import { listCommand, showCommand } from "./commands/list.ts";
 import { profileCommands } from "./commands/profile.ts";
@@ -69,6 +70,7 @@ function countersign(): Command {
   crlCommands(program);
   profileCommands(program);
   keyCommands(program);
+  credentialCommands(program);
   issuerCommands(program);
   rootCommands(program);
 

@@ -3,14 +3,14 @@ import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
 import { type Credential, type Decision, type PresentedCertificate, decide } from "../domain/decision.ts";
 import { markOf } from "../domain/history.ts";
-import type { Fingerprint } from "../domain/identifiers.ts";
+import type { Fingerprint, IssuerId } from "../domain/identifiers.ts";
 import type { Scope } from "../domain/names.ts";
 import type { Clock, Database, Logger, Stores } from "../domain/ports.ts";
 import type { Change } from "../domain/records.ts";
 import { HOUR } from "../domain/time.ts";
 import { ChangeFollower, MAX_STALENESS, type WentBack } from "../services/follow-changes.ts";
 import { ConnectionRegistry } from "./connection-registry.ts";
-import { CredentialIndex } from "./credential-index.ts";
+import { CredentialIndex, type ListedSerials } from "./credential-index.ts";
 import { presentedCertificate } from "./presented-certificate.ts";
 import { isDirected } from "./request-target.ts";
 import { StoreLookup } from "./store-lookup.ts";
@@ -22,6 +22,8 @@ export interface AuthenticatorParts {
   readonly database: Database;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** CAs beside our own, PEM: a credential of theirs that is registered may call. */
+  readonly foreignAnchors?: readonly string[] | undefined;
   /** How this process is known to the commands that wait for it. */
   readonly identity: { readonly id: string; readonly pid: number; readonly host: string };
   /** Told of every change after it was applied. */
@@ -40,6 +42,7 @@ export class Authenticator {
   readonly #stores: Stores;
   readonly #logger: Logger;
   #issuers: readonly X509Certificate[];
+  readonly #foreignAnchors: readonly string[];
   readonly #onTrustChanged = new Set<() => void>();
   readonly #presented = new WeakMap<TLSSocket, { readonly certificate: PresentedCertificate | undefined }>();
   readonly #pruning: NodeJS.Timeout;
@@ -54,6 +57,7 @@ export class Authenticator {
     this.#logger = parts.logger;
     this.#index = index;
     this.#issuers = issuers;
+    this.#foreignAnchors = parts.foreignAnchors ?? [];
     this.#lookup = new StoreLookup((fingerprint) => index.fetch(fingerprint), parts.clock);
     this.connections = new ConnectionRegistry(parts.clock);
     this.#follower = new ChangeFollower({
@@ -103,9 +107,25 @@ export class Authenticator {
     return this.staleness <= MAX_STALENESS && !this.#follower.isLost;
   }
 
-  /** The CA certificates that the handshake is to trust, PEM. */
+  /** Our own CA certificates, PEM: whom a listener trusts that issues or changes anything. */
   get trustAnchors(): string[] {
     return this.#issuers.map((issuer) => issuer.toString());
+  }
+
+  /** Those that the handshake of calls is to trust: our own, and those of other CAs that were named. */
+  get callerAnchors(): string[] {
+    return [...this.trustAnchors, ...this.#foreignAnchors];
+  }
+
+  /** Takes what another CA's CRL lists, in place of what it listed before; open connections end as by a revocation. */
+  setListed(issuer: IssuerId, serials: ListedSerials): void {
+    this.#index.setListed(issuer, serials);
+    for (const fingerprint of this.connections.credentials) {
+      const credential = this.#index.get(fingerprint);
+      if (credential?.issuer !== issuer) continue;
+      if (credential.status === "revoked") this.connections.end(fingerprint);
+      else if (credential.status === "suspended") this.connections.endStreams([fingerprint]);
+    }
   }
 
   /** Tells when other CA certificates are to be trusted, until what is returned is called. */

@@ -45,7 +45,8 @@ export function createEnforceListener(parts: EnforceListenerParts): Server {
   server.on("secureConnection", (socket: TLSSocket) => {
     authenticator.connected(socket);
   });
-  followTrust(server, authenticator, enforceTlsOptions(authenticator, parts.certificate));
+  const anchors = (): string[] => authenticator.callerAnchors;
+  followTrust(server, authenticator, enforceTlsOptions(authenticator, parts.certificate), anchors);
   // Every entrance that Node offers leads through the decision: a caller is not even told to go on before it.
   const continuing: Handler = (request, response, caller) => {
     response.writeContinue();

@@ -14,17 +14,18 @@ const KEY_EXCHANGE = "X25519MLKEM768/X25519:prime256v1:secp384r1";
  * can say why. All of them, each time: a context that is set without `ca` would trust the public roots.
  *
  * @param sessionIdContext the listener's own, so that no session is resumed at another
+ * @param ca whom to trust: our own issuers, unless it says otherwise; PEM
  */
 export function askingTlsOptions(
   authenticator: Authenticator,
   certificate: { readonly cert: string; readonly key: string },
   sessionIdContext: string,
+  ca: readonly string[] = authenticator.trustAnchors,
 ) {
-  const ca = authenticator.trustAnchors;
   if (ca.length === 0) throw new Error("there is no CA to trust");
   return {
     ...certificate,
-    ca,
+    ca: [...ca],
     sessionIdContext,
     requestCert: true,
     rejectUnauthorized: false,
@@ -39,7 +40,12 @@ export function enforceTlsOptions(
   authenticator: Authenticator,
   certificate: { readonly cert: string; readonly key: string },
 ): ServerOptions {
-  const options = askingTlsOptions(authenticator, certificate, "countersign-enforce");
+  const options = askingTlsOptions(
+    authenticator,
+    certificate,
+    "countersign-enforce",
+    authenticator.callerAnchors,
+  );
   return { ...options, ecdhCurve: KEY_EXCHANGE };
 }
 
@@ -47,11 +53,13 @@ export function enforceTlsOptions(
  * A new issuing CA is trusted from its change on, by connections to come, with whatever certificate the server has then.
  *
  * @param options what the server was made with
+ * @param anchors whom it trusts
  */
 export function followTrust(
   server: Server,
   authenticator: Authenticator,
   options: SecureContextOptions,
+  anchors: () => string[] = () => authenticator.trustAnchors,
 ): void {
   const setContext = server.setSecureContext.bind(server);
   let latest = options;
@@ -60,7 +68,7 @@ export function followTrust(
     setContext(renewed);
   };
   const stop = authenticator.onTrustChanged(() => {
-    setContext({ ...latest, ca: authenticator.trustAnchors });
+    setContext({ ...latest, ca: anchors() });
   });
   server.once("close", stop);
 }
