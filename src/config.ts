@@ -49,6 +49,20 @@ const onOff = z.union(
   [z.boolean(), z.enum(["on", "off"]).transform((text) => text === "on")],
   "neither on nor off",
 );
+/** CAs beside our own; what their files hold is looked at when they are read (`loadTrust`). */
+const trust = z
+  .array(
+    z.strictObject({
+      name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "not 1 to 63 of a-z, 0-9 and '-'"),
+      ca: z.string().min(1),
+      crl: z
+        .string()
+        .min(1)
+        .refine((text) => !/^[a-z]+:\/\//i.test(text), "a CRL is named by its file, not by a URL")
+        .optional(),
+    }),
+  )
+  .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, "two have the same name");
 
 const schema = z.strictObject({
   name: z.string().min(1).max(40),
@@ -77,6 +91,7 @@ const schema = z.strictObject({
   /** Whether TLS sessions may be resumed. */
   resumption: onOff,
   limits: z.strictObject(limitShape),
+  trust,
   listen: z.strictObject({ ca: hostPort, enforce: hostPort, public: hostPort, metrics: hostPort }),
 });
 
@@ -103,6 +118,7 @@ const defaults = {
   crlLife: "24h",
   resumption: true,
   limits: Object.fromEntries(limitNames.map((name) => [name, defaultOf(name)])),
+  trust: [],
   listen: {
     ca: "127.0.0.1:8443",
     enforce: "127.0.0.1:9443",

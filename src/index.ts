@@ -4,6 +4,8 @@ import { type Doors, openDoors } from "./enforce/doors.ts";
 import { UseRecorder } from "./enforce/use-recorder.ts";
 import { type EnforcerOptions, openEnforcerState } from "./home/enforcer-state.ts";
 import { processIdentity, systemClock } from "./home/open.ts";
+import { foreignAnchors } from "./home/trust.ts";
+import { TrustCrls } from "./serve/trust-crls.ts";
 import { UseWriter } from "./services/record-use.ts";
 
 export type { Caller, Decision, Denial } from "./domain/decision.ts";
@@ -44,15 +46,25 @@ const silent: Logger = { info: () => undefined, warn: () => undefined, error: ()
  */
 export async function createEnforcer(options: EnforcerOptions): Promise<Enforcer> {
   const { logger = silent } = options;
-  const { database, resumption, limits } = await openEnforcerState(options, logger);
+  const { database, resumption, limits, trusted } = await openEnforcerState(options, logger);
+  const clock = systemClock;
   try {
     const identity = processIdentity();
     const use = new UseRecorder();
-    const authenticator = await Authenticator.start({ database, clock: systemClock, logger, identity, use });
+    const authenticator = await Authenticator.start({
+      ...{ database, clock, logger, identity, use, foreignAnchors: foreignAnchors(trusted) },
+    });
+    const trustCrls = await TrustCrls.start({ authenticator, clock, logger }, trusted).catch(
+      async (error: unknown) => {
+        await authenticator.close();
+        throw error;
+      },
+    );
     const useWriter = new UseWriter({ source: use, store: database.uses, logger });
     return {
       ...openDoors({ authenticator, logger, resumption, limits }),
       async close() {
+        await trustCrls.stop();
         await authenticator.close();
         await useWriter.stop();
         await database.close();

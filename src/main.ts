@@ -18,6 +18,7 @@ import { ListenerCertificate, type TlsCertificate } from "./home/listener-certif
 import { issuingParts, openState, processIdentity, publicUrlOf, systemClock, urlHost } from "./home/open.ts";
 import { homePaths } from "./home/paths.ts";
 import { loadProfiles } from "./home/profiles.ts";
+import { foreignAnchors, loadTrust } from "./home/trust.ts";
 import { clearAllStaging } from "./home/staging.ts";
 import { requireKeys, rootOfHome, warnOfEnds, warnOfRootKey } from "./home/start-checks.ts";
 import { registerAccountCounters } from "./http/account-counters.ts";
@@ -26,6 +27,7 @@ import { publicApp } from "./http/public-app.ts";
 import { type Server, limitAnswers, listen, stopListening, timeLimits } from "./http/server.ts";
 import { caRoutes } from "./serve/ca-routes.ts";
 import { startFollowing } from "./serve/following.ts";
+import { TrustCrls } from "./serve/trust-crls.ts";
 import { serverMetrics } from "./serve/metrics.ts";
 import { keepHistory, selfTest } from "./serve/proofs.ts";
 import { TokenDesk } from "./services/issue/authenticate.ts";
@@ -98,6 +100,7 @@ async function start(
   const { closers } = opened;
   const { home } = config;
   const clock = systemClock;
+  const trusted = loadTrust(config, clock.now());
   const database = await openState(config);
   closers.push(() => database.close());
   const issuers = await HomeIssuers.open(database, home, password);
@@ -148,6 +151,7 @@ async function start(
   const following = await startFollowing({
     ...{ database, clock, logger, identity, use, issuing: parts, publicUrl, newCrlBuilder: crlBuilder },
     crlLife: config.crlLife,
+    foreignAnchors: foreignAnchors(trusted),
     issuers: () => issuers.opened,
     refreshIssuers: () => issuers.refresh(database, logger),
     onCrl: (crl) => {
@@ -161,6 +165,8 @@ async function start(
   });
   closers.push(() => following.stop());
   const { authenticator, publisher, responder } = following;
+  const trustCrls = await TrustCrls.start({ authenticator, clock, logger }, trusted);
+  closers.push(() => trustCrls.stop());
 
   const metrics = serverMetrics(following, issuers, { database, clock, logger });
   registerAccountCounters(metrics.registry, () => accounts.entries());

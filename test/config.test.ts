@@ -28,6 +28,7 @@ test("without anything said, the defaults hold", () => {
     trustDomain: "countersign.internal",
     dns: ["localhost", "127.0.0.1", "::1"],
     waitSeconds: 1,
+    trust: [],
     crlLife: 24 * HOUR,
     resumption: true,
     limits: defaultLimits,

@@ -29,12 +29,18 @@ function readCertificateFile(path: string): X509Certificate {
 /**
  * What `why` asks about: what is on record by that name, or a file's certificate as a handshake would find it.
  *
+ * @param foreign the certificates of CAs that are trusted beside our own
  * @throws Refusal NOT_FOUND for a serial or a fingerprint that is not on record.
  */
-export async function certificateInQuestion(stores: Stores, text: string): Promise<PresentedCertificate> {
+export async function certificateInQuestion(
+  stores: Stores,
+  text: string,
+  foreign: readonly X509Certificate[] = [],
+): Promise<PresentedCertificate> {
   const id = parseCertificateId(text);
   const leaf = id ? new X509Certificate((await findCertificate(stores, id)).der) : readCertificateFile(text);
-  const issuers = (await stores.issuers.list()).map(({ der }) => new X509Certificate(der));
+  const own = (await stores.issuers.list()).map(({ der }) => new X509Certificate(der));
+  const issuers = [...own, ...foreign];
   if (!issuers.some((issuer) => isSignedBy(leaf, issuer))) return describeLeaf(leaf, "other", () => false);
   const described = describeLeaf(leaf, undefined, () => true);
   return described.clientAuth ? described : describeLeaf(leaf, "purpose", () => true);

@@ -77,6 +77,8 @@ const administration = {
   ISSUER_EXISTS: [409, "An issuer of that name, or with that key, exists already."],
   ISSUER_INVALID: [400, "The issuing CA's certificate or request cannot be used."],
   ISSUER_NEEDED: [409, "A profile still has that issuer sign. Change the profile first."],
+  CREDENTIAL_INVALID: [400, "The certificate cannot be registered."],
+  CREDENTIAL_EXISTS: [409, "This certificate is on record already. Nothing was changed."],
   CRL_INVALID: [400, "The CRL cannot be used."],
   COMMAND_FAILED: [500, "The command that was to run afterwards failed."],
   ACCOUNT_EXISTS: [409, "An account of that name exists already."],

@@ -212,8 +212,10 @@ export interface CertificateStore {
 
 export interface IssuerStore {
   insert(issuer: IssuerRecord): Promise<void>;
-  /** By name; the root too. */
+  /** Ours, by name; the root too. */
   list(): Promise<IssuerRecord[]>;
+  /** Those of registered credentials, which are not ours. */
+  foreign(): Promise<IssuerRecord[]>;
   retire(id: IssuerId): Promise<void>;
 }
 

@@ -109,12 +109,12 @@ export interface KeyRecord {
   readonly blockedBecause: string | undefined;
 }
 
-/** A CA certificate that signs here. `root` signs issuers only, and is offline. */
+/** A CA certificate that signs here. `root` signs issuers only, and is offline; `foreign` is not ours, and never signs here. */
 export interface IssuerRecord {
   readonly id: IssuerId;
   /** How profiles and commands call it. */
   readonly name: Slug;
-  readonly role: "root" | "issuing";
+  readonly role: "root" | "issuing" | "foreign";
   /** A retired one signs CRLs and for OCSP alone, and stays trusted until its certificates have ended. */
   readonly status: "active" | "retired";
   readonly keyType: KeyType;
@@ -184,6 +184,7 @@ export type ChangeAction =
   | "token.revoke"
   | "certificate.intend"
   | "certificate.issue"
+  | "certificate.register"
   | "certificate.revoke"
   | "certificate.suspend"
   | "certificate.resume"

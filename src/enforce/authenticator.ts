@@ -2,14 +2,14 @@ import { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { type Credential, type Decision, type PresentedCertificate, decide } from "../domain/decision.ts";
 import { markOf } from "../domain/history.ts";
-import type { Fingerprint } from "../domain/identifiers.ts";
+import type { Fingerprint, IssuerId } from "../domain/identifiers.ts";
 import type { Scope, Slug } from "../domain/names.ts";
 import type { Clock, Database, Logger, Stores } from "../domain/ports.ts";
 import type { Change } from "../domain/records.ts";
 import { HOUR } from "../domain/time.ts";
 import { ChangeFollower, MAX_STALENESS, type WentBack } from "../services/follow-changes.ts";
 import { ConnectionRegistry } from "./connection-registry.ts";
-import { CredentialIndex } from "./credential-index.ts";
+import { CredentialIndex, type ListedSerials } from "./credential-index.ts";
 import { presentedCertificate } from "./presented-certificate.ts";
 import { LimitGates } from "./limit-gates.ts";
 import { isDirected, soleAuthority } from "./request-target.ts";
@@ -24,6 +24,8 @@ export interface AuthenticatorParts {
   readonly database: Database;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** CAs beside our own, PEM: a credential of theirs that is registered may call. */
+  readonly foreignAnchors?: readonly string[] | undefined;
   /** How this process is known to the commands that wait for it. */
   readonly identity: { readonly id: string; readonly pid: number; readonly host: string };
   /** Told of every decision. */
@@ -52,6 +54,7 @@ export class Authenticator {
   readonly #use: AuthenticatorParts["use"];
   readonly #logger: Logger;
   #issuers: readonly X509Certificate[];
+  readonly #foreignAnchors: readonly string[];
   readonly #onTrustChanged = new Set<() => void>();
   readonly #presented = new WeakMap<Transport, Presented>();
   readonly #gates: LimitGates;
@@ -68,6 +71,7 @@ export class Authenticator {
     this.#use = parts.use;
     this.#index = index;
     this.#issuers = issuers;
+    this.#foreignAnchors = parts.foreignAnchors ?? [];
     this.#lookup = new StoreLookup((fingerprint) => index.fetch(fingerprint), parts.clock);
     this.connections = new ConnectionRegistry(parts.clock, parts.logger);
     this.#gates = new LimitGates(parts.clock, this.connections);
@@ -118,9 +122,25 @@ export class Authenticator {
     return this.staleness <= MAX_STALENESS && !this.#follower.isLost;
   }
 
-  /** The CA certificates that the handshake is to trust, PEM. */
+  /** Our own CA certificates, PEM: whom a listener trusts that issues or changes anything. */
   get trustAnchors(): string[] {
     return this.#issuers.map((issuer) => issuer.toString());
+  }
+
+  /** Those that the handshake of calls is to trust: our own, and those of other CAs that were named. */
+  get callerAnchors(): string[] {
+    return [...this.trustAnchors, ...this.#foreignAnchors];
+  }
+
+  /** Takes what another CA's CRL lists, in place of what it listed before; open connections end as by a revocation. */
+  setListed(issuer: IssuerId, serials: ListedSerials): void {
+    this.#index.setListed(issuer, serials);
+    for (const fingerprint of this.connections.credentials) {
+      const credential = this.#index.get(fingerprint);
+      if (credential?.issuer !== issuer) continue;
+      if (credential.status === "revoked") this.connections.end(fingerprint);
+      else if (credential.status === "suspended") this.connections.endStreams(fingerprint);
+    }
   }
 
   /** Tells when other CA certificates are to be trusted, until what is returned is called. */

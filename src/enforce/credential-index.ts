@@ -4,12 +4,15 @@ import {
   credentialAccount,
   credentialOf,
 } from "../domain/decision.ts";
-import { type Fingerprint, parseFingerprint } from "../domain/identifiers.ts";
+import { type Fingerprint, type IssuerId, type Serial, parseFingerprint } from "../domain/identifiers.ts";
 import { parseSlug } from "../domain/names.ts";
 import type { Stores } from "../domain/ports.ts";
 import type { Account, Change, CredentialRecord } from "../domain/records.ts";
 import { HOUR, type Instant } from "../domain/time.ts";
 import { CredentialTable } from "./credential-table.ts";
+
+/** What another CA's CRL says of its serials. */
+export type ListedSerials = ReadonlyMap<Serial, "revoked" | "suspended">;
 
 /** Replaced as a whole when the account changes; every credential of it shares the cell. */
 interface AccountCell {
@@ -21,6 +24,8 @@ export class CredentialIndex {
   readonly #stores: Stores;
   #credentials = new CredentialTable();
   #accounts = new Map<number, AccountCell>();
+  /** Of other CAs. It denies only: what our own records say of a certificate stays. */
+  readonly #listed = new Map<IssuerId, ListedSerials>();
 
   constructor(stores: Stores) {
     this.#stores = stores;
@@ -60,7 +65,12 @@ export class CredentialIndex {
   get(fingerprint: Fingerprint): Credential | undefined {
     const record = this.#credentials.get(fingerprint);
     const cell = record && this.#accounts.get(record.accountId);
-    return cell && credentialOf(record, cell);
+    return cell && credentialOf(this.#listed.size > 0 ? this.#asListed(record) : record, cell);
+  }
+
+  /** In place of what was listed of that CA before. */
+  setListed(issuer: IssuerId, serials: ListedSerials): void {
+    this.#listed.set(issuer, serials);
   }
 
   /** Asks the store for one that is not in memory, and keeps it. What a change has put there meanwhile is newer. */
@@ -92,6 +102,11 @@ export class CredentialIndex {
   /** Forgets what ended more than an hour ago: should it be presented again, the store still knows it. */
   async prune(now: Instant): Promise<void> {
     await this.#credentials.prune(now - HOUR);
+  }
+
+  #asListed(record: CredentialRecord): CredentialRecord {
+    const status = this.#listed.get(record.issuerId)?.get(record.serial);
+    return status === undefined || record.status === "revoked" ? record : { ...record, status };
   }
 
   async #reloadAccounts(slugs: readonly string[]): Promise<void> {

@@ -59,7 +59,7 @@ export function guardServer(
   server.on("unknownProtocol", (socket: TLSSocket) => {
     socket.destroy();
   });
-  followTrust(server, authenticator, options);
+  followTrust(server, authenticator, options, () => authenticator.callerAnchors);
 }
 
 export function isGuarded(server: Server): boolean {

@@ -22,18 +22,19 @@ export interface TlsCertificate {
  *
  * @param sessionIdContext the listener's own, so that no session is resumed at another
  * @param resumption whether sessions may be resumed at all
+ * @param ca whom to trust: our own issuers, unless it says otherwise; PEM
  */
 export function askingTlsOptions(
   authenticator: Authenticator,
   certificate: TlsCertificate,
   sessionIdContext: string,
   resumption = true,
+  ca: readonly string[] = authenticator.trustAnchors,
 ) {
-  const ca = authenticator.trustAnchors;
   if (ca.length === 0) throw new Error("there is no CA to trust");
   return {
     ...certificate,
-    ca,
+    ca: [...ca],
     sessionIdContext,
     requestCert: true,
     rejectUnauthorized: false,
@@ -67,7 +68,8 @@ export function enforceTlsOptions(
   certificate: TlsCertificate,
   { http2 = false, resumption }: EnforceTlsOptions = {},
 ): ServerOptions {
-  const options = askingTlsOptions(authenticator, certificate, "countersign-enforce", resumption);
+  const anchors = authenticator.callerAnchors;
+  const options = askingTlsOptions(authenticator, certificate, "countersign-enforce", resumption, anchors);
   return { ...options, ecdhCurve: KEY_EXCHANGE, ...(http2 ? { ...http2Limits, allowHTTP1: true } : {}) };
 }
 
@@ -76,11 +78,13 @@ export function enforceTlsOptions(
  * Each change of either, and each hour, ends the sessions that could be resumed.
  *
  * @param options what the server was made with
+ * @param anchors whom it trusts
  */
 export function followTrust(
   server: Server,
   authenticator: Authenticator,
   options: SecureContextOptions,
+  anchors: () => string[] = () => authenticator.trustAnchors,
 ): void {
   keepTicketKeysFresh(server);
   const setContext = server.setSecureContext.bind(server);
@@ -90,7 +94,7 @@ export function followTrust(
     setContext(renewed);
   };
   const stop = authenticator.onTrustChanged(() => {
-    setContext({ ...latest, ca: authenticator.trustAnchors });
+    setContext({ ...latest, ca: anchors() });
   });
   server.once("close", stop);
 }

@@ -9,7 +9,8 @@ import { readInput } from "../files/files.ts";
 import { requireSameHistory } from "../services/older-state.ts";
 import { openDatabase } from "../storage/database.ts";
 import { readLastSeen } from "./last-seen.ts";
-import { openState } from "./open.ts";
+import { openState, systemClock } from "./open.ts";
+import { type TrustedAuthority, loadTrust } from "./trust.ts";
 
 /** Where a service finds the records to decide by. */
 export type EnforcerOptions = {
@@ -30,6 +31,8 @@ export type EnforcerOptions = {
 
 export interface EnforcerState extends Pick<Config, "resumption" | "limits"> {
   readonly database: Database;
+  /** CAs beside our own. */
+  readonly trusted: readonly TrustedAuthority[];
 }
 
 const logger = z.looseObject({ info: z.unknown(), warn: z.unknown(), error: z.unknown() }).optional();
@@ -62,10 +65,11 @@ export async function openEnforcerState(options: EnforcerOptions, log: Logger): 
 async function openHome(named: string): Promise<EnforcerState> {
   const home = homeDirectory(named, process.env);
   const config = resolveConfig(home, {}, process.env, readConfigFile(home));
+  const trusted = loadTrust(config, systemClock.now());
   const database = await openState(config);
   return orClose(database, async () => {
     await requireSameHistory(database, readLastSeen(home));
-    return { database, resumption: config.resumption, limits: config.limits };
+    return { database, trusted, resumption: config.resumption, limits: config.limits };
   });
 }
 
@@ -80,7 +84,7 @@ async function openTrusting(url: string, root: X509Certificate, log: Logger): Pr
     if (!onRecord.some(({ der }) => root.raw.equals(der))) faults.unshift("trust: the root is not on record");
     if (faults.length > 0) refuse(faults);
     const trusting = { ...database, issuers: trustedIssuers(database, root, log) };
-    return { database: trusting, resumption: true, limits: defaultLimits };
+    return { database: trusting, trusted: [], resumption: true, limits: defaultLimits };
   });
 }
 

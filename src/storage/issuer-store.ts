@@ -34,7 +34,8 @@ export function issuerStore(db: Knex): IssuerStore {
         der: Buffer.from(issuer.der),
       });
     },
-    list: async () => (await issuers().orderBy("name")).map(fromRow),
+    list: async () => (await issuers().whereNot({ role: "foreign" }).orderBy("name")).map(fromRow),
+    foreign: async () => (await issuers().where({ role: "foreign" })).map(fromRow),
     async retire(id) {
       await issuers().where({ id }).update({ status: "retired" });
     },

@@ -268,6 +268,7 @@ const actions: Record<ChangeAction, boolean> = {
   "token.revoke": false,
   "certificate.intend": false,
   "certificate.issue": false,
+  "certificate.register": false,
   "certificate.revoke": true,
   "certificate.suspend": true,
   "certificate.resume": true,

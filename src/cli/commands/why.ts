@@ -22,6 +22,7 @@ export function whyCommand(program: Command): void {
 async function runWhy(id: string, options: WhyFlags): Promise<void> {
   const { parseScope } = await import("../../domain/names.ts");
   const { formatTime } = await import("../../domain/time.ts");
+  const { loadTrust } = await import("../../home/trust.ts");
   const { explain } = await import("../../services/explain.ts");
   const { certificateInQuestion } = await import("../named-certificate.ts");
   const { withState } = await import("../state.ts");
@@ -31,8 +32,9 @@ async function runWhy(id: string, options: WhyFlags): Promise<void> {
   const isRouted = options.method !== undefined || options.path !== undefined;
   const route = isRouted ? { method, path: path.split("?", 1)[0] ?? path } : undefined;
   const scopes = (options.scope ?? []).map(parseScope);
-  const explained = await withState(options, async (database) => {
-    const question = await certificateInQuestion(database, id);
+  const explained = await withState(options, async (database, config) => {
+    const foreign = loadTrust(config, Date.now()).flatMap(({ cas }) => cas.map((ca) => ca.certificate));
+    const question = await certificateInQuestion(database, id, foreign);
     return explain(database, question, { now: Date.now(), address, scopes, route });
   });
   const { record, ...answer } = explained;

@@ -1,0 +1,291 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { call, enrolled, keepAlive } from "../support/client.ts";
+import { countersign, runOk } from "../support/run.ts";
+import { type TestServer, serveHome } from "../support/server.ts";
+import { type Workspace, makeWorkspace } from "../support/workspace.ts";
+
+let workspace: Workspace;
+let server: TestServer;
+const at = (name: string) => workspace.file(name);
+const openssl = (...args: string[]) => runOk("openssl", args);
+const here = (...args: string[]) => countersign([...args, "--home", at("home")]);
+const trust = (entries: readonly object[]) => {
+  const path = at("home/config.json");
+  writeFileSync(
+    path,
+    JSON.stringify({ ...(JSON.parse(readFileSync(path, "utf8")) as object), trust: entries }),
+  );
+};
+const partner = () => ({ name: "partner", ca: at("cas.pem"), crl: at("partner.crl") });
+
+const extensions = `[v3_ca]
+basicConstraints=critical,CA:TRUE
+keyUsage=critical,keyCertSign,cRLSign
+[client]
+extendedKeyUsage=clientAuth
+[server]
+extendedKeyUsage=serverAuth
+[ca]
+default_ca=own
+[own]
+database=index.txt
+crlnumber=crlnumber
+default_md=sha256
+default_crl_days=7
+crl_extensions=crl
+[crl]
+authorityKeyIdentifier=keyid
+[req]
+distinguished_name=dn
+[dn]
+`;
+
+async function leaf(name: string, section: string, key = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]) {
+  const conf = at("ca.cnf");
+  await openssl("genpkey", "-algorithm", ...key, "-out", at(`${name}.key`));
+  await openssl(
+    "req",
+    "-new",
+    "-config",
+    conf,
+    "-key",
+    at(`${name}.key`),
+    "-subj",
+    `/CN=${name}`,
+    "-out",
+    at(`${name}.csr`),
+  );
+  await openssl(
+    ...["x509", "-req", "-in", at(`${name}.csr`), "-CA", at("inter.pem"), "-CAkey", at("inter.key")],
+    ...["-days", "5", "-extfile", conf, "-extensions", section, "-out", at(`${name}.pem`)],
+  );
+}
+
+const credential = (name: string) => ({
+  key: readFileSync(at(`${name}.key`), "utf8"),
+  cert: readFileSync(at(`${name}.pem`), "utf8"),
+  fingerprint: "",
+  serial: "",
+  ca: readFileSync(server.root),
+});
+
+async function publishCrl(index: string, number: string, out: string) {
+  writeFileSync(at("index.txt"), index);
+  writeFileSync(at("crlnumber"), `${number}\n`);
+  const conf = readFileSync(at("ca.cnf"), "utf8")
+    .replace("index.txt", at("index.txt"))
+    .replace("=crlnumber", `=${at("crlnumber")}`);
+  writeFileSync(at("crl.cnf"), conf);
+  await openssl(
+    "ca",
+    "-gencrl",
+    "-config",
+    at("crl.cnf"),
+    "-cert",
+    at("inter.pem"),
+    "-keyfile",
+    at("inter.key"),
+    "-out",
+    out,
+  );
+}
+
+const serialOf = async (name: string) =>
+  (await openssl("x509", "-in", at(`${name}.pem`), "-noout", "-serial")).trim().replace("serial=", "");
+const entry = (serial: string, reason = "") =>
+  `R\t300101000000Z\t260101000000Z${reason}\t${serial}\tunknown\t/CN=x\n`;
+
+beforeAll(async () => {
+  workspace = await makeWorkspace();
+  writeFileSync(at("ca.cnf"), extensions);
+  await openssl(
+    "req",
+    "-x509",
+    "-config",
+    at("ca.cnf"),
+    "-extensions",
+    "v3_ca",
+    "-newkey",
+    "rsa:2048",
+    "-nodes",
+    "-keyout",
+    at("root.key"),
+    "-subj",
+    "/CN=Partner root",
+    "-days",
+    "30",
+    "-out",
+    at("root.pem"),
+  );
+  await openssl(
+    "genpkey",
+    "-algorithm",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:P-256",
+    "-out",
+    at("inter.key"),
+  );
+  await openssl(
+    "req",
+    "-new",
+    "-config",
+    at("ca.cnf"),
+    "-key",
+    at("inter.key"),
+    "-subj",
+    "/CN=Partner CA",
+    "-out",
+    at("inter.csr"),
+  );
+  await openssl(
+    "x509",
+    "-req",
+    "-in",
+    at("inter.csr"),
+    "-CA",
+    at("root.pem"),
+    "-CAkey",
+    at("root.key"),
+    "-days",
+    "20",
+    "-extfile",
+    at("ca.cnf"),
+    "-extensions",
+    "v3_ca",
+    "-out",
+    at("inter.pem"),
+  );
+  writeFileSync(at("cas.pem"), readFileSync(at("root.pem"), "utf8") + readFileSync(at("inter.pem"), "utf8"));
+  await leaf("good", "client");
+  await leaf("held", "client", ["rsa", "-pkeyopt", "rsa_keygen_bits:2048"]);
+  await leaf("stranger", "client");
+  await leaf("web", "server");
+  await publishCrl("", "05", at("partner.crl"));
+  await countersign(["init", "--home", at("home")]);
+  trust([partner()]);
+  server = await serveHome(workspace);
+  await server.admin("account", "create", "acme");
+  for (const name of ["good", "held"])
+    await server.admin("credential", "register", at(`${name}.pem`), "--account", "acme");
+}, 60_000);
+afterAll(async () => {
+  await server.stop();
+  await workspace.remove();
+});
+
+test("a registered credential may call, one that only leads to the CA may not", async () => {
+  const whoami = (name: string) => call(`${server.enforce}/whoami`, { tls: credential(name) });
+  expect((await whoami("good")).json).toMatchObject({ account: "acme" });
+  expect((await whoami("held")).status).toBe(200);
+  expect((await whoami("stranger")).json).toMatchObject({ code: "CERT_UNKNOWN" });
+  expect((await here("why", at("good.pem"))).stdout).toMatch(/let through/);
+});
+
+test("the CA listener does not trust the other CA", async () => {
+  const fingerprint = (await server.admin("show", at("good.pem")))["fingerprint"];
+  const path = `${server.ca}/v1/certificates/${String(fingerprint)}/revoke`;
+  const answer = await call(path, { method: "POST", tls: credential("good") });
+  expect(answer.json).toMatchObject({ code: "CERT_UNTRUSTED" });
+});
+
+test.each([
+  ["web", "lacks clientAuth. (CREDENTIAL_INVALID)"],
+  ["inter", "it is a CA's; its extended key usage lacks clientAuth. (CREDENTIAL_INVALID)"],
+  ["root", "it is a CA's; its extended key usage lacks clientAuth. (CREDENTIAL_INVALID)"],
+  ["good", "on record already. Nothing was changed. (CREDENTIAL_EXISTS)"],
+])("%s cannot be registered", async (name, words) => {
+  const ran = await here("credential", "register", at(`${name}.pem`), "--account", "acme");
+  expect([ran.code, ran.stderr]).toEqual([1, expect.stringContaining(words)]);
+});
+
+test("one of our own, and a key that another account has, cannot be registered", async () => {
+  const own = await enrolled(server, await server.token("other"));
+  writeFileSync(at("own.pem"), own.cert);
+  const ours = await here("credential", "register", at("own.pem"), "--account", "acme");
+  expect(ours.stderr).toContain("no CA named under 'trust' signed it. (CREDENTIAL_INVALID)");
+  await openssl(
+    "x509",
+    "-req",
+    "-in",
+    at("good.csr"),
+    "-CA",
+    at("inter.pem"),
+    "-CAkey",
+    at("inter.key"),
+    "-days",
+    "5",
+    "-extfile",
+    at("ca.cnf"),
+    "-extensions",
+    "client",
+    "-out",
+    at("again.pem"),
+  );
+  const taken = await here("credential", "register", at("again.pem"), "--account", "other");
+  expect(taken.stderr).toContain("(KEY_IN_USE)");
+});
+
+test("the other CA's list denies, on open connections too, and an older one changes nothing", async () => {
+  const agent = keepAlive(credential("good"));
+  expect((await call(`${server.enforce}/whoami`, { agent })).status).toBe(200);
+  const index = entry(await serialOf("good")) + entry(await serialOf("held"), ",certificateHold");
+  await publishCrl(index, "06", at("partner.crl"));
+  await vi.waitFor(
+    async () => {
+      const good = await call(`${server.enforce}/whoami`, { tls: credential("good") });
+      expect(good.json).toMatchObject({ code: "CERT_REVOKED" });
+    },
+    { timeout: 10_000 },
+  );
+  const again = await call(`${server.enforce}/whoami`, { agent }).catch(() => undefined);
+  expect(again?.json["code"] ?? "CERT_REVOKED").toBe("CERT_REVOKED");
+  const held = await call(`${server.enforce}/whoami`, { tls: credential("held") });
+  expect(held.json).toMatchObject({ code: "CERT_SUSPENDED" });
+  agent.destroy();
+  await publishCrl("", "05", at("partner.crl"));
+  await vi.waitFor(
+    () => {
+      expect(server.log()).toContain("older than the one that is held");
+    },
+    { timeout: 10_000 },
+  );
+  const good = await call(`${server.enforce}/whoami`, { tls: credential("good") });
+  expect(good.json).toMatchObject({ code: "CERT_REVOKED" });
+});
+
+test("our CRL does not have what is revoked of the other CA's", async () => {
+  await server.admin("revoke", at("held.pem"));
+  await server.admin("crl", "publish", "--out", at("crls"));
+  const texts = await runOk("sh", [
+    "-c",
+    `for f in "$1"/*; do openssl crl -in "$f" -text -noout 2>/dev/null || openssl crl -inform DER -in "$f" -text -noout; done`,
+    "sh",
+    at("crls"),
+  ]);
+  expect(texts).toContain("Certificate Revocation List");
+  expect(texts).not.toContain(await serialOf("held"));
+  expect((await here("issuer", "list")).stdout).not.toContain("foreign");
+});
+
+test("every fault of what is trusted is named", async () => {
+  trust([
+    { name: "a", ca: "no.pem" },
+    { name: "b", ca: at("good.pem"), crl: "no.crl" },
+  ]);
+  const ran = await here("credential", "register", at("good.pem"), "--account", "acme");
+  for (const words of [
+    "trust 'a'",
+    "no.pem cannot be read",
+    "is not a CA's",
+    "does not lead to a root",
+    "no.crl",
+    "(CONFIG_INVALID)",
+  ])
+    expect(ran.stderr).toContain(words);
+  trust([partner(), { ...partner(), key: 1 }, { name: "UP", ca: "x", crl: "http://127.0.0.1/" }]);
+  const odd = await here("credential", "register", at("good.pem"), "--account", "acme");
+  for (const words of ['"key"', "trust.2.name", "not by a URL"]) expect(odd.stderr).toContain(words);
+  trust([partner()]);
+});
