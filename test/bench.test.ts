@@ -74,5 +74,5 @@ test.each([
   ]);
   expect(code).toBe(2);
   expect(stdout).toBe("");
-  expect(stderr).toMatch(/^usage: npm run bench -- crl\|issue\|revoke\|ocsp \[--json\]$/m);
+  expect(stderr).toMatch(/^usage: npm run bench -- crl\|enforce\|issue\|revoke\|ocsp \[--json\]$/m);
 });
