@@ -4,7 +4,7 @@ import type { Figures } from "../enforce.ts";
 import { projectRoot } from "../../test/support/run.ts";
 import { chart } from "./chart.ts";
 import type { GridRow } from "./grid.ts";
-import { gridTable, revocationTable, serverTable } from "./report.ts";
+import { costTable, gridTable, revocationTable, serverTable } from "./report.ts";
 
 const PAGE = join(projectRoot, "docs/performance.md");
 const CHART = join(projectRoot, "docs/enforce.svg");
@@ -19,7 +19,11 @@ export async function writeDocs({
 }): Promise<void> {
   let page = await readFile(PAGE, "utf8");
   if (figures) {
-    page = between(page, "enforce", serverTable(figures.rows).markdown);
+    page = between(
+      page,
+      "enforce",
+      `${serverTable(figures.rows).markdown}\n\n${costTable(figures).markdown}`,
+    );
     page = between(page, "enforce revocations", revocationTable(figures).markdown);
     await writeFile(CHART, chart(figures));
   }

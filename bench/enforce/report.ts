@@ -3,6 +3,7 @@ import { table, whole } from "../issue/report.ts";
 import type { GridRow } from "./grid.ts";
 import type { Loading } from "./load.ts";
 import { type Cell, type Row, loadings } from "./measure.ts";
+import { AT_ONCE } from "./terms.ts";
 
 /** The same cells for a terminal and for a page. */
 export interface Table {
@@ -10,52 +11,69 @@ export interface Table {
   readonly markdown: string;
 }
 
+/** From here on, it is the load that is measured. */
+const BUSY = 0.9;
+
 /** The figures for people. */
 export function report(figures: Figures): string {
-  const { machine, plan, index, rows } = figures;
+  const { machine, plan, rows } = figures;
   const { credentials, revoked, amount } = plan;
-  const delay = rows.flatMap(({ name, cells }) => {
-    const { p99, max } = cells["kept alive"]?.eventLoopDelay ?? {};
-    return p99 === undefined || max === undefined
-      ? []
-      : [`event loop's delay, ${name}: p99 ${p99.toFixed(1)} ms, at most ${max.toFixed(1)} ms`];
-  });
   return [
     `Node ${machine.node} (OpenSSL ${machine.openssl}) on ${String(machine.cores)} × ${machine.cpu}; ${machine.pinning}`,
-    `${grouped(credentials)} credentials, ${grouped(revoked)} of them revoked; P-256, TLS 1.3, 16 at once, medians of ${String(amount.rounds)} rounds`,
-    "",
-    serverTable(rows).text,
-    "",
-    ...rows.flatMap(cautions),
-    `index: loaded in ${(index.loadMs / 1000).toFixed(1)} s; ${whole(index.started)} MiB, ${whole(index.settled)} MiB after garbage collection`,
-    ...delay,
-    "",
-    revocationTable(figures).text,
+    `${grouped(credentials)} credentials, ${grouped(revoked)} of them revoked; P-256, TLS 1.3, ${String(AT_ONCE)} at once, medians of ${String(amount.rounds)} rounds`,
+    ...["", serverTable(rows).text, "(≥: the load's core was busy, it may have held the server back)"],
+    ...["", cpuTable(rows).text],
+    ...["", costTable(figures).text],
+    ...["", revocationTable(figures).text],
   ].join("\n");
 }
 
 const titles: Readonly<Record<Loading, string>> = {
   full: "Full handshakes/s",
-  resumed: "Resumed/s",
-  "kept alive": "Kept-alive requests/s",
+  resumed: "resumed/s",
+  "kept alive": "kept-alive requests/s",
 };
 
+/** `≥` where the load's core was busy, so that the server may be able to do more. */
 export function serverTable(rows: readonly Row[]): Table {
-  const head = ["Server", ...loadings.flatMap((loading) => [titles[loading], "Of bare", "CPU each"])];
+  const head = ["Server", ...loadings.flatMap((loading) => [titles[loading], "of bare"])];
   return bothWays(1, [
     head,
-    ...rows.map(({ name, cells }) => [name, ...loadings.flatMap((each) => columns(cells[each]))]),
+    ...rows.map(({ name, cells }) => [name, ...loadings.flatMap((loading) => rates(cells[loading]))]),
   ]);
 }
 
-function columns(cell: Cell | undefined): string[] {
-  if (!cell) return ["", "", ""];
-  const { perSecond, ofBaseline, serverCpuMicroseconds } = cell;
-  return [
-    grouped(perSecond),
-    ofBaseline === undefined ? "" : ofBaseline.toFixed(2),
-    `${whole(serverCpuMicroseconds)} µs`,
-  ];
+function rates(cell: Cell | undefined): string[] {
+  if (!cell) return ["", ""];
+  const { perSecond, ofBaseline, loadShare } = cell;
+  return [`${loadShare > BUSY ? "≥ " : ""}${grouped(perSecond)}`, ofBaseline?.toFixed(2) ?? ""];
+}
+
+/** What one of each takes of the server's core. */
+function cpuTable(rows: readonly Row[]): Table {
+  const cpu = (cell: Cell | undefined): string[] =>
+    cell ? [`${cell.serverCpuMicroseconds.toFixed(1)} µs`, cell.cpuOfBaseline?.toFixed(2) ?? ""] : ["", ""];
+  return bothWays(1, [
+    ["CPU of one", ...loadings.flatMap((loading) => [loading, "of bare"])],
+    ...rows.map(({ name, cells }) => [name, ...loadings.flatMap((loading) => cpu(cells[loading]))]),
+  ]);
+}
+
+/** Of the memory that decides, and of the event loop under requests on kept-alive connections. */
+export function costTable({ rows, index }: Pick<Figures, "rows" | "index">): Table {
+  const delays = rows.flatMap(({ name, cells }) => {
+    const delay = cells["kept alive"]?.eventLoopDelay;
+    return delay
+      ? [[`Event loop's delay, ${name}: p99, at most`, `${delay.p99.toFixed(1)}, ${delay.max.toFixed(1)} ms`]]
+      : [];
+  });
+  return bothWays(1, [
+    ["What", "Figure"],
+    ["Loading the credentials", `${(index.loadMs / 1000).toFixed(1)} s`],
+    ["Resident memory for them, when the server listens", `${whole(index.started)} MiB`],
+    ["Resident memory for them, garbage collected", `${whole(index.settled)} MiB`],
+    ...delays,
+  ]);
 }
 
 export function revocationTable({ revocations }: Pick<Figures, "revocations">): Table {
@@ -63,8 +81,12 @@ export function revocationTable({ revocations }: Pick<Figures, "revocations">): 
   return bothWays(2, [
     ["From a revocation by the", "to", "p50", "p99", "At most"],
     ...revocations.flatMap(({ by, committed, refused }) => [
-      [by, "its commit", ms(committed.p50), ms(committed.p99), ms(committed.max)],
-      [by, "the first refusal", ms(refused.p50), ms(refused.p99), ms(refused.max)],
+      [
+        by,
+        by === "same process" ? "its answer" : "its commit",
+        ...[committed.p50, committed.p99, committed.max].map(ms),
+      ],
+      [by, "the first refusal", ...[refused.p50, refused.p99, refused.max].map(ms)],
     ]),
   ]);
 }
@@ -85,12 +107,6 @@ export function gridTable(rows: readonly GridRow[]): Table {
       ...[`${(row.loadMs / 1000).toFixed(1)} s`, `${whole(row.memory)} MiB`],
     ]),
   ]);
-}
-
-function cautions({ name, cells }: Row): string[] {
-  return loadings
-    .filter((loading) => (cells[loading]?.loadShare ?? 0) > 0.9)
-    .map((loading) => `CAUTION: ${name}, ${loading}: the load's core was busy, it held the server back`);
 }
 
 /** So many columns to the left, the others to the right. */

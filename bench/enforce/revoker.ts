@@ -23,7 +23,7 @@ export type By = "same process" | "another process";
 
 /** Milliseconds from the beginning of the revocation. */
 export interface Revoked {
-  /** To its commit (the answer to who asked for it). */
+  /** To its commit; within the server, to the answer. */
   readonly committed: number;
   /** To the first refused call on a connection that was open before. */
   readonly refused: number;
