@@ -1,14 +1,14 @@
 import type { Figures } from "../enforce.ts";
 import { type Cell, type Row, loadings } from "./measure.ts";
 import type { Loading } from "./load.ts";
-import { grouped } from "./report.ts";
+import { grouped, rate } from "./report.ts";
 
 const WIDTH = 760;
 const MARGIN = 24;
 /** Where names end and bars begin. */
 const LABELS = 208;
 /** What is kept free behind the longest bar for its figure. */
-const FIGURES = 118;
+const FIGURES = 196;
 const BAR = { height: 16, step: 24 } as const;
 
 const titles: Readonly<Record<Loading, string>> = {
@@ -51,7 +51,8 @@ export function chart({ rows, plan }: Pick<Figures, "rows" | "plan">): string {
   ].join("\n");
 }
 
-function bar({ name, baseline }: Row, { perSecond, ofBaseline }: Cell, y: number, most: number): string[] {
+function bar({ name, baseline }: Row, cell: Cell, y: number, most: number): string[] {
+  const { perSecond, ofBaseline } = cell;
   const room = WIDTH - LABELS - FIGURES - MARGIN;
   const length = Math.max(2, (perSecond / most) * room);
   const isOurs = name.startsWith("enforcer");
@@ -61,7 +62,7 @@ function bar({ name, baseline }: Row, { perSecond, ofBaseline }: Cell, y: number
   return [
     text(LABELS - 10, middle, name, isOurs ? "name strong" : "name", "end"),
     `<rect class="${kind}" x="${String(LABELS)}" y="${String(y)}" width="${length.toFixed(1)}" height="${String(BAR.height)}" rx="3"/>`,
-    text(LABELS + length + 8, middle, grouped(perSecond) + share, isOurs ? "figure strong" : "figure"),
+    text(LABELS + length + 8, middle, rate(cell) + share, isOurs ? "figure strong" : "figure"),
   ];
 }
 
@@ -86,8 +87,9 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill
 .base { fill: #8fa3b3 }
 .other { fill: #cbd5dc }
 @media (prefers-color-scheme: dark) {
-text, .strong { fill: #e6edf3 }
+text { fill: #e6edf3 }
 .note, .figure { fill: #9aa7b2 }
+.strong { fill: #e6edf3 }
 .paper { fill: #0d1117 }
 .ours { fill: #58a6ff }
 .base { fill: #6e7d8a }

@@ -26,6 +26,9 @@ const methods = { prepare, begin, wait: sleep, count, end };
 export type LoadMethods = typeof methods;
 answerParent(methods);
 
+/** Milliseconds. */
+const PATIENCE = 20_000;
+
 let secureContext: SecureContext;
 let running: Running | undefined;
 
@@ -48,13 +51,15 @@ function prepare({ cert, key }: Identity): void {
   secureContext = createSecureContext({ cert, key, ecdhCurve: "X25519", minVersion: "TLSv1.3" });
 }
 
-/** Counts the right answers for a while. */
+/** Counts the right answers for a while, and on until there is one; rejects when there is none within 20 s. */
 async function count(ms: number): Promise<LoadRound> {
   const state = current();
   const { answers: before } = state;
   const cpu = process.cpuUsage();
   const begun = performance.now();
   await sleep(ms);
+  while (state.answers === before && !state.failure && performance.now() - begun < PATIENCE) await sleep(10);
+  if (state.answers === before) throw state.failure ?? new Error("the server does not answer");
   const seconds = (performance.now() - begun) / 1000;
   const { user, system } = process.cpuUsage(cpu);
   return { count: state.answers - before, seconds, cpuSeconds: (user + system) / 1e6 };

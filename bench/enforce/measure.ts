@@ -1,5 +1,5 @@
 import type { Surroundings } from "../processes.ts";
-import { cpuSeconds } from "../procfs.ts";
+import { threadSeconds } from "../procfs.ts";
 import { median } from "../statistics.ts";
 import { type Worker, startWorker } from "../worker.ts";
 import type { LoadMethods, Loading } from "./load.ts";
@@ -105,9 +105,9 @@ async function measureOnce(
   await load.ask("begin", job);
   await load.ask("wait", warmUpMs);
   await watched?.ask("watchDelay", undefined);
-  const before = cpuSeconds(pid);
+  const before = threadSeconds(pid);
   const { count, seconds, cpuSeconds: loadCpu } = await load.ask("count", ms);
-  const cpu = (cpuSeconds(pid) - before) / count;
+  const cpu = (threadSeconds(pid) - before) / count;
   const delay = await watched?.ask("worstDelay", undefined);
   await load.ask("end", undefined);
   return { perSecond: count / seconds, cpu, loadShare: loadCpu / seconds, delay };

@@ -45,8 +45,12 @@ export function serverTable(rows: readonly Row[]): Table {
 
 function rates(cell: Cell | undefined): string[] {
   if (!cell) return ["", ""];
-  const { perSecond, ofBaseline, loadShare } = cell;
-  return [`${loadShare > BUSY ? "≥ " : ""}${grouped(perSecond)}`, ofBaseline?.toFixed(2) ?? ""];
+  return [rate(cell), cell.ofBaseline?.toFixed(2) ?? ""];
+}
+
+/** Per second; with a `≥` where the load's core was busy. */
+export function rate({ perSecond, loadShare }: Cell): string {
+  return `${loadShare > BUSY ? "≥ " : ""}${grouped(perSecond)}`;
 }
 
 /** What one of each takes of the server's core. */
