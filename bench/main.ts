@@ -1,5 +1,6 @@
 // npm run bench -- NAME [--json] [the bench's own flags]
 import { benchCrl } from "./crl.ts";
+import { benchEnforce } from "./enforce.ts";
 import { benchIssue } from "./issue.ts";
 import { benchOcsp } from "./ocsp.ts";
 import { benchRevoke } from "./revoke.ts";
@@ -8,6 +9,7 @@ type Bench = (flags: readonly string[]) => Promise<{ text: string; figures: obje
 
 const benches: Readonly<Record<string, Bench>> = {
   crl: benchCrl,
+  enforce: benchEnforce,
   issue: benchIssue,
   revoke: benchRevoke,
   ocsp: benchOcsp,
@@ -42,7 +44,8 @@ function sayUsage(): void {
     `usage: npm run bench -- ${Object.keys(benches).join("|")} [--json]\n` +
       "       npm run bench -- issue [--json] [--quick | --count N]\n" +
       "       npm run bench -- ocsp [--json] [--quick]\n" +
-      "       npm run bench -- crl [--json] [--entries N]\n",
+      "       npm run bench -- crl [--json] [--entries N]\n" +
+      "       npm run bench -- enforce [--json] [--quick] [--grid] [--write]\n",
   );
   process.exitCode = 2;
 }

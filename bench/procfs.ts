@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
 
 // What Linux tells of a process. Elsewhere everything is NaN.
 
@@ -12,6 +13,14 @@ export function cpuSeconds(pid: number): number {
     .replace(/^.*\) /s, "")
     .split(" ");
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** The same of the threads that there are, to the nanosecond where the kernel tells it (CONFIG_SCHED_INFO). */
+export function threadSeconds(pid: number): number {
+  const stats = globSync(`/proc/${String(pid)}/task/*`).map((folder) => `task/${basename(folder)}/schedstat`);
+  const threads = stats.map((file) => read(pid, file));
+  const seconds = threads.reduce((all, text) => all + Number(text.split(" ")[0]) / 1e9, 0);
+  return seconds > 0 ? seconds : cpuSeconds(pid);
 }
 
 /** Resident memory now and at its highest; MiB. */

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { page } from "./support/docs.ts";
 import { projectRoot, run } from "./support/run.ts";
 
 // That the bench still runs, and what it says has the form that docs/performance.md speaks of; not how fast.
@@ -62,11 +63,58 @@ test("CRLs are measured in a server, and beside openssl", { timeout: 180_000 }, 
   ]);
 });
 
+test("the enforcer is measured beside bare Node", { timeout: 180_000 }, async () => {
+  const args = [join(projectRoot, "bench/main.ts"), "enforce", "--json", "--quick"];
+  const { code, stdout, stderr } = await run(process.execPath, args);
+  expect(code, stderr).toBe(0);
+  const { rows, index, revocations } = JSON.parse(stdout) as Record<string, Record<string, unknown>[]>;
+  const positive = expect.toSatisfy((value: unknown) => Number(value) > 0) as number;
+  const cell = { perSecond: positive, serverCpuMicroseconds: positive, loadShare: positive };
+  const compared = { ...cell, ofBaseline: positive, cpuOfBaseline: positive };
+  const named = (name: string, each: object) =>
+    expect.objectContaining({
+      name,
+      cells: {
+        full: expect.objectContaining(each) as object,
+        resumed: expect.objectContaining(each) as object,
+        "kept alive": expect.objectContaining({
+          ...each,
+          eventLoopDelay: expect.anything() as object,
+        }) as object,
+      },
+    }) as object;
+  // Others come after these where they are installed.
+  expect(rows?.slice(0, 4)).toEqual([
+    named("node:https", cell),
+    named("enforcer", compared),
+    named("Express", cell),
+    named("enforcer with Express", compared),
+  ]);
+  expect(index).toMatchObject({ loadMs: positive });
+  const spread = { p50: positive, p99: positive, max: positive };
+  const felt = { revocations: 5, committed: spread, refused: spread, otherCalls: positive };
+  expect(revocations).toEqual([
+    { by: "same process", ...felt },
+    { by: "another process", ...felt },
+  ]);
+});
+
+test("docs/performance.md has what the bench of the enforcer writes, and its chart", () => {
+  const text = page("docs/performance.md");
+  for (const name of ["enforce", "enforce revocations", "enforce --grid"]) {
+    const part = text.split(`<!-- bench ${name} -->`)[1]?.split(`<!-- /bench ${name} -->`)[0];
+    expect(part, name).toMatch(/^\n(\n(\|.*\|\n){4,})+\n$/);
+  }
+  expect(text).toContain("](enforce.svg)");
+  expect(page("docs/enforce.svg")).toMatch(/^<svg [\s\S]*>enforcer<[\s\S]*<\/svg>\n$/);
+});
+
 test.each([
   ["another bench", ["fly"]],
   ["a count that is none", ["issue", "--count", "few"]],
   ["a flag that there isn't", ["issue", "--fast"]],
   ["a flag of another bench", ["ocsp", "--count", "3"]],
+  ["a flag that the enforcer's hasn't", ["enforce", "--count", "3"]],
 ])("%s is refused", async (_name, flags) => {
   const { code, stdout, stderr } = await run(process.execPath, [
     join(projectRoot, "bench/main.ts"),
@@ -74,5 +122,5 @@ test.each([
   ]);
   expect(code).toBe(2);
   expect(stdout).toBe("");
-  expect(stderr).toMatch(/^usage: npm run bench -- crl\|issue\|revoke\|ocsp \[--json\]$/m);
+  expect(stderr).toMatch(/^usage: npm run bench -- crl\|enforce\|issue\|revoke\|ocsp \[--json\]$/m);
 });

@@ -17,13 +17,24 @@ export interface Connection {
  * Connects over TLS, or over plain TCP to an http: URL.
  *
  * @param ca the root's certificate, PEM
+ * @param client its certificate and key, PEM
  */
-export async function openConnection(url: URL, ca: string): Promise<Connection> {
+export async function openConnection(
+  url: URL,
+  ca: string,
+  client?: { readonly cert: string; readonly key: string },
+): Promise<Connection> {
   const { hostname: host, protocol } = url;
   const port = Number(url.port);
   const isTls = protocol === "https:";
   const socket: Socket = isTls
-    ? connectTls({ host, port, ca, servername: "localhost" })
+    ? connectTls({
+        host,
+        port,
+        ca,
+        servername: "localhost",
+        ...(client && { cert: client.cert, key: client.key }),
+      })
     : connectPlain({ host, port });
   await once(socket, isTls ? "secureConnect" : "connect");
   socket.setNoDelay(true);

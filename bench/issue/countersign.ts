@@ -11,7 +11,7 @@ import type { Target } from "./measure.ts";
 const ACCOUNT = "bench";
 const DAY = 24 * 60 * 60 * 1000;
 /** As it is run in earnest: with the flags that this gives to Node. */
-const bin = join(projectRoot, "bin/countersign");
+export const bin = join(projectRoot, "bin/countersign");
 
 /** Makes a home with that many tokens. */
 export async function makeHome(
@@ -41,11 +41,17 @@ export async function withCountersign<T>(
   );
 }
 
+export interface ListenerUrls {
+  readonly ca: string;
+  readonly enforce: string;
+  readonly public: string;
+}
+
 /** Serves a home; the URLs are its listeners'. */
 export async function serving<T>(
   { pinning, signal }: Surroundings,
   home: string,
-  use: (urls: { readonly ca: string; readonly public: string }, pid: number) => Promise<T>,
+  use: (urls: ListenerUrls, pid: number) => Promise<T>,
 ): Promise<T> {
   const listeners = ["ca", "enforce", "public", "metrics"].flatMap((name) => [
     `--${name}-listen`,
@@ -54,14 +60,14 @@ export async function serving<T>(
   const command = [...pinning.server, bin, "serve", "--json", "--home", home, ...listeners];
   const server = start(command, signal, { env: cleanEnvironment() });
   try {
-    return await use(JSON.parse(await firstLine(server)) as { ca: string; public: string }, server.pid);
+    return await use(JSON.parse(await firstLine(server)) as ListenerUrls, server.pid);
   } finally {
     await server.stop();
   }
 }
 
 /** Without what would make it another server than the one meant, such as COUNTERSIGN_DATABASE_URL. */
-function cleanEnvironment(): NodeJS.ProcessEnv {
+export function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("COUNTERSIGN_")));
 }
 

@@ -1,0 +1,142 @@
+import type { Surroundings } from "../processes.ts";
+import { threadSeconds } from "../procfs.ts";
+import { median } from "../statistics.ts";
+import { type Worker, startWorker } from "../worker.ts";
+import type { LoadMethods, Loading } from "./load.ts";
+import type { Identity } from "./scene.ts";
+import type { ServerMethods } from "./server.ts";
+
+export const loadings = ["full", "resumed", "kept alive"] as const satisfies readonly Loading[];
+
+export interface Amount {
+  readonly rounds: number;
+  /** Of each load on each server, in each round. */
+  readonly ms: number;
+  readonly warmUpMs: number;
+}
+
+/** A server that listens. */
+export interface Target {
+  readonly name: string;
+  readonly port: number;
+  readonly pid: number;
+  /** The name of the one that it is compared with. */
+  readonly baseline?: string;
+  readonly loadings: readonly Loading[];
+  /** Of Node servers, which tell how their event loop is delayed. */
+  readonly worker?: Worker<ServerMethods>;
+}
+
+/** One kind of load on one server: medians of the rounds. */
+export interface Cell {
+  readonly perSecond: number;
+  readonly rounds: readonly number[];
+  /** Of the baseline, in the same round; the median. */
+  readonly ofBaseline: number | undefined;
+  readonly serverCpuMicroseconds: number;
+  readonly cpuOfBaseline: number | undefined;
+  /** How much of its core the load used: towards 1, it is the load that is measured. */
+  readonly loadShare: number;
+  /** Milliseconds; under requests on kept-alive connections, of Node servers. */
+  readonly eventLoopDelay: { readonly p99: number; readonly max: number } | undefined;
+}
+
+export interface Row {
+  readonly name: string;
+  readonly baseline: string | undefined;
+  readonly cells: Readonly<Partial<Record<Loading, Cell>>>;
+}
+
+interface Sample {
+  readonly perSecond: number;
+  readonly cpu: number;
+  readonly loadShare: number;
+  readonly delay: { readonly p99: number; readonly max: number } | undefined;
+}
+
+/** Loads every server in turn, in rounds, so that a slow minute is everybody's. */
+export async function measureAll(
+  { pinning, signal, tell }: Surroundings,
+  client: Identity,
+  targets: readonly Target[],
+  amount: Amount,
+): Promise<Row[]> {
+  const samples = new Map<string, Sample[]>();
+  const load = startWorker<LoadMethods>("enforce/load.ts", pinning.load, signal);
+  try {
+    await load.ask("prepare", client);
+    for (let round = 0; round < amount.rounds; round += 1) {
+      tell(`round ${String(round + 1)} of ${String(amount.rounds)} …`);
+      for (const loading of loadings) {
+        const loaded = targets.filter((target) => target.loadings.includes(loading));
+        // Nobody always comes after the same one.
+        for (const target of round % 2 === 0 ? loaded : loaded.reverse()) {
+          const sample = await measureOnce(load, target, loading, amount).catch((error: unknown) => {
+            throw new Error(`${target.name}, ${loading}: ${String(error)}`);
+          });
+          const key = keyOf(target.name, loading);
+          samples.set(key, [...(samples.get(key) ?? []), sample]);
+        }
+      }
+    }
+  } finally {
+    await load.stop();
+  }
+  return targets.map(({ name, baseline, loadings: loaded }) => ({
+    name,
+    baseline,
+    cells: Object.fromEntries(
+      loaded.map((loading) => {
+        const base = baseline === undefined ? undefined : samples.get(keyOf(baseline, loading));
+        return [loading, summarise(samples.get(keyOf(name, loading)) ?? [], base)];
+      }),
+    ),
+  }));
+}
+
+async function measureOnce(
+  load: Worker<LoadMethods>,
+  { pid, port, worker }: Target,
+  loading: Loading,
+  { ms, warmUpMs }: Amount,
+): Promise<Sample> {
+  const job = { loading, port };
+  const watched = loading === "kept alive" ? worker : undefined;
+  await load.ask("begin", job);
+  await load.ask("wait", warmUpMs);
+  await watched?.ask("watchDelay", undefined);
+  const before = threadSeconds(pid);
+  const { count, seconds, cpuSeconds: loadCpu } = await load.ask("count", ms);
+  const cpu = (threadSeconds(pid) - before) / count;
+  const delay = await watched?.ask("worstDelay", undefined);
+  await load.ask("end", undefined);
+  return { perSecond: count / seconds, cpu, loadShare: loadCpu / seconds, delay };
+}
+
+function summarise(samples: readonly Sample[], baseline: readonly Sample[] | undefined): Cell {
+  const delays = samples.flatMap(({ delay }) => (delay ? [delay] : []));
+  const ofBaseline = (figure: (sample: Sample) => number): number | undefined =>
+    baseline &&
+    median(
+      samples.map((sample, round) => {
+        const other = baseline[round];
+        return other ? figure(sample) / figure(other) : Number.NaN;
+      }),
+    );
+  return {
+    perSecond: median(samples.map(({ perSecond }) => perSecond)),
+    rounds: samples.map(({ perSecond }) => perSecond),
+    ofBaseline: ofBaseline(({ perSecond }) => perSecond),
+    serverCpuMicroseconds: median(samples.map(({ cpu }) => cpu)) * 1e6,
+    cpuOfBaseline: ofBaseline(({ cpu }) => cpu),
+    loadShare: median(samples.map(({ loadShare }) => loadShare)),
+    eventLoopDelay:
+      delays.length === 0
+        ? undefined
+        : { p99: median(delays.map(({ p99 }) => p99)), max: Math.max(...delays.map(({ max }) => max)) },
+  };
+}
+
+function keyOf(name: string, loading: Loading): string {
+  return `${name}, ${loading}`;
+}
