@@ -15,7 +15,7 @@ import type { Lists } from "../support/story/lists.ts";
 import { type Props, Story } from "../support/story/play.ts";
 import { type Workspace, makeWorkspace } from "../support/workspace.ts";
 
-// What failed is played again with COUNTERSIGN_REPLAY='SEED PATH', as they were printed. `npm run soak` sets
+// What failed is played again with COUNTERSIGN_REPLAY='SEED PATH', as they were printed. `npm run soak:story` sets
 // COUNTERSIGN_SOAK to how many sequences there are to be on SQLite.
 const soaking = Number(process.env["COUNTERSIGN_SOAK"] ?? 0);
 const [seed, path] = process.env["COUNTERSIGN_REPLAY"]?.split(" ") ?? [];
