@@ -1,7 +1,17 @@
-import { Agent, type AgentOptions } from "node:https";
+import type { IncomingMessage } from "node:http";
+import type { ClientHttp2Session } from "node:http2";
+import { Agent, type AgentOptions, request } from "node:https";
 import { isErrorCode } from "../../src/domain/errors.ts";
 import { type TestAnswer, type TestCredential, call } from "../support/client.ts";
-import { type CredentialModel, type Outcome, mayBeCut, rightAnswers } from "./model.ts";
+import { ask, openSession } from "../support/http2-client.ts";
+import {
+  type CredentialModel,
+  type Outcome,
+  mayBeCut,
+  mayBeCutAsStream,
+  mayStream,
+  rightAnswers,
+} from "./model.ts";
 
 /** A place that is always called from, with one credential after another. */
 export interface Slot {
@@ -17,11 +27,11 @@ export interface CallCounts {
   readonly onAllowed: (account: string, sentAt: number, answeredAt: number) => void;
 }
 
-const kinds: Readonly<Record<string, AgentOptions>> = {
-  "kept alive": { keepAlive: true, maxSockets: 1 },
-  resuming: { keepAlive: false },
-  "handshaking in full": { keepAlive: false, maxCachedSessions: 0 },
-};
+/** Makes one call after another with a credential. */
+interface Client {
+  call(url: string): Promise<TestAnswer>;
+  end(): void;
+}
 
 /** Calls without a pause, in each of the ways, until told to stop; each answer is compared with what is right. */
 export async function callOnAndOn(
@@ -31,26 +41,90 @@ export async function callOnAndOn(
   counts: CallCounts,
   complain: Complain,
 ): Promise<void> {
-  const loops = Object.entries(kinds).map(async ([kind, options]) => {
+  const loops = Object.entries(clients).map(async ([kind, clientOf]) => {
     let used = slot.current;
-    let agent = agentOf(used.credential, options);
+    let client = clientOf(used.credential);
     while (!stopping.aborted) {
       if (used !== slot.current) {
-        agent.destroy();
+        client.end();
         used = slot.current;
-        agent = agentOf(used.credential, options);
+        client = clientOf(used.credential);
       }
       const sentAt = performance.now();
-      const answer = await call(url, { agent }).catch((error: unknown) => String(error));
+      const answer = await client.call(url).catch((error: unknown) => String(error));
       judge(used.model, kind, sentAt, answer, counts, complain);
     }
-    agent.destroy();
+    client.end();
   });
-  await Promise.all(loops);
+  await Promise.all([...loops, watchOnAndOn(slot, url, stopping, counts, complain)]);
 }
 
-function agentOf({ key, cert, ca }: TestCredential, options: AgentOptions): Agent {
-  return new Agent({ key, cert, ca, ...options });
+const clients: Readonly<Record<string, (credential: TestCredential) => Client>> = {
+  "kept alive": (credential) => over11(credential, { keepAlive: true, maxSockets: 1 }),
+  resuming: (credential) => over11(credential, { keepAlive: false }),
+  "handshaking in full": (credential) => over11(credential, { keepAlive: false, maxCachedSessions: 0 }),
+  "HTTP/2": over2,
+};
+
+function over11({ key, cert, ca }: TestCredential, options: AgentOptions): Client {
+  const agent = new Agent({ key, cert, ca, ...options });
+  return {
+    call: (url) => call(url, { agent }),
+    end() {
+      agent.destroy();
+    },
+  };
+}
+
+/** On one session for as long as it is open. */
+function over2({ key, cert, ca }: TestCredential): Client {
+  let session: ClientHttp2Session | undefined;
+  return {
+    async call(url) {
+      if (!session || session.closed) session = await openSession(url, { key, cert, ca });
+      const { status, headers, text } = await ask(session, "/");
+      const json = JSON.parse(text === "" ? "{}" : text) as Record<string, unknown>;
+      const unknown = { reusedSocket: true, localPort: undefined, resumedSession: false };
+      return { status, headers, text, json, ...unknown };
+    },
+    end() {
+      session?.destroy();
+    },
+  };
+}
+
+/** Keeps an event stream open, and begins another when it is cut. */
+async function watchOnAndOn(
+  slot: Slot,
+  url: string,
+  stopping: AbortSignal,
+  { byOutcome }: CallCounts,
+  complain: Complain,
+): Promise<void> {
+  while (!stopping.aborted) {
+    const { credential, model } = slot.current;
+    const { key, cert, ca } = credential;
+    const sentAt = performance.now();
+    const sent = request(`${url}/events`, { key, cert, ca, agent: false }).end();
+    const gone = new Promise((resolve) => sent.once("close", resolve));
+    sent.on("error", () => undefined);
+    sent.on("response", (response: IncomingMessage) => {
+      const isStream = response.statusCode === 200;
+      if (isStream) byOutcome.set("event streams", (byOutcome.get("event streams") ?? 0) + 1);
+      response.on("error", () => undefined);
+      response.on("data", () => {
+        if (stopping.aborted || slot.current.credential !== credential) sent.destroy();
+        else if (isStream && !mayStream(model, performance.now()))
+          complain("an event stream outlives its credential");
+      });
+      response.once("close", () => {
+        const isOurs = stopping.aborted || slot.current.credential !== credential;
+        if (isStream && !isOurs && !mayBeCutAsStream(model, sentAt, performance.now()))
+          complain("an event stream was cut without a reason");
+      });
+    });
+    await gone;
+  }
 }
 
 function judge(

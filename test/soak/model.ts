@@ -78,3 +78,26 @@ export function mayBeCut(credential: CredentialModel, sentAt: number, answeredAt
   if (answeredAt >= credential.endsAt - CLOCK) return true;
   return credential.status.possible(sentAt, answeredAt).includes("revoked");
 }
+
+/** For how long what was written before a change may still arrive; milliseconds. */
+const ON_ITS_WAY = 1000;
+
+/** Whether an event stream may still bring something: a suspension cuts it too. */
+export function mayStream(credential: CredentialModel, at: number): boolean {
+  const since = at - ON_ITS_WAY;
+  const during = <Value>(timeline: Timeline<Value>): Value[] => timeline.possible(since, at);
+  return (
+    since < credential.endsAt &&
+    during(credential.status).includes("active") &&
+    during(credential.account.isSuspended).includes(false)
+  );
+}
+
+/** Whether an event stream may be cut that began then. */
+export function mayBeCutAsStream(credential: CredentialModel, sentAt: number, at: number): boolean {
+  return (
+    mayBeCut(credential, sentAt, at) ||
+    credential.status.possible(sentAt, at).includes("suspended") ||
+    credential.account.isSuspended.possible(sentAt, at).includes(true)
+  );
+}

@@ -1,4 +1,5 @@
 // A service that uses the library, in a process of its own: node --expose-gc service.ts HOME
+import type { ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { readdirSync } from "node:fs";
 import { createEnforcer } from "../../src/index.ts";
@@ -19,20 +20,37 @@ export interface ServiceFigures {
 
 const [home = ""] = process.argv.slice(2);
 const enforcer = await createEnforcer({ home });
-const server = enforcer.createServer((request, response) => {
-  void enforcer.authorize(request, SCOPE).then((decision) => {
-    if (!decision.allowed) {
-      enforcer.deny(response, decision);
+const server = enforcer.createServer(
+  (request, response) => {
+    if (request.url === "/events") {
+      goOn(response);
       return;
     }
-    response.setHeader("Content-Type", "application/json");
-    response.end(JSON.stringify({ account: decision.caller.account }));
-  });
-}, listenerCertificate(home));
+    void enforcer.authorize(request, SCOPE).then((decision) => {
+      if (!decision.allowed) {
+        enforcer.deny(response, decision);
+        return;
+      }
+      response.setHeader("Content-Type", "application/json");
+      response.end(JSON.stringify({ account: decision.caller.account }));
+    });
+  },
+  listenerCertificate(home),
+  { http2: true },
+);
 server.listen(0, "127.0.0.1", () => {
   const { port } = server.address() as AddressInfo;
   process.stdout.write(`${JSON.stringify({ url: `https://127.0.0.1:${String(port)}` })}\n`);
 });
+
+/** An event stream that never ends by itself. */
+function goOn(response: ServerResponse): void {
+  response.setHeader("Content-Type", "text/event-stream");
+  const beating = setInterval(() => response.write("data: on\n\n"), 50);
+  response.once("close", () => {
+    clearInterval(beating);
+  });
+}
 
 process.on("disconnect", () => process.exit(1));
 process.on("message", (question: Question) => {
@@ -41,12 +59,11 @@ process.on("message", (question: Question) => {
 
 async function answer(question: Question): Promise<unknown> {
   if (question === "renew") {
-    server.setSecureContext(enforcer.tlsOptions(listenerCertificate(home)));
+    server.setSecureContext(enforcer.tlsOptions(listenerCertificate(home), { http2: true }));
     return "renewed";
   }
   if (question === "figures") return figures();
   server.close();
-  server.closeAllConnections();
   await enforcer.close();
   setImmediate(() => {
     process.exit(0);
