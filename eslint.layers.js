@@ -10,7 +10,17 @@ const allowed = {
   keys: ["domain", "x509"],
   storage: ["domain", "knex", "node:fs", "node:timers"],
   enforce: ["domain", "services", "node:http", "node:http2", "node:https", "node:stream", "node:tls"],
-  http: ["domain", "services", "express", "prom-client", "zod", "node:http", "node:https", "node:stream"],
+  http: [
+    "domain",
+    "services",
+    "express",
+    "prom-client",
+    "zod",
+    "node:http",
+    "node:http2",
+    "node:https",
+    "node:stream",
+  ],
   files: ["domain", "node:fs", "node:path"],
   "config.ts": ["domain", "zod", "node:fs", "node:path"],
   // What is in a home: it puts the adapters together for those who wire.

@@ -90,6 +90,10 @@ const schema = z.strictObject({
   crlLife,
   /** Whether TLS sessions may be resumed. */
   resumption: onOff,
+  /** Whether whoever is refused is cut off at the handshake, without an answer. */
+  refuseInTls: onOff,
+  /** Whether calls may come by HTTP/2 as well. */
+  http2: onOff,
   limits: z.strictObject(limitShape),
   trust,
   listen: z.strictObject({ ca: hostPort, enforce: hostPort, public: hostPort, metrics: hostPort }),
@@ -107,6 +111,8 @@ export interface RawConfig {
   dns?: readonly string[] | undefined;
   publicUrl?: string | undefined;
   resumption?: boolean | undefined;
+  refuseInTls?: boolean | undefined;
+  http2?: boolean | undefined;
   listen?: Partial<Record<ListenerName, string | undefined>> | undefined;
 }
 
@@ -117,6 +123,8 @@ const defaults = {
   waitSeconds: 1,
   crlLife: "24h",
   resumption: true,
+  refuseInTls: false,
+  http2: false,
   limits: Object.fromEntries(limitNames.map((name) => [name, defaultOf(name)])),
   trust: [],
   listen: {
@@ -184,6 +192,8 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
     waitSeconds: env["COUNTERSIGN_WAIT_SECONDS"],
     crlLife: env["COUNTERSIGN_CRL_LIFE"],
     resumption: env["COUNTERSIGN_RESUMPTION"],
+    refuseInTls: env["COUNTERSIGN_REFUSE_IN_TLS"],
+    http2: env["COUNTERSIGN_HTTP2"],
     limits: Object.fromEntries(limitNames.map((name) => [name, env[limitVariable(name)]])),
     listen: Object.fromEntries(listen) as unknown,
   };

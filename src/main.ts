@@ -182,6 +182,8 @@ async function start(
       },
     }),
     resumption: config.resumption,
+    refuseInTls: config.refuseInTls,
+    http2: config.http2,
     limits: config.limits,
     onGate: (gate) => {
       metrics.gates.set("enforce", gate);

@@ -31,6 +31,8 @@ test("without anything said, the defaults hold", () => {
     trust: [],
     crlLife: 24 * HOUR,
     resumption: true,
+    refuseInTls: false,
+    http2: false,
     limits: defaultLimits,
     listen: {
       ca: { host: "127.0.0.1", port: 8443 },

@@ -1,10 +1,14 @@
-import type { Server as HttpServer } from "node:http";
+import { Server as HttpServer } from "node:http";
+import type { Http2SecureServer, ServerHttp2Session } from "node:http2";
 import type { Server as HttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { Refusal } from "../domain/errors.ts";
 import { MINUTE, SECOND } from "../domain/time.ts";
 
-export type Server = HttpServer | HttpsServer;
+export type Server = HttpServer | HttpsServer | Http2SecureServer;
+
+/** The HTTP/2 sessions that each server has open. */
+const sessions = new WeakMap<Server, Set<ServerHttp2Session>>();
 
 /** For how long answers under way may go on once a server is told to stop. */
 const SHUTDOWN_LIMIT = 8 * SECOND;
@@ -71,6 +75,7 @@ export async function listen(
     server.listen(port, host, () => {
       server.off("error", fail);
       server.on("error", onFault); // a connection that could not be accepted must not end the process
+      sessions.set(server, trackSessions(server));
       resolve();
     });
   });
@@ -78,13 +83,13 @@ export async function listen(
 }
 
 /**
- * Stops accepting. Idle connections are closed at once, the others when their answer is out; when the limit has passed,
+ * Stops accepting. Idle connections are closed at once, HTTP/2 sessions when their streams are done, the others when their answer is out; when the limit has passed,
  * whatever is left is cut, and a handshake that never ends isn't waited for.
  */
 export async function stopListening(server: Server): Promise<void> {
   // A kept-alive connection becomes idle when its answer is out: Node looks for those only once.
   const sweep = setInterval(() => {
-    server.closeIdleConnections();
+    HttpServer.prototype.closeIdleConnections.call(server);
   }, 50);
   let timer: NodeJS.Timeout | undefined;
   await new Promise<void>((resolve) => {
@@ -92,10 +97,21 @@ export async function stopListening(server: Server): Promise<void> {
       resolve();
     });
     timer = setTimeout(() => {
-      server.closeAllConnections();
+      // The connections of HTTP/1.1, whatever else a server speaks.
+      HttpServer.prototype.closeAllConnections.call(server);
+      for (const session of sessions.get(server) ?? []) session.destroy();
       resolve();
     }, SHUTDOWN_LIMIT);
   });
   clearTimeout(timer);
   clearInterval(sweep);
+}
+
+function trackSessions(server: Server): Set<ServerHttp2Session> {
+  const open = new Set<ServerHttp2Session>();
+  server.on("session", (session: ServerHttp2Session) => {
+    open.add(session);
+    session.once("close", () => open.delete(session));
+  });
+  return open;
 }

@@ -15,6 +15,8 @@ interface ServeFlags extends CommonOptions, ListenOptions {
   readonly acceptOlderState?: true;
   /** commander's word for --no-resumption. */
   readonly resumption: boolean;
+  readonly refuseInTls?: true;
+  readonly http2?: true;
 }
 
 export function serveCommand(program: Command): void {
@@ -26,6 +28,8 @@ export function serveCommand(program: Command): void {
         "--accept-older-state",
         "go on, this once, with a database that went back: open tokens are voided, CRL numbers leap",
       )
+      .option("--http2", "take calls by HTTP/2 as well")
+      .option("--refuse-in-tls", "cut whoever is refused off at the handshake, without saying why")
       .option("--no-resumption", "every TLS connection makes a full handshake")
       .option("--quickstart", "make the home first if there is none, and an account 'demo' to try it with"),
   ).action(runServe);
@@ -42,7 +46,9 @@ async function runServe(options: ServeFlags): Promise<void> {
   const { startServer } = await import("../../main.ts");
   const { pino } = await import("pino");
 
-  const flags = { ...listenFlags(options), ...(!options.resumption && { resumption: false }) };
+  const { refuseInTls, http2 } = options;
+  const resumption = options.resumption ? undefined : false;
+  const flags = { ...listenFlags(options), resumption, refuseInTls, http2 };
   if (options.quickstart) await (await import("../quickstart.ts")).prepareHome(options, flags);
   const { config, password } = readForStart({
     home: homeDirectory(options.home, process.env),
