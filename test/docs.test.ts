@@ -261,7 +261,7 @@ describe("docs/operations.md", () => {
     const help = await Promise.all(["init", "serve"].map((command) => countersign([command, "--help"])));
     const [init = "", serve = ""] = help.map(({ stdout }) => stdout);
     for (const [, cell = ""] of settings.slice(2)) {
-      const flag = /--[a-z-]+/.exec(cell)?.[0];
+      const flag = /--[a-z0-9-]+/.exec(cell)?.[0];
       if (flag === undefined) continue;
       expect(init.includes(`${flag} `), flag).toBe(!cell.includes("(serve)"));
       expect(serve.includes(`${flag} `), flag).toBe(!cell.includes("(init)"));

@@ -5,9 +5,10 @@ import { type Config, type RawConfig, readConfigFile, resolveConfig } from "../c
 import { Refusal } from "../domain/errors.ts";
 import { readInput } from "../files/files.ts";
 import { readLastSeen } from "./last-seen.ts";
-import { readPassword, requireDatabaseFile } from "./open.ts";
+import { readPassword, requireDatabaseFile, systemClock } from "./open.ts";
 import { homePaths } from "./paths.ts";
 import { loadProfiles } from "./profiles.ts";
+import { loadTrust } from "./trust.ts";
 
 interface Start {
   readonly home: string;
@@ -48,13 +49,19 @@ export function readForStart({ home, flags, env, passwordFile, acceptOlderState 
     attempt(() => {
       requireKey(path);
     });
+  const known = faults.length;
   attempt(() => loadProfiles(homePaths(home).profiles));
-  if (config)
+  const hasOfProfiles = faults.length > known;
+  if (config) {
     attempt(() => {
       requireDatabaseFile(config);
     });
+    attempt(() => loadTrust(config, systemClock.now()));
+  }
   if (!acceptOlderState) attempt(() => readLastSeen(home));
-  if (faults.length === 0 && config && password !== undefined) return { config, password };
+  // Faults of profiles alone are told, all of them, once it is known which issuers there are.
+  const isFit = faults.length === 0 || (hasOfProfiles && faults.length === 1);
+  if (isFit && config && password !== undefined) return { config, password };
   const [first, ...others] = faults;
   if (first && others.length === 0) throw first;
   const sentences = faults.map(({ message }) => message).join(" ");

@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { call, enrolled } from "../support/client.ts";
 import { countersign } from "../support/run.ts";
@@ -34,6 +35,11 @@ test("what credentials are used for is shown, counted, and on record when the se
   ]);
   expect(await server.admin("list", "--account", "acme")).toMatchObject([shown]);
   expect(await server.admin("list", "--unused", "30d")).toEqual([]);
+  await setTimeout(1100);
+  const unused = await server.admin("list", "--unused", "1s");
+  expect((unused as unknown as { fingerprint: string }[]).map((one) => one.fingerprint)).toContain(
+    idle.fingerprint,
+  );
   const { stdout } = await countersign(["show", idle.fingerprint, "--home", server.home]);
   expect(stdout).toMatch(/^Last used: +never\nRequests: +0, 0 denied$/m);
   await server.workspace.remove();

@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { EventEmitter } from "node:events";
-import type { IncomingMessage } from "node:http";
+import { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
 import { expect } from "vitest";
 import type { Instant } from "../../../src/domain/time.ts";
@@ -102,7 +102,12 @@ class Caller {
 
   /** What a request of it comes to. */
   async ask({ authenticator }: StoryServer) {
-    const request = { socket: this.socket, rawHeaders: ["Host", "192.0.2.1"], url: "/" };
-    return authenticator.authorize(request as unknown as IncomingMessage);
+    const request = Object.create(IncomingMessage.prototype, {
+      socket: { value: this.socket },
+      rawHeaders: { value: ["Host", "192.0.2.1"] },
+      url: { value: "/" },
+      httpVersionMajor: { value: 1 },
+    }) as IncomingMessage;
+    return authenticator.authorize(request);
   }
 }
