@@ -78,7 +78,7 @@ test("sends nothing to a CA whose root has another fingerprint", async () => {
 });
 
 test("sends nothing to whoever has the right root, but not its certificate", async () => {
-  const other = await startTestServer();
+  const other = await startTestServer({ init: [] });
   const seen: string[] = [];
   const impostor = createServer(listenerCertificate(other.home), (request, response) => {
     seen.push(request.url ?? "");

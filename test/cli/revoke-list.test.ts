@@ -8,6 +8,7 @@ import type { Fingerprint } from "../../src/domain/identifiers.ts";
 import type { Database } from "../../src/domain/ports.ts";
 import { CHUNK } from "../../src/services/change-many.ts";
 import { openDatabase } from "../../src/storage/database.ts";
+import { freshHome } from "../support/fresh-home.ts";
 import { putManyCertificates } from "../support/many-certificates.ts";
 import { countersign, projectRoot } from "../support/run.ts";
 import { type Workspace, makeWorkspace } from "../support/workspace.ts";
@@ -21,7 +22,7 @@ describe(`a list of ${String(COUNT)} lines`, () => {
   const home = (): string => workspace.file("home");
   beforeAll(async () => {
     workspace = await makeWorkspace();
-    await countersign(["init", "--home", home()]);
+    await freshHome(home());
     database = await openDatabase({ file: join(home(), "countersign.sqlite") });
     ({ fingerprints } = await putManyCertificates(database, COUNT));
   });

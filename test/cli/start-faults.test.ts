@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { freshHome } from "../support/fresh-home.ts";
 import { freePort } from "../support/free-port.ts";
 import { type Ran, countersign } from "../support/run.ts";
 import { type Workspace, makeWorkspace, testWorkspace } from "../support/workspace.ts";
@@ -10,7 +11,7 @@ import { type Workspace, makeWorkspace, testWorkspace } from "../support/workspa
 let pristine: Workspace;
 beforeAll(async () => {
   pristine = await makeWorkspace();
-  await countersign(["init", "--home", pristine.file("home")]);
+  await freshHome(pristine.file("home"));
 });
 afterAll(() => pristine.remove());
 

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { freshHome } from "../support/fresh-home.ts";
 import { call, enrolled, keepAlive } from "../support/client.ts";
 import { countersign, runOk } from "../support/run.ts";
 import { type TestServer, serveHome } from "../support/server.ts";
@@ -163,7 +164,7 @@ beforeAll(async () => {
   await leaf("stranger", "client");
   await leaf("web", "server");
   await publishCrl("", "05", at("partner.crl"));
-  await countersign(["init", "--home", at("home")]);
+  await freshHome(at("home"));
   trust([partner()]);
   server = await serveHome(workspace);
   await server.admin("account", "create", "acme");

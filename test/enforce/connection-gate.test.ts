@@ -4,9 +4,9 @@ import { type AddressInfo, type Socket, connect as connectTcp } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Enforcer, type Limits, createEnforcer } from "../../src/index.ts";
+import { freshHome } from "../support/fresh-home.ts";
 import { type TestCredential, call, keepAlive } from "../support/client.ts";
 import { issuedAt, listenerCertificate, makeTokens } from "../support/own-issuer.ts";
-import { countersign } from "../support/run.ts";
 import { serveHome } from "../support/server.ts";
 import { type Workspace, makeWorkspace } from "../support/workspace.ts";
 
@@ -18,7 +18,7 @@ const warned: unknown[][] = [];
 beforeAll(async () => {
   workspace = await makeWorkspace();
   const home = workspace.file("home");
-  await countersign(["init", "--home", home]);
+  await freshHome(home);
   await makeTokens(home, "acme", 1);
   caller = await issuedAt(home, "acme", 0);
   const warn = (...said: unknown[]): void => void warned.push(said);

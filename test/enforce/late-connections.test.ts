@@ -11,9 +11,9 @@ import { Authenticator } from "../../src/enforce/authenticator.ts";
 import { createEnforceListener } from "../../src/enforce/listener.ts";
 import { openState, systemClock } from "../../src/home/open.ts";
 import { revoke } from "../../src/services/revocation.ts";
+import { freshHome } from "../support/fresh-home.ts";
 import { expiredSelfSigned } from "../support/library-certificates.ts";
 import { issuedAt, listenerCertificate, makeTokens } from "../support/own-issuer.ts";
-import { countersign } from "../support/run.ts";
 import { type Workspace, makeWorkspace } from "../support/workspace.ts";
 
 // A server whose look-ups fail and whose changes can be held back: what a database in trouble does to it.
@@ -27,7 +27,7 @@ const lookedUp: Fingerprint[] = [];
 beforeAll(async () => {
   workspace = await makeWorkspace();
   home = workspace.file("home");
-  await countersign(["init", "--home", home]);
+  await freshHome(home);
   await makeTokens(home, "acme", 1);
   database = await openState(resolveConfig(home, {}, {}, readConfigFile(home)));
   const { certificates, changes } = database;

@@ -40,7 +40,7 @@ function opened(name: string): string {
 test("without a certificate", () => expectDenial("CERT_REQUIRED", {}));
 
 test("with a certificate of another CA that calls itself the same", async () => {
-  const other = await startTestServer();
+  const other = await startTestServer({ init: [] });
   const foreign = await enrolled(other, await other.token("acme"));
   await other.stop();
   await other.workspace.remove();

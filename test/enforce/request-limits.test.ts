@@ -4,8 +4,8 @@ import type { AddressInfo } from "node:net";
 import { connect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Enforcer, createEnforcer } from "../../src/index.ts";
+import { freshHome } from "../support/fresh-home.ts";
 import { issuedAt, listenerCertificate, makeTokens } from "../support/own-issuer.ts";
-import { countersign } from "../support/run.ts";
 import { type Workspace, makeWorkspace } from "../support/workspace.ts";
 
 let workspace: Workspace;
@@ -16,7 +16,7 @@ let [limited, unlimited] = [0, 0];
 beforeAll(async () => {
   workspace = await makeWorkspace();
   const home = workspace.file("home");
-  await countersign(["init", "--home", home]);
+  await freshHome(home);
   await makeTokens(home, "acme", 1);
   const { key, cert } = await issuedAt(home, "acme", 0);
   tls = { key, cert };

@@ -9,8 +9,8 @@ import { readPassword, systemClock } from "../../src/home/open.ts";
 import { makeKeyPair } from "../../src/keys/key-pair.ts";
 import { memorySigner } from "../../src/keys/memory-signer.ts";
 import { startServer } from "../../src/main.ts";
+import { freshHome } from "../support/fresh-home.ts";
 import { makeIssuer, testLogger } from "../support/issuing.ts";
-import { countersign } from "../support/run.ts";
 import { testWorkspace } from "../support/workspace.ts";
 
 vi.mock("../../src/domain/decision.ts", { spy: true });
@@ -82,7 +82,7 @@ test("an issuer whose signatures do not verify, or that does not sign, has that 
 
 test("a server that fails it does not listen", async () => {
   const home = (await testWorkspace()).file("home");
-  expect(await countersign(["init", "--home", home])).toMatchObject({ code: 0 });
+  await freshHome(home);
   const listen = { ca: "127.0.0.1:0", enforce: "127.0.0.1:0", public: "127.0.0.1:0", metrics: "127.0.0.1:0" };
   const config = resolveConfig(home, { listen }, {}, readConfigFile(home));
   const start = () => startServer(config, readPassword(home, undefined, {}), testLogger());

@@ -13,9 +13,9 @@ import { ListenerCertificate, type TlsCertificate } from "../../src/home/listene
 import { HomeIssuers } from "../../src/home/issuers.ts";
 import { issuingParts, openState, readPassword } from "../../src/home/open.ts";
 import { revoke, suspend } from "../../src/services/revocation.ts";
+import { freshHome } from "../support/fresh-home.ts";
 import { call } from "../support/client.ts";
 import { testLogger } from "../support/issuing.ts";
-import { countersign } from "../support/run.ts";
 import { type Workspace, makeWorkspace } from "../support/workspace.ts";
 
 let workspace: Workspace;
@@ -24,7 +24,7 @@ let database: Database;
 beforeAll(async () => {
   workspace = await makeWorkspace();
   home = workspace.file("home");
-  await countersign(["init", "--home", home]);
+  await freshHome(home);
   database = await openState(resolveConfig(home, {}, {}, readConfigFile(home)));
 });
 afterAll(async () => {

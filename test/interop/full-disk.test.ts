@@ -3,9 +3,10 @@ import { Agent } from "node:https";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { freshHome } from "../support/fresh-home.ts";
 import { type TestAnswer, call, freshRequest } from "../support/client.ts";
 import { makeTokens } from "../support/own-issuer.ts";
-import { countersign, projectRoot } from "../support/run.ts";
+import { projectRoot } from "../support/run.ts";
 import { snapshot } from "../support/snapshot.ts";
 import { type SpawnedServer, spawnServer } from "../support/spawned-server.ts";
 import { type Workspace, makeWorkspace } from "../support/workspace.ts";
@@ -27,7 +28,7 @@ let clients: Client[];
 beforeAll(async () => {
   workspace = await makeWorkspace();
   home = workspace.file("home");
-  expect(await countersign(["init", "--home", home])).toMatchObject({ code: 0 });
+  await freshHome(home);
   const tokens = await makeTokens(home, "crowd", CLIENTS);
   clients = await Promise.all(tokens.map(async (token) => ({ token, csr: (await freshRequest()).csr })));
   const listen = ["ca", "enforce", "public", "metrics"].flatMap((name) => [

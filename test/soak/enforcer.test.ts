@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { countersign } from "../support/run.ts";
+import { freshHome } from "../support/fresh-home.ts";
 import { testWorkspace } from "../support/workspace.ts";
 import { Authority } from "./authority.ts";
 import { type Slot, callOnAndOn } from "./callers.ts";
@@ -28,8 +28,7 @@ test(
   async () => {
     const workspace = await testWorkspace();
     const home = workspace.file("home");
-    const made = await countersign(["init", "--home", home]);
-    expect(made.code, made.stderr).toBe(0);
+    await freshHome(home);
     const authority = await Authority.open(home);
     const service = await startService(home);
     const atRest = await service.ask("figures");

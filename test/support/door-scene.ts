@@ -20,7 +20,7 @@ import { toPem } from "../../src/x509/pem.ts";
 import { type TestCredential, freshRequest } from "./client.ts";
 import { clientTemplate, makeIssuer } from "./fixtures-issuer.ts";
 import { credentialOfHome, listenerCertificate } from "./own-issuer.ts";
-import { countersign } from "./run.ts";
+import { freshHome, initHome } from "./fresh-home.ts";
 import { type Workspace, makeWorkspace } from "./workspace.ts";
 
 const mutation = { clock: systemClock, actor: "test" };
@@ -58,7 +58,8 @@ export class DoorScene {
     const workspace = await makeWorkspace();
     const home = workspace.file("home");
     const env = databaseUrl === undefined ? {} : { COUNTERSIGN_DATABASE_URL: databaseUrl };
-    await countersign(["init", "--home", home], { env: { ...process.env, ...env } });
+    if (databaseUrl === undefined) await freshHome(home);
+    else await initHome(home, [], { ...process.env, ...env });
     const config = resolveConfig(home, {}, env, readConfigFile(home));
     const database = await openState(config);
     const issuers = await HomeIssuers.open(database, home, readPassword(home, undefined, {}));

@@ -3,7 +3,14 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll } from "vitest";
+import { readConfigFile, resolveConfig } from "../../src/config.ts";
+import { parseSlug } from "../../src/domain/names.ts";
+import { openState, systemClock, systemRandom } from "../../src/home/open.ts";
+import { loadProfiles } from "../../src/home/profiles.ts";
 import type { Listening } from "../../src/main.ts";
+import { createAccount, noRights } from "../../src/services/accounts.ts";
+import { DEFAULT_TTL, createToken } from "../../src/services/tokens.ts";
+import { freshHome, initHome } from "./fresh-home.ts";
 import { countersign, projectRoot } from "./run.ts";
 import { type Workspace, makeWorkspace } from "./workspace.ts";
 
@@ -29,15 +36,19 @@ const freePorts = ["ca", "enforce", "public", "metrics"].flatMap((name) => [
   "127.0.0.1:0",
 ]);
 
-/** Initialises a home and serves it. Call `stop()` after the tests. */
+/**
+ * Makes a home and serves it. Call `stop()` after the tests.
+ *
+ * @param options.init what `init` is told; with it, or with variables, the CA is the home's own, as it is with `[]`
+ */
 export async function startTestServer(
   options: { init?: readonly string[]; serve?: readonly string[]; env?: NodeJS.ProcessEnv } = {},
 ): Promise<TestServer> {
   const workspace = await makeWorkspace();
   const home = workspace.file("home");
-  const env = { ...process.env, ...options.env };
-  const made = await countersign(["init", "--home", home, ...(options.init ?? [])], { env });
-  if (made.code !== 0) throw new Error(`init failed: ${made.stderr}`);
+  const isOwn = options.init !== undefined || options.env !== undefined;
+  if (isOwn) await initHome(home, options.init, { ...process.env, ...options.env });
+  else await freshHome(home);
   return serveHome(workspace, options);
 }
 
@@ -87,7 +98,6 @@ export async function serveHome(
     if (ran.code !== 0) throw new Error(`${args.join(" ")} exited ${String(ran.code)}: ${ran.stderr}`);
     return JSON.parse(ran.stdout) as Record<string, unknown>;
   };
-  const accounts = new Set<string>();
   return {
     ...listening,
     workspace,
@@ -96,8 +106,8 @@ export async function serveHome(
     log: () => log,
     admin,
     async token(account, ...args) {
-      if (!accounts.has(account)) await admin("account", "create", account).catch(() => undefined);
-      accounts.add(account);
+      if (args.length === 0) return tokenOf(home, env, account);
+      await admin("account", "create", account).catch(() => undefined);
       return String((await admin("token", "create", account, ...args))["token"]);
     },
     async stop() {
@@ -110,4 +120,21 @@ export async function serveHome(
       await ended;
     },
   };
+}
+
+/** What `account create` and `token create` would do, without their processes. */
+async function tokenOf(home: string, env: NodeJS.ProcessEnv, account: string): Promise<string> {
+  const database = await openState(resolveConfig(home, {}, env, readConfigFile(home)));
+  try {
+    const mutation = { clock: systemClock, actor: "test" };
+    const slug = parseSlug(account);
+    if (!(await database.accounts.bySlug(slug)))
+      await createAccount(database, mutation, { slug, ...noRights });
+    const profile = loadProfiles(join(home, "profiles")).get("client");
+    if (!profile) throw new Error("no client profile");
+    const wanted = { account: slug, profile, ttl: DEFAULT_TTL };
+    return (await createToken(database, mutation, systemRandom, wanted)).token;
+  } finally {
+    await database.close();
+  }
 }
