@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { CallLimits } from "../domain/call-limits.ts";
+import type { Burst, CallLimits } from "../domain/call-limits.ts";
 import { commaList } from "./options.ts";
 import { listIn } from "./list-flags.ts";
 
@@ -36,7 +36,7 @@ export async function limitsIn(options: LimitFlags): Promise<Partial<CallLimits>
 }
 
 /** The burst that is given, if one is. Throws RATE_INVALID. */
-export async function burstIn({ burst }: LimitFlags): Promise<number | undefined> {
+export async function burstIn({ burst }: LimitFlags): Promise<Burst | undefined> {
   const { parseBurst } = await import("../domain/call-limits.ts");
   return burst === undefined ? undefined : parseBurst(burst);
 }

@@ -41,21 +41,24 @@ export function parseRate(text: string): Rate {
   return { count: Number(count), interval, burst: Number(count) };
 }
 
-/** Reads how many requests may come at once. Throws RATE_INVALID. */
-export function parseBurst(text: string): number {
+export type Burst = number | "default";
+
+/** Reads how many requests may come at once; nothing is the default. Throws RATE_INVALID. */
+export function parseBurst(text: string): Burst {
+  if (text === "") return "default";
   if (/^[1-9][0-9]{0,9}$/.test(text) && Number(text) <= MOST_REQUESTS) return Number(text);
   throw new Refusal("RATE_INVALID", `'${text}' is not a number of requests at once.`);
 }
 
 /**
- * A rate with another burst, if one is given.
+ * A rate with another burst, if one is given; "default" is as many as the rate says.
  *
  * @throws Refusal RATE_INVALID for a burst of no rate.
  */
-export function withBurst(rate: Rate | undefined, burst: number | undefined): Rate | undefined {
+export function withBurst(rate: Rate | undefined, burst: Burst | undefined): Rate | undefined {
   if (burst === undefined) return rate;
   if (!rate) throw new Refusal("RATE_INVALID", "A burst needs a rate.");
-  return { ...rate, burst };
+  return { ...rate, burst: burst === "default" ? rate.count : burst };
 }
 
 /** As it is written, without the burst. */

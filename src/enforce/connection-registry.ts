@@ -74,7 +74,9 @@ export class ConnectionRegistry {
     most: { readonly credential: number | undefined; readonly account: number | undefined },
   ): boolean {
     const connection = this.#byTransport.get(transport);
-    return connection === undefined || this.#limits.admits(connection, most);
+    if (connection === undefined || this.#limits.admits(connection, most)) return true;
+    connection.endStreams(); // its place is somebody else's
+    return false;
   }
 
   /** Notes that an answer is under way. */

@@ -1,9 +1,9 @@
 import { Refusal } from "../domain/errors.ts";
-import { type CallLimits, withBurst, noLimits } from "../domain/call-limits.ts";
+import { type Burst, type CallLimits, withBurst, noLimits } from "../domain/call-limits.ts";
 import type { Slug } from "../domain/names.ts";
 import type { Database, Stores } from "../domain/ports.ts";
 import type { Account } from "../domain/records.ts";
-import { type Mutation, recordChange } from "./record-change.ts";
+import { type Mutation, changesDetail, recordChange } from "./record-change.ts";
 
 /** What an admin gives an account, and may change. */
 export type AccountRights = CallLimits & Pick<Account, "scopes" | "dnsNames" | "serverIps">;
@@ -16,7 +16,7 @@ export async function createAccount(
   database: Database,
   mutation: Mutation,
   wanted: { readonly slug: Slug } & AccountRights,
-  burst?: number,
+  burst?: Burst,
 ): Promise<Account> {
   const { slug, ...given } = wanted;
   const rights = { ...given, rate: withBurst(given.rate, burst) };
@@ -46,7 +46,7 @@ export async function updateAccount(
   mutation: Mutation,
   slug: Slug,
   changes: Partial<AccountRights>,
-  burst?: number,
+  burst?: Burst,
 ): Promise<{ readonly account: Account; readonly sequence: number }> {
   return database.transaction(async (stores) => {
     const current = await requireAccount(stores, slug);
@@ -54,7 +54,7 @@ export async function updateAccount(
     const rate = withBurst(account.rate, burst);
     const updated = { ...account, rate };
     await stores.accounts.update(updated);
-    const detail = burst === undefined ? changes : { ...changes, rate };
+    const detail = changesDetail(burst === undefined ? changes : { ...changes, rate });
     return {
       account: updated,
       sequence: await recordChange(stores, mutation, "account.update", slug, detail),

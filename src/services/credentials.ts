@@ -1,11 +1,11 @@
 import { Refusal } from "../domain/errors.ts";
 import type { CertificateId } from "../domain/identifiers.ts";
-import { type CallLimits, withBurst, noLimits } from "../domain/call-limits.ts";
+import { type Burst, type CallLimits, withBurst, noLimits } from "../domain/call-limits.ts";
 import type { Scope } from "../domain/names.ts";
 import type { Database } from "../domain/ports.ts";
 import type { CertificateRecord } from "../domain/records.ts";
 import { findCertificate } from "./find-certificate.ts";
-import { type Mutation, recordChange } from "./record-change.ts";
+import { type Mutation, changesDetail, recordChange } from "./record-change.ts";
 
 /** What an admin may change of one credential. */
 export interface CredentialRights extends CallLimits {
@@ -24,21 +24,18 @@ export async function updateCredential(
   mutation: Mutation,
   id: CertificateId,
   changes: Partial<CredentialRights>,
-  burst?: number,
+  burst?: Burst,
 ): Promise<{ readonly certificate: CertificateRecord; readonly sequence: number }> {
   return database.transaction(async (stores) => {
     const certificate = await findCertificate(stores, id);
     requireLiving(certificate, mutation.clock.now());
     const before = { scopes: certificate.scopes, ...(certificate.limits ?? noLimits) };
-    const { scopes, ...changed } = { ...before, ...changes };
-    const limits = { ...changed, rate: withBurst(changed.rate, burst) };
+    const { scopes, ...rest } = { ...before, ...changes };
+    const limits = { ...rest, rate: withBurst(rest.rate, burst) };
     const updated = { ...certificate, scopes, limits };
     await stores.certificates.setRights(certificate.fingerprint, updated);
-    const detail = {
-      account: certificate.account,
-      ...changes,
-      ...(burst !== undefined && { rate: limits.rate }),
-    };
+    const changed = burst === undefined ? changes : { ...changes, rate: limits.rate };
+    const detail = { account: certificate.account, ...changesDetail(changed) };
     const { fingerprint } = certificate;
     return {
       certificate: updated,

@@ -18,3 +18,10 @@ export async function recordChange(
 ): Promise<number> {
   return stores.changes.append([{ time: clock.now(), actor, action, subject, detail }]);
 }
+
+/** Changes as a detail: what is taken away is null there, for JSON would leave it out. */
+export function changesDetail(changes: object): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(changes).map(([name, value]) => [name, (value as unknown) ?? null]),
+  );
+}

@@ -210,3 +210,18 @@ describe("ways around", () => {
     await closing(socket);
   });
 });
+
+test("a session whose place is somebody else's keeps no event stream", async () => {
+  const { scene } = shared;
+  await scene.account("few");
+  const credential = await scene.credential("few");
+  const [one, other] = [await openSession(url, credential), await openSession(url, credential)];
+  const { stream } = await begin(one, "/events");
+  const cut = once(stream, "close");
+  expect((await ask(other, "/hello")).status).toBe(200);
+  await scene.limit("few", { maxConnections: 1 });
+  expect((await ask(other, "/hello")).status).toBe(200);
+  expect((await ask(one, "/hello")).code).toBe("CONNECTION_LIMIT");
+  await cut;
+  other.destroy();
+});

@@ -5,6 +5,7 @@ import { type Server, createServer, request } from "node:https";
 import { connect } from "node:tls";
 import { describe, expect, test } from "vitest";
 import { WebSocketServer } from "ws";
+import { parseRate } from "../../src/domain/call-limits.ts";
 import { type TestCredential, call, keepAlive } from "../support/client.ts";
 import { sharedScene } from "../support/door-scene.ts";
 import { ask, openSession } from "../support/http2-client.ts";
@@ -279,4 +280,22 @@ describe("a server of one's own, with tlsOptions() and guard()", () => {
     await expect.poll(async () => (await call(url, { agent })).json["code"]).toBe("CERT_SUSPENDED");
     agent.destroy();
   });
+});
+
+test("a request that is decided on again, with scopes, counts once for its rate", async () => {
+  const { scene } = shared;
+  await scene.account("counted", "orders:read");
+  const counted = await scene.credential("counted");
+  await scene.limit("counted", { rate: parseRate("3/1h") });
+  const { enforcer, certificate } = scene;
+  const url = await scene.listen(
+    enforcer.createServer((incoming, response) => {
+      void Promise.all(
+        ["orders:read", "orders:read"].map((scope) => enforcer.authorize(incoming, scope)),
+      ).then((decisions) => response.end(String(decisions.every(({ allowed }) => allowed))));
+    }, certificate),
+  );
+  const answers = [];
+  for (let i = 0; i < 4; i++) answers.push((await call(url, { tls: counted })).text.slice(0, 4));
+  expect(answers).toEqual(["true", "true", "true", '{"ty']);
 });

@@ -3,13 +3,15 @@ import type { AddressInfo, Server } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
 import { readConfigFile, resolveConfig } from "../../src/config.ts";
+import type { CallLimits } from "../../src/domain/call-limits.ts";
 import { parseFingerprint } from "../../src/domain/identifiers.ts";
 import { parseScope, parseSlug } from "../../src/domain/names.ts";
 import type { Database } from "../../src/domain/ports.ts";
 import { HomeIssuers } from "../../src/home/issuers.ts";
 import { issuingParts, openState, readPassword, systemClock } from "../../src/home/open.ts";
 import { type Enforcer, type TlsCertificate, createEnforcer } from "../../src/index.ts";
-import { createAccount, noRights, setAccountStatus } from "../../src/services/accounts.ts";
+import { createAccount, noRights, setAccountStatus, updateAccount } from "../../src/services/accounts.ts";
+import { awaitFollowers } from "../../src/services/await-followers.ts";
 import type { IssuingParts } from "../../src/services/issue/parts.ts";
 import { signRequest } from "../../src/services/issue/sign-request.ts";
 import { revoke, suspend } from "../../src/services/revocation.ts";
@@ -96,6 +98,12 @@ export class DoorScene {
 
   async suspend({ fingerprint }: TestCredential): Promise<void> {
     await suspend(this.database, mutation, { fingerprint: parseFingerprint(fingerprint) });
+  }
+
+  /** Gives an account limits, and waits until the enforcer goes by them. */
+  async limit(slug: string, limits: Partial<CallLimits>): Promise<void> {
+    const { sequence: last } = await updateAccount(this.database, mutation, parseSlug(slug), limits);
+    await awaitFollowers(this.database, systemClock, { last }, () => true, 10_000);
   }
 
   async suspendAccount(slug: string): Promise<void> {
