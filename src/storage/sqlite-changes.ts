@@ -2,8 +2,11 @@ import type { ChangeStore } from "../domain/ports.ts";
 import type { Change } from "../domain/records.ts";
 import type { Sql } from "./sql.ts";
 
+const VERSION = "SELECT data_version || ' ' || total_changes() AS version FROM pragma_data_version";
+
 interface Seen {
-  readonly version: number;
+  /** Of what others have committed, and how many rows were written here. */
+  readonly version: string;
   readonly sequence: number;
   readonly limit: number;
   readonly changes: Change[];
@@ -13,15 +16,15 @@ interface Seen {
  * Reads changes for whoever follows them: it asks 25 times a second, and nearly always gets the last one again. SQLite tells
  * in a fraction of the time whether another connection has committed anything since this one asked.
  *
- * @param sql on one connection, always the same, on which nothing is written
+ * @param sql on one connection, always the same
  * @param read the changes after a sequence number, on that connection
  */
 export function changesUnlessSame(sql: Sql, read: ChangeStore["after"]): ChangeStore["after"] {
   let seen: Seen | undefined;
   return async (sequence, limit) => {
     // First: what is committed while the changes are read makes it another version the next time.
-    const [row] = await sql<{ data_version: number }>("PRAGMA data_version", []);
-    const version = row?.data_version ?? Number.NaN;
+    const [row] = await sql<{ version: string }>(VERSION, []);
+    const version = row?.version ?? "";
     const isSame = seen?.version === version && seen.sequence === sequence && seen.limit === limit;
     if (seen && isSame) return seen.changes;
     const changes = await read(sequence, limit);

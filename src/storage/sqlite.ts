@@ -26,7 +26,9 @@ export function sqliteEngine(file: string): Engine {
   const followed = new WeakMap<SqliteConnection, ChangeStore["after"]>();
   const changesOn = (connection: SqliteConnection): ChangeStore["after"] => {
     const sql = sqlOn(connection);
-    const after = followed.get(connection) ?? changesUnlessSame(sql, changeStore(reader, sql).after);
+    const after =
+      followed.get(connection) ??
+      changesUnlessSame(sql, (...args) => changeStore(reader, sql).after(...args));
     followed.set(connection, after);
     return after;
   };
