@@ -137,7 +137,8 @@ export class CredentialIndex {
     const { accountId } = record;
     if (accountId === undefined || !this.#accounts.has(accountId)) return;
     const isRevoked = this.#credentials.get(record.fingerprint)?.status === "revoked";
-    this.#credentials.set({ ...record, accountId, ...(isRevoked && { status: "revoked" }) });
+    const status = isRevoked ? "revoked" : record.status;
+    this.#credentials.set({ ...record, accountId, status });
     this.#version += 1;
   }
 }

@@ -5,6 +5,7 @@ import type { ChangeStore } from "../domain/ports.ts";
 import { changeStore } from "./change-store.ts";
 import { type Engine, ignore, silent, storesOn } from "./engine.ts";
 import { followerStore } from "./follower-store.ts";
+import { livePages } from "./live-pages.ts";
 import { type Sql, knexSql } from "./sql.ts";
 import { changesUnlessSame } from "./sqlite-changes.ts";
 import { type SqliteConnection, boundTo, execute, preparedSql } from "./sqlite-connection.ts";
@@ -22,7 +23,8 @@ export function sqliteEngine(file: string): Engine {
     return sql;
   };
   const hasSchema = new WeakSet<SqliteConnection>();
-  const stores = storesOn(reader, (text, bindings) => using(reader, (own) => sqlOn(own)(text, bindings)));
+  const readerSql: Sql = (text, bindings) => using(reader, (own) => sqlOn(own)(text, bindings));
+  const stores = storesOn(reader, readerSql);
   const followed = new WeakMap<SqliteConnection, ChangeStore["after"]>();
   const changesOn = (connection: SqliteConnection): ChangeStore["after"] => {
     const sql = sqlOn(connection);
@@ -37,6 +39,7 @@ export function sqliteEngine(file: string): Engine {
     knex: writer,
     stores: {
       ...stores,
+      certificates: { ...stores.certificates, live: livePages(readerSql, "rowid") },
       // What follows the changes would go on for ever with a file that is deleted.
       changes: {
         ...stores.changes,
