@@ -69,7 +69,8 @@ function createBare({ cert, key }: Identity, trust: readonly string[], handler: 
       ecdhCurve: "X25519MLKEM768/X25519:prime256v1:secp384r1",
       sessionIdContext: "bench",
       ...{ handshakeTimeout: 10 * SECOND, headersTimeout: 15 * SECOND, requestTimeout: 60 * SECOND },
-      keepAliveTimeout: 65 * SECOND,
+      ...{ keepAliveTimeout: 65 * SECOND, connectionsCheckingInterval: 5 * SECOND, maxHeaderSize: 16 * 1024 },
+      sessionTimeout: 3600,
     },
     handler,
   );

@@ -168,37 +168,51 @@ export interface Denial extends Rated {
 
 /** The decision on every request (docs/enforcement.md): the first question that fails gives the reason. */
 export function decide(question: Question): Decision {
-  const { presented, credential, now } = question;
+  const { presented, credential } = question;
   const known = typeof credential === "object" ? credential : undefined;
-  const deny = (code: DenialCode): Denial => {
+  const distrusted = whyDistrusted(question, known);
+  if (distrusted || !known) {
+    const code = distrusted ?? "CERT_UNKNOWN";
     return { allowed: false, code, fingerprint: presented?.fingerprint, account: known?.account.slug };
-  };
-  if (!presented) return deny("CERT_REQUIRED");
-  const untrusted = distrust(presented, known, now);
-  if (untrusted) return deny(untrusted);
-  if (presented.isCa || !presented.clientAuth) return deny("CERT_PURPOSE");
-
-  if (credential === "unavailable") return deny("STATUS_UNAVAILABLE");
-  if (!known) return deny("CERT_UNKNOWN");
-  const validity = outsideValidity(known, now);
-  if (validity) return deny(validity);
-  if (known.status === "revoked") return deny("CERT_REVOKED");
-  if (known.status === "suspended") return deny("CERT_SUSPENDED");
-
-  const { account } = known;
-  if (account.status !== "active") return deny("ACCOUNT_SUSPENDED");
-  if (!allowsAddress(account, question.address) || !allowsAddress(known.limits, question.address)) {
-    return deny("ADDRESS_NOT_ALLOWED");
   }
+  const { fingerprint, serial, issuer, notAfter, account } = known;
+  const { slug } = account;
   const scopes = effectiveScopes(known.scopes, account.scopes);
-  if (!question.requiredScopes.every((scope) => scopes.includes(scope))) return deny("SCOPE_MISSING");
-  if (question.gate && !question.gate.isWithinRate()) return deny("RATE_LIMITED");
-  if (question.gate && !question.gate.hasConnection()) return deny("CONNECTION_LIMIT");
-  if (!question.current) return deny("STATUS_UNAVAILABLE");
-  if (!question.directed) return deny("MISDIRECTED");
+  const code = whyNot(question, known, scopes);
+  if (code) return { allowed: false, code, fingerprint, account: slug };
+  return { allowed: true, caller: { account: slug, fingerprint, serial, issuer, scopes, notAfter } };
+}
 
-  const { fingerprint, serial, issuer, notAfter } = known;
-  return { allowed: true, caller: { account: account.slug, fingerprint, serial, issuer, scopes, notAfter } };
+/** Why what was presented says nothing of who is calling. */
+function whyDistrusted(
+  { presented, credential, now }: Question,
+  known: Credential | undefined,
+): DenialCode | undefined {
+  if (!presented) return "CERT_REQUIRED";
+  const untrusted = distrust(presented, known, now);
+  if (untrusted) return untrusted;
+  if (presented.isCa || !presented.clientAuth) return "CERT_PURPOSE";
+  return credential === "unavailable" ? "STATUS_UNAVAILABLE" : undefined;
+}
+
+/** Why a known caller may not do this now. */
+function whyNot(
+  { now, address, requiredScopes, gate, current, directed }: Question,
+  known: Credential,
+  scopes: readonly Scope[],
+): DenialCode | undefined {
+  const validity = outsideValidity(known, now);
+  if (validity) return validity;
+  if (known.status === "revoked") return "CERT_REVOKED";
+  if (known.status === "suspended") return "CERT_SUSPENDED";
+  const { account } = known;
+  if (account.status !== "active") return "ACCOUNT_SUSPENDED";
+  if (!allowsAddress(account, address) || !allowsAddress(known.limits, address)) return "ADDRESS_NOT_ALLOWED";
+  for (const scope of requiredScopes) if (!scopes.includes(scope)) return "SCOPE_MISSING";
+  if (gate && !gate.isWithinRate()) return "RATE_LIMITED";
+  if (gate && !gate.hasConnection()) return "CONNECTION_LIMIT";
+  if (!current) return "STATUS_UNAVAILABLE";
+  return directed ? undefined : "MISDIRECTED";
 }
 
 function allowsAddress(limits: HeldLimits | undefined, address: string): boolean {

@@ -6,7 +6,7 @@ import type { Fingerprint, IssuerId } from "../domain/identifiers.ts";
 import type { Scope, Slug } from "../domain/names.ts";
 import type { Clock, Database, Logger, Stores } from "../domain/ports.ts";
 import type { Change } from "../domain/records.ts";
-import { HOUR } from "../domain/time.ts";
+import { HOUR, type Instant } from "../domain/time.ts";
 import { ChangeFollower, MAX_STALENESS, type WentBack } from "../services/follow-changes.ts";
 import { ConnectionRegistry } from "./connection-registry.ts";
 import { CredentialIndex, type ListedSerials } from "./credential-index.ts";
@@ -36,11 +36,16 @@ export interface AuthenticatorParts {
   readonly onWentBack?: (wentBack: WentBack) => Promise<void>;
 }
 
-/** What never changes on a connection. */
-interface Presented {
-  readonly certificate: PresentedCertificate | undefined;
+/** What is known of a connection, so that its next request need not ask again. */
+interface Seen {
+  readonly socket: TLSSocket;
+  readonly presented: PresentedCertificate | undefined;
+  readonly address: string | undefined;
   /** As a request named it that was for the host of the handshake. */
   host: string | undefined;
+  /** As the index has it, as long as that is at this version; the account is up to date at any time. */
+  known: Credential | undefined;
+  version: number;
 }
 
 /** Who is calling, and may they? Answers from memory, which follows the database. */
@@ -56,7 +61,7 @@ export class Authenticator {
   #issuers: readonly X509Certificate[];
   readonly #foreignAnchors: readonly string[];
   readonly #onTrustChanged = new Set<() => void>();
-  readonly #presented = new WeakMap<Transport, Presented>();
+  readonly #seen = new WeakMap<Transport, Seen>();
   readonly #gates: LimitGates;
   readonly #pruning: NodeJS.Timeout;
 
@@ -114,12 +119,11 @@ export class Authenticator {
 
   /** Milliseconds since memory was last known to agree with the database. */
   get staleness(): number {
-    // A clock that was set back says nothing of how much time has passed: too far back is too old.
-    return Math.abs(this.#clock.now() - this.#follower.currentAt);
+    return this.#stalenessAt(this.#clock.now());
   }
 
   get isCurrent(): boolean {
-    return this.staleness <= MAX_STALENESS && !this.#follower.isLost;
+    return this.#isCurrentAt(this.#clock.now());
   }
 
   /** Our own CA certificates, PEM: whom a listener trusts that issues or changes anything. */
@@ -151,12 +155,13 @@ export class Authenticator {
 
   /** Notes a new connection, so that it can be ended with its credential. Call it after the handshake. */
   connected(transport: Transport): void {
-    const presented = this.#presentedOn(transport).certificate;
+    const seen = this.#seenOn(transport);
+    const { presented } = seen;
     if (!presented) return;
-    const known = this.#index.get(presented.fingerprint);
-    if (known) this.#remember(transport, known);
     // Enrolled a moment ago, perhaps: an idle connection has to be known as well.
-    else if (mayBeLookedUp(presented)) void this.#find(transport, presented.fingerprint);
+    if (!this.#knownOn(transport, seen) && mayBeLookedUp(presented)) {
+      void this.#find(transport, presented.fingerprint);
+    }
   }
 
   /**
@@ -187,15 +192,23 @@ export class Authenticator {
     await this.#follower.stop();
   }
 
+  #stalenessAt(now: Instant): number {
+    // A clock that was set back says nothing of how much time has passed: too far back is too old.
+    return Math.abs(now - this.#follower.currentAt);
+  }
+
+  #isCurrentAt(now: Instant): boolean {
+    return this.#stalenessAt(now) <= MAX_STALENESS && !this.#follower.isLost;
+  }
+
   #authorize(
     transport: Transport,
     requiredScopes: readonly Scope[],
     request: Incoming | undefined,
   ): Decision | Promise<Decision> {
-    const seen = this.#presentedOn(transport);
-    const presented = seen.certificate;
-    const known = presented && this.#index.get(presented.fingerprint);
-    if (known) this.#remember(transport, known); // it may have become known since the handshake
+    const seen = this.#seenOn(transport);
+    const { presented } = seen;
+    const known = this.#knownOn(transport, seen);
     if (!presented || known || !mayBeLookedUp(presented)) {
       return this.#decide(request, transport, seen, known, requiredScopes);
     }
@@ -207,33 +220,46 @@ export class Authenticator {
   #decide(
     request: Incoming | undefined,
     transport: Transport,
-    presented: Presented,
+    seen: Seen,
     credential: Credential | "unavailable" | undefined,
     requiredScopes: readonly Scope[],
   ): Decision {
-    const socket = tlsOf(transport);
+    const { presented, address } = seen;
     const gate = this.#gates.of(request, transport, credential);
     const now = this.#clock.now();
     const decision = decide({
-      presented: presented.certificate,
+      presented,
       credential,
       now,
-      address: socket.remoteAddress ?? "",
+      address: address ?? "",
       requiredScopes,
       gate,
-      current: this.isCurrent,
-      directed: request === undefined || isDirectedOn(presented, request, socket),
+      current: this.#isCurrentAt(now),
+      directed: request === undefined || isDirectedOn(seen, request),
     });
-    if (request) this.#use?.count(request, decision, now);
+    if (request) this.#use?.count(request, decision, now, address);
     return gate?.rates ? { ...decision, rates: gate.rates } : decision;
   }
 
-  #presentedOn(transport: Transport): Presented {
-    const seen = this.#presented.get(transport);
-    if (seen) return seen;
-    const presented = { certificate: presentedCertificate(tlsOf(transport), this.#issuers), host: undefined };
-    this.#presented.set(transport, presented);
-    return presented;
+  #seenOn(transport: Transport): Seen {
+    const before = this.#seen.get(transport);
+    if (before) return before;
+    const socket = tlsOf(transport);
+    const presented = presentedCertificate(socket, this.#issuers);
+    const { remoteAddress: address } = socket;
+    const seen = { socket, presented, address, host: undefined, known: undefined, version: -1 };
+    this.#seen.set(transport, seen);
+    return seen;
+  }
+
+  /** Read from the index, and noted, only where something in it has changed: it may have become known since the handshake. */
+  #knownOn(transport: Transport, seen: Seen): Credential | undefined {
+    const { version } = this.#index;
+    if (seen.version === version) return seen.known;
+    seen.known = seen.presented && this.#index.get(seen.presented.fingerprint);
+    seen.version = version;
+    if (seen.known) this.#remember(transport, seen.known);
+    return seen.known;
   }
 
   async #find(
@@ -288,11 +314,11 @@ export class Authenticator {
   }
 }
 
-function isDirectedOn(presented: Presented, request: Incoming, socket: TLSSocket): boolean {
+function isDirectedOn(seen: Seen, request: Incoming): boolean {
   const host = soleAuthority(request);
-  if (host !== undefined && host === presented.host) return true;
-  const directed = isDirected(request, socket);
-  if (directed && host !== undefined) presented.host = host;
+  if (host !== undefined && host === seen.host) return true;
+  const directed = isDirected(request, seen.socket);
+  if (directed && host !== undefined) seen.host = host;
   return directed;
 }
 

@@ -23,7 +23,10 @@ export class Connection {
   readonly account: Slug;
   kind: ConnectionKind;
   isEnding = false;
-  readonly #answers = new Set<Answer>();
+  /** The answer to the latest request. Nearly always it is closed when the next one comes: nothing listens for that. */
+  #latest: Carried | undefined;
+  /** What is under way besides, and all of it once the connection is ending. */
+  readonly #watched = new Set<Answer>();
   #graceOver = false;
 
   constructor(transport: Duplex | ServerHttp2Session, fingerprint: Fingerprint, account: Slug) {
@@ -35,26 +38,28 @@ export class Connection {
 
   /** Notes that an answer is under way. */
   answering(answer: Carried): void {
-    if (this.#answers.has(answer)) return;
-    this.#answers.add(answer);
-    answer[carrier] = this;
-    answer.on("close", answered);
-    if (this.isEnding) endIfStream(this, answer);
+    if (this.#latest === answer || this.#watched.has(answer)) return;
+    this.#watchLatest();
+    this.#latest = answer;
+    if (!this.isEnding) return;
+    this.#watchLatest();
+    endIfStream(this, answer);
   }
 
   answered(answer: Answer): void {
-    this.#answers.delete(answer);
-    if (this.#graceOver && this.#answers.size === 0) this.transport.destroy();
+    this.#watched.delete(answer);
+    if (this.#graceOver && this.#watched.size === 0) this.transport.destroy();
   }
 
   /** For good: at once what would go on without another decision, else after a grace. */
   end(): void {
     this.isEnding = true;
+    this.#watchLatest();
     this.endStreams();
     if (this.transport.destroyed) return;
     setTimeout(() => {
       this.#graceOver = true;
-      if (this.#answers.size === 0) this.transport.destroy();
+      if (this.#watched.size === 0) this.transport.destroy();
     }, IDLE_GRACE).unref();
     setTimeout(() => {
       this.transport.destroy();
@@ -72,15 +77,26 @@ export class Connection {
       this.transport.destroy();
       return true;
     }
-    const streams = [...this.#answers].filter(isEventStream);
+    this.#watchLatest();
+    const streams = [...this.#watched].filter(isEventStream);
     for (const stream of streams) this.cut(stream);
-    for (const answer of this.#answers) endIfStream(this, answer);
+    for (const answer of this.#watched) endIfStream(this, answer);
     return streams.length > 0;
   }
 
   cut(answer: Answer): void {
     if (answer instanceof ServerResponse) this.transport.destroy();
     else answer.close(constants.NGHTTP2_CANCEL);
+  }
+
+  /** Has the latest answer tell when it closes, unless it is closed: Node calls it destroyed just before it says so. */
+  #watchLatest(): void {
+    const answer = this.#latest;
+    this.#latest = undefined;
+    if (!answer || answer.destroyed) return;
+    this.#watched.add(answer);
+    answer[carrier] = this;
+    answer.on("close", answered);
   }
 }
 

@@ -26,6 +26,7 @@ export class CredentialIndex {
   #accounts = new Map<number, AccountCell>();
   /** Of other CAs. It denies only: what our own records say of a certificate stays. */
   readonly #listed = new Map<IssuerId, ListedSerials>();
+  #version = 0;
 
   constructor(stores: Stores) {
     this.#stores = stores;
@@ -33,6 +34,11 @@ export class CredentialIndex {
 
   get size(): number {
     return this.#credentials.size;
+  }
+
+  /** Another whenever `get` may give for a fingerprint what it did not give before. */
+  get version(): number {
+    return this.#version;
   }
 
   /** Loads what is live at `now`. Follow the changes from a sequence number read before this. */
@@ -58,6 +64,7 @@ export class CredentialIndex {
     }
     this.#credentials = loaded.#credentials;
     this.#accounts = loaded.#accounts;
+    this.#version += 1;
     return kept;
   }
 
@@ -71,6 +78,7 @@ export class CredentialIndex {
   /** In place of what was listed of that CA before. */
   setListed(issuer: IssuerId, serials: ListedSerials): void {
     this.#listed.set(issuer, serials);
+    this.#version += 1;
   }
 
   /** Asks the store for one that is not in memory, and keeps it. What a change has put there meanwhile is newer. */
@@ -102,6 +110,7 @@ export class CredentialIndex {
   /** Forgets what ended more than an hour ago: should it be presented again, the store still knows it. */
   async prune(now: Instant): Promise<void> {
     await this.#credentials.prune(now - HOUR);
+    this.#version += 1;
   }
 
   #asListed(record: CredentialRecord): CredentialRecord {
@@ -128,6 +137,8 @@ export class CredentialIndex {
     const { accountId } = record;
     if (accountId === undefined || !this.#accounts.has(accountId)) return;
     const isRevoked = this.#credentials.get(record.fingerprint)?.status === "revoked";
-    this.#credentials.set({ ...record, accountId, ...(isRevoked && { status: "revoked" }) });
+    const status = isRevoked ? "revoked" : record.status;
+    this.#credentials.set({ ...record, accountId, status });
+    this.#version += 1;
   }
 }

@@ -37,16 +37,32 @@ export function describeLeaf(
   fault: PresentedCertificate["fault"],
   signedByUs: () => boolean,
 ): PresentedCertificate {
-  // Node's types leave out that an absent extension is undefined.
-  const purposes = leaf.keyUsage as string[] | undefined;
   return {
-    fingerprint: parseFingerprint(leaf.fingerprint256),
+    ...whatItSays(leaf),
     authorized: fault === undefined,
     fault,
     signedByUs: (fault === "purpose" || fault === "time") && signedByUs(),
-    isCa: leaf.ca,
-    clientAuth: purposes?.includes(purposeIds.clientAuth) ?? false,
   };
+}
+
+type Said = Pick<PresentedCertificate, "fingerprint" | "isCa" | "clientAuth">;
+
+/** By the fingerprint as Node writes it: the same octets say the same, and most callers come again. */
+const said = new Map<string, Said>();
+/** Anybody may present certificates without end. */
+const MOST_KEPT = 10_000;
+
+function whatItSays(leaf: X509Certificate): Said {
+  const { fingerprint256 } = leaf;
+  const before = said.get(fingerprint256);
+  if (before) return before;
+  // Node's types leave out that an absent extension is undefined.
+  const purposes = leaf.keyUsage as string[] | undefined;
+  const clientAuth = purposes?.includes(purposeIds.clientAuth) ?? false;
+  const read = { fingerprint: parseFingerprint(fingerprint256), isCa: leaf.ca, clientAuth };
+  if (said.size >= MOST_KEPT) said.clear();
+  said.set(fingerprint256, read);
+  return read;
 }
 
 export function isSignedBy(leaf: X509Certificate, issuer: X509Certificate): boolean {

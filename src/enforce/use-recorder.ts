@@ -43,11 +43,15 @@ export class UseRecorder {
     return this.#entries.size;
   }
 
-  /** Counts a decision. A second one on the same request counts only where it denies what was let through. */
-  count(request: Incoming, decision: Decision, now: Instant): void {
+  /**
+   * Counts a decision. A second one on the same request counts only where it denies what was let through.
+   *
+   * @param address of the caller, for whoever has it at hand: the socket would have to be asked
+   */
+  count(request: Incoming, decision: Decision, now: Instant, address = addressOf(request)): void {
     if (decision.allowed) {
       const { fingerprint, account } = decision.caller;
-      this.#allowed(request, fingerprint, account, now);
+      this.#allowed(request, fingerprint, account, now, address);
     } else if (decision.fingerprint !== undefined && decision.account !== undefined) {
       this.#denied(request, decision.fingerprint, decision.account, decision.code);
     }
@@ -80,7 +84,13 @@ export class UseRecorder {
     }
   }
 
-  #allowed(request: Counted, fingerprint: Fingerprint, account: Slug, now: Instant): void {
+  #allowed(
+    request: Counted,
+    fingerprint: Fingerprint,
+    account: Slug,
+    now: Instant,
+    address: string | undefined,
+  ): void {
     if (request[COUNTED] !== undefined) return;
     request[COUNTED] = "allowed";
     const entry = this.#entry(fingerprint, account);
@@ -89,7 +99,7 @@ export class UseRecorder {
     if (entry.counts) entry.counts.requests++;
     if (now < entry.lastAt) return; // the clock was set back
     entry.lastAt = now;
-    entry.address = addressOf(request);
+    entry.address = address;
     entry.agent = agentOf(request.rawHeaders);
   }
 

@@ -14,6 +14,7 @@ import type {
 import { HOLD, type RevocationReason, revocationReasons } from "../domain/revocation.ts";
 import { crlPages } from "./crl-pages.ts";
 import { KEY_ID } from "./key-store.ts";
+import { livePages } from "./live-pages.ts";
 import { type Integer, number, optional, optionalList, optionalNumber } from "./rows.ts";
 import { type Sql, inChunks, insertRows } from "./sql.ts";
 import { limitsFromText, limitsToText } from "./stored-limits.ts";
@@ -42,7 +43,6 @@ interface CertificateRow {
 type TallyRow = Pick<CertificateRow, "status" | "reason"> & Record<"ends_before" | "count", Integer>;
 type JoinedRow = CertificateRow & { account: Slug | null; spki_hash: SpkiHash; key_type: KeyType };
 
-const PAGE = 2000;
 /** Below SQLite's limit on bound values. */
 const CHUNK = 500;
 
@@ -124,18 +124,7 @@ export function certificateStore(db: Knex, sql: Sql): CertificateStore {
         return { status, reason: optional(reason), endsBefore: number(ends_before), count: number(count) };
       });
     },
-    async *live(now) {
-      let last = "";
-      for (;;) {
-        const text = `SELECT ${CREDENTIAL} FROM certificates
-          WHERE fingerprint > ? AND account_id IS NOT NULL AND not_after >= ? ORDER BY fingerprint LIMIT ?`;
-        const rows = await sql<CredentialRow>(text, [last, now, PAGE]);
-        const end = rows.at(-1);
-        if (!end) return;
-        last = end.fingerprint;
-        yield rows.map(credentialFrom);
-      }
-    },
+    live: livePages(sql, "fingerprint"),
   };
 }
 

@@ -49,11 +49,9 @@ export function changeStore(db: Knex, sql: Sql): ChangeStore {
       return end;
     },
     async after(sequence, limit) {
-      const rows: ChangeRow[] = await changes()
-        .where("sequence", ">", sequence)
-        .orderBy("sequence")
-        .limit(limit);
-      return rows.map(fromRow);
+      const text = `SELECT sequence, time, actor, action, subject, detail FROM changes
+        WHERE sequence > ? ORDER BY sequence LIMIT ?`;
+      return (await sql<ChangeRow>(text, [sequence, limit])).map(fromRow);
     },
   };
 }

@@ -1,9 +1,13 @@
 import { closeSync, openSync, statSync } from "node:fs";
 import knex, { type Knex } from "knex";
 import { Refusal } from "../domain/errors.ts";
+import type { ChangeStore } from "../domain/ports.ts";
+import { changeStore } from "./change-store.ts";
 import { type Engine, ignore, silent, storesOn } from "./engine.ts";
 import { followerStore } from "./follower-store.ts";
+import { livePages } from "./live-pages.ts";
 import { type Sql, knexSql } from "./sql.ts";
+import { changesUnlessSame } from "./sqlite-changes.ts";
 import { type SqliteConnection, boundTo, execute, preparedSql } from "./sqlite-connection.ts";
 import { ISSUANCE_SCHEMA, issueOnSqlite } from "./sqlite-issuance.ts";
 import { useStore } from "./use-store.ts";
@@ -19,17 +23,28 @@ export function sqliteEngine(file: string): Engine {
     return sql;
   };
   const hasSchema = new WeakSet<SqliteConnection>();
-  const stores = storesOn(reader, (text, bindings) => using(reader, (own) => sqlOn(own)(text, bindings)));
+  const readerSql: Sql = (text, bindings) => using(reader, (own) => sqlOn(own)(text, bindings));
+  const stores = storesOn(reader, readerSql);
+  const followed = new WeakMap<SqliteConnection, ChangeStore["after"]>();
+  const changesOn = (connection: SqliteConnection): ChangeStore["after"] => {
+    const sql = sqlOn(connection);
+    const after =
+      followed.get(connection) ??
+      changesUnlessSame(sql, (...args) => changeStore(reader, sql).after(...args));
+    followed.set(connection, after);
+    return after;
+  };
   const opened = identityOf(file);
   return {
     knex: writer,
     stores: {
       ...stores,
+      certificates: { ...stores.certificates, live: livePages(readerSql, "rowid") },
       // What follows the changes would go on for ever with a file that is deleted.
       changes: {
         ...stores.changes,
         after: async (...args) => {
-          if (identityOf(file) === opened) return stores.changes.after(...args);
+          if (identityOf(file) === opened) return using(reader, (own) => changesOn(own)(...args));
           throw new Refusal("STATE_WENT_BACK", "The database's file was replaced: start the server anew.");
         },
       },
