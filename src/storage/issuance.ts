@@ -1,4 +1,5 @@
-import type { IssuanceQuestion, IssuanceStanding, IssuanceWrites, Stores } from "../domain/ports.ts";
+import type { IssuanceQuestion, IssuanceStanding, IssuanceWrites } from "../domain/issuance.ts";
+import type { Stores } from "../domain/ports.ts";
 
 /** Reads how things stand, by way of the stores, within a transaction. */
 export async function readStanding(stores: Stores, question: IssuanceQuestion): Promise<IssuanceStanding> {

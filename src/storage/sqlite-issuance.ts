@@ -1,5 +1,5 @@
 import { Refusal } from "../domain/errors.ts";
-import type { IssuanceQuestion, IssuanceStanding, IssuanceWrites } from "../domain/ports.ts";
+import type { IssuanceQuestion, IssuanceStanding, IssuanceWrites } from "../domain/issuance.ts";
 import { certificateRow, intentRow } from "./certificate-store.ts";
 import { type Integer, number, optional, optionalNumber } from "./rows.ts";
 import type { Sql } from "./sql.ts";

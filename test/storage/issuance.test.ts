@@ -8,7 +8,8 @@ import {
   sha256Hex,
 } from "../../src/domain/identifiers.ts";
 import { parseScope } from "../../src/domain/names.ts";
-import type { Database, IssuanceWrites } from "../../src/domain/ports.ts";
+import type { IssuanceWrites } from "../../src/domain/issuance.ts";
+import type { Database } from "../../src/domain/ports.ts";
 import type { Account, CertificateRecord, Change, TokenRecord } from "../../src/domain/records.ts";
 import { readStanding, write } from "../../src/storage/issuance.ts";
 import { TestDatabase, onEachDatabase } from "../support/databases.ts";

@@ -1,5 +1,6 @@
 import { Refusal } from "../../domain/errors.ts";
-import type { Clock, Database, IssuanceQuestion, IssuanceWrites } from "../../domain/ports.ts";
+import type { IssuanceQuestion, IssuanceWrites } from "../../domain/issuance.ts";
+import type { Clock, Database } from "../../domain/ports.ts";
 import type { Change } from "../../domain/records.ts";
 import type { Instant } from "../../domain/time.ts";
 import { GroupCommit } from "../group-commit.ts";

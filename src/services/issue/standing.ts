@@ -1,6 +1,6 @@
 import { Refusal } from "../../domain/errors.ts";
 import type { IssuerId, SpkiHash } from "../../domain/identifiers.ts";
-import type { IssuanceStanding, IssuanceWrites } from "../../domain/ports.ts";
+import type { IssuanceStanding, IssuanceWrites } from "../../domain/issuance.ts";
 import type { TokenRecord } from "../../domain/records.ts";
 import type { Instant } from "../../domain/time.ts";
 
