@@ -6,6 +6,7 @@ import { readConfigFile, resolveConfig } from "../../src/config.ts";
 import { parseFingerprint } from "../../src/domain/identifiers.ts";
 import { parseScope, parseSlug } from "../../src/domain/names.ts";
 import type { Database } from "../../src/domain/ports.ts";
+import { initHome } from "../../src/home/init.ts";
 import { HomeIssuers } from "../../src/home/issuers.ts";
 import { issuingParts, openState, readPassword, systemClock } from "../../src/home/open.ts";
 import { type Enforcer, type TlsCertificate, createEnforcer } from "../../src/index.ts";
@@ -20,7 +21,6 @@ import { toPem } from "../../src/x509/pem.ts";
 import { type TestCredential, freshRequest } from "./client.ts";
 import { clientTemplate, makeIssuer } from "./fixtures-issuer.ts";
 import { credentialOfHome, listenerCertificate } from "./own-issuer.ts";
-import { countersign } from "./run.ts";
 import { type Workspace, makeWorkspace } from "./workspace.ts";
 
 const mutation = { clock: systemClock, actor: "test" };
@@ -58,7 +58,7 @@ export class DoorScene {
     const workspace = await makeWorkspace();
     const home = workspace.file("home");
     const env = databaseUrl === undefined ? {} : { COUNTERSIGN_DATABASE_URL: databaseUrl };
-    await countersign(["init", "--home", home], { env: { ...process.env, ...env } });
+    await initHome({ home, flags: {}, env, mutation, keyType: "ec-p256" });
     const config = resolveConfig(home, {}, env, readConfigFile(home));
     const database = await openState(config);
     const issuers = await HomeIssuers.open(database, home, readPassword(home, undefined, {}));
