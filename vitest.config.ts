@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    globalSetup: ["test/support/postgres.ts"],
+    globalSetup: ["test/support/postgres.ts", "test/support/made-home.ts"],
     reporters: ["default", "./test/support/closing-line.ts"],
     env: {
       // A server that shares a busy machine with the tests answers late, and is to be waited for.

@@ -31,7 +31,8 @@ class Field {
     await symlink(join(projectRoot, "node_modules"), join(path, "node_modules"));
     // Without PostgreSQL: no file of the suite needs it, and it would be started for every mutant.
     const test = { include: ["test/bypass/*.test.ts"], testTimeout: 30_000, hookTimeout: 120_000 };
-    const config = { cacheDir: join(path, "cache"), test: { ...test, maxWorkers: WORKERS } };
+    const own = { globalSetup: ["test/support/made-home.ts"], maxWorkers: WORKERS };
+    const config = { cacheDir: join(path, "cache"), test: { ...test, ...own } };
     await writeFile(join(path, "vitest.config.js"), `export default ${JSON.stringify(config)};\n`);
     return new Field(path);
   }

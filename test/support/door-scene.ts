@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { AddressInfo, Server } from "node:net";
 import { join } from "node:path";
-import { afterAll, beforeAll } from "vitest";
+import { afterAll, beforeAll, inject } from "vitest";
 import { readConfigFile, resolveConfig } from "../../src/config.ts";
 import { parseFingerprint } from "../../src/domain/identifiers.ts";
 import { parseScope, parseSlug } from "../../src/domain/names.ts";
@@ -20,6 +20,7 @@ import { codec } from "../../src/x509/codec.ts";
 import { toPem } from "../../src/x509/pem.ts";
 import { type TestCredential, freshRequest } from "./client.ts";
 import { clientTemplate, makeIssuer } from "./fixtures-issuer.ts";
+import { copyMadeHome } from "./made-home.ts";
 import { credentialOfHome, listenerCertificate } from "./own-issuer.ts";
 import { type Workspace, makeWorkspace } from "./workspace.ts";
 
@@ -58,7 +59,9 @@ export class DoorScene {
     const workspace = await makeWorkspace();
     const home = workspace.file("home");
     const env = databaseUrl === undefined ? {} : { COUNTERSIGN_DATABASE_URL: databaseUrl };
-    await initHome({ home, flags: {}, env, mutation, keyType: "ec-p256" });
+    const make = (at: string) => initHome({ home: at, flags: {}, env, mutation, keyType: "ec-p256" });
+    if (databaseUrl === undefined) await copyMadeHome(inject("madeHomeFolder"), home, make);
+    else await make(home);
     const config = resolveConfig(home, {}, env, readConfigFile(home));
     const database = await openState(config);
     const issuers = await HomeIssuers.open(database, home, readPassword(home, undefined, {}));
