@@ -55,7 +55,8 @@ export interface Doors {
   ): Http2SecureServer;
   /**
    * For a server that you make with `node:https`, or with `http2: true` by `http2.createSecureServer`; then `guard` it. Also
-   * for `server.setSecureContext()`, to change the certificate: it keeps nothing that it isn't given again.
+   * for `server.setSecureContext()`, to change the certificate: unless it is guarded, a server keeps nothing that it isn't
+   * given again.
    */
   tlsOptions(certificate: TlsCertificate, options?: EnforceTlsOptions): ServerOptions;
   /**

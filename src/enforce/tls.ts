@@ -88,10 +88,12 @@ export function followTrust(
 ): void {
   keepTicketKeysFresh(server);
   const setContext = server.setSecureContext.bind(server);
+  const kept = { ...options, cert: undefined, key: undefined };
   let latest = options;
   server.setSecureContext = (renewed) => {
-    latest = renewed;
-    setContext(renewed);
+    // What a renewal leaves out Node would reset, the CAs to the public roots.
+    latest = { ...kept, ...renewed, ca: renewed.ca ?? anchors() };
+    setContext(latest);
   };
   const stop = authenticator.onTrustChanged(() => {
     setContext({ ...latest, ca: anchors() });

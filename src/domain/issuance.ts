@@ -1,0 +1,42 @@
+import type { Fingerprint, IssuerId, SpkiHash } from "./identifiers.ts";
+import type {
+  Account,
+  CertificateRecord,
+  Change,
+  Intent,
+  IssuerRecord,
+  KeyRecord,
+  TokenRecord,
+} from "./records.ts";
+import type { Instant } from "./time.ts";
+
+/** What a group of entries in the record of issuing is about; each named once. */
+export interface IssuanceQuestion {
+  readonly tokens: readonly string[];
+  readonly accounts: readonly number[];
+  readonly keys: readonly SpkiHash[];
+  readonly issuers: readonly IssuerId[];
+}
+
+/** How those stand. What is not on record is not among them. */
+export interface IssuanceStanding {
+  readonly tokens: readonly Pick<TokenRecord, "id" | "csrHash" | "fingerprint" | "expiresAt" | "revokedAt">[];
+  readonly accounts: readonly Pick<Account, "id" | "status">[];
+  readonly keys: readonly Pick<KeyRecord, "spkiHash" | "accountId" | "blockedAt">[];
+  readonly issuers: readonly Pick<IssuerRecord, "id" | "status">[];
+}
+
+/** What a group of entries writes. */
+export interface IssuanceWrites {
+  readonly at: Instant;
+  /** Tokens to be bound to a CSR, which none of them is. */
+  readonly taken: readonly { readonly id: string; readonly csrHash: string }[];
+  /** Keys that are not on record. */
+  readonly firstSeen: readonly Omit<KeyRecord, "blockedAt" | "blockedBecause">[];
+  readonly intents: readonly Intent[];
+  /** Tokens that have enrolled nothing before. */
+  readonly fulfilled: readonly { readonly id: string; readonly fingerprint: Fingerprint }[];
+  readonly certificates: readonly Omit<CertificateRecord, "account" | "keyType">[];
+  /** One for each intent and each certificate at least; without any, nothing is written. */
+  readonly changes: readonly Omit<Change, "sequence">[];
+}

@@ -1,0 +1,35 @@
+import { X509Certificate } from "node:crypto";
+import { fingerprintOf, parseFingerprint, parseSerial } from "../../src/domain/identifiers.ts";
+import { systemClock } from "../../src/home/open.ts";
+import { awaitFollowers } from "../../src/services/await-followers.ts";
+import { recordChange } from "../../src/services/record-change.ts";
+import type { TestCredential } from "./client.ts";
+import type { DoorScene } from "./door-scene.ts";
+
+/** Puts any certificate (PEM or DER) on record in the place of one like `model`, as no command would, and has it followed. */
+export async function putOnRecord(
+  scene: DoorScene,
+  model: TestCredential,
+  certificate: string | Uint8Array,
+): Promise<void> {
+  const read = new X509Certificate(certificate);
+  const last = await scene.database.transaction(async (stores) => {
+    const like = await stores.certificates.byFingerprint(parseFingerprint(model.fingerprint));
+    if (!like) throw new Error("the model is not on record");
+    const fingerprint = fingerprintOf(read.raw);
+    const serial = parseSerial(read.serialNumber);
+    const validity = { notBefore: Date.parse(read.validFrom), notAfter: Date.parse(read.validTo) };
+    const record = { ...like, ...validity, fingerprint, serial, der: read.raw };
+    await stores.certificates.intend([{ ...record, createdAt: Date.now() }]);
+    await stores.certificates.insert([record]);
+    return recordChange(
+      stores,
+      { clock: systemClock, actor: "test" },
+      "certificate.register",
+      fingerprint,
+      {},
+    );
+  });
+  const { late } = await awaitFollowers(scene.database, systemClock, { last }, () => true, 10_000);
+  if (late > 0) throw new Error("the enforcer did not follow");
+}
