@@ -1,10 +1,9 @@
-import { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { type Credential, type Decision, type PresentedCertificate, decide } from "../domain/decision.ts";
 import { markOf } from "../domain/history.ts";
 import type { Fingerprint, IssuerId } from "../domain/identifiers.ts";
 import type { Scope, Slug } from "../domain/names.ts";
-import type { Clock, Database, Logger, Stores } from "../domain/ports.ts";
+import type { Clock, Database, Logger } from "../domain/ports.ts";
 import type { Change } from "../domain/records.ts";
 import { HOUR, type Instant } from "../domain/time.ts";
 import { ChangeFollower, MAX_STALENESS, type WentBack } from "../services/follow-changes.ts";
@@ -15,6 +14,7 @@ import { LimitGates } from "./limit-gates.ts";
 import { isDirected, soleAuthority } from "./request-target.ts";
 import { StoreLookup } from "./store-lookup.ts";
 import { type Answer, type Incoming, type Transport, tlsOf, transportOf } from "./transport.ts";
+import { TrustedCas } from "./trusted-cas.ts";
 import type { UseRecorder } from "./use-recorder.ts";
 
 /** Of more certificates than these, the log has their number only. */
@@ -51,32 +51,23 @@ interface Seen {
 /** Who is calling, and may they? Answers from memory, which follows the database. */
 export class Authenticator {
   readonly connections: ConnectionRegistry;
+  readonly trust: TrustedCas;
   readonly #clock: Clock;
   readonly #index: CredentialIndex;
   readonly #lookup: StoreLookup;
   readonly #follower: ChangeFollower;
-  readonly #stores: Stores;
   readonly #use: AuthenticatorParts["use"];
   readonly #logger: Logger;
-  #issuers: readonly X509Certificate[];
-  readonly #foreignAnchors: readonly string[];
-  readonly #onTrustChanged = new Set<() => void>();
   readonly #seen = new WeakMap<Transport, Seen>();
   readonly #gates: LimitGates;
   readonly #pruning: NodeJS.Timeout;
 
-  private constructor(
-    parts: AuthenticatorParts,
-    index: CredentialIndex,
-    issuers: readonly X509Certificate[],
-  ) {
+  private constructor(parts: AuthenticatorParts, index: CredentialIndex, trust: TrustedCas) {
     this.#clock = parts.clock;
-    this.#stores = parts.database;
     this.#logger = parts.logger;
     this.#use = parts.use;
     this.#index = index;
-    this.#issuers = issuers;
-    this.#foreignAnchors = parts.foreignAnchors ?? [];
+    this.trust = trust;
     this.#lookup = new StoreLookup((fingerprint) => index.fetch(fingerprint), parts.clock);
     this.connections = new ConnectionRegistry(parts.clock, parts.logger);
     this.#gates = new LimitGates(parts.clock, this.connections);
@@ -107,7 +98,8 @@ export class Authenticator {
     const newest = await database.changes.newest();
     const index = new CredentialIndex(database);
     await index.load(clock.now());
-    const authenticator = new Authenticator(parts, index, await readIssuers(database));
+    const trust = await TrustedCas.read(database, parts.foreignAnchors ?? []);
+    const authenticator = new Authenticator(parts, index, trust);
     await authenticator.#follower.start(newest && markOf(newest));
     return authenticator;
   }
@@ -126,16 +118,6 @@ export class Authenticator {
     return this.#isCurrentAt(this.#clock.now());
   }
 
-  /** Our own CA certificates, PEM: whom a listener trusts that issues or changes anything. */
-  get trustAnchors(): string[] {
-    return this.#issuers.map((issuer) => issuer.toString());
-  }
-
-  /** Those that the handshake of calls is to trust: our own, and those of other CAs that were named. */
-  get callerAnchors(): string[] {
-    return [...this.trustAnchors, ...this.#foreignAnchors];
-  }
-
   /** Takes what another CA's CRL lists, in place of what it listed before; open connections end as by a revocation. */
   setListed(issuer: IssuerId, serials: ListedSerials): void {
     this.#index.setListed(issuer, serials);
@@ -145,12 +127,6 @@ export class Authenticator {
       if (credential.status === "revoked") this.connections.end(fingerprint);
       else if (credential.status === "suspended") this.connections.endStreams(fingerprint);
     }
-  }
-
-  /** Tells when other CA certificates are to be trusted, until what is returned is called. */
-  onTrustChanged(listener: () => void): () => void {
-    this.#onTrustChanged.add(listener);
-    return () => this.#onTrustChanged.delete(listener);
   }
 
   /** Notes a new connection, so that it can be ended with its credential. Call it after the handshake. */
@@ -245,7 +221,7 @@ export class Authenticator {
     const before = this.#seen.get(transport);
     if (before) return before;
     const socket = tlsOf(transport);
-    const presented = presentedCertificate(socket, this.#issuers);
+    const presented = presentedCertificate(socket, this.trust.issuers);
     const { remoteAddress: address } = socket;
     const seen = { socket, presented, address, host: undefined, known: undefined, version: -1 };
     this.#seen.set(transport, seen);
@@ -278,7 +254,7 @@ export class Authenticator {
 
   async #apply(changes: readonly Change[]): Promise<ReadonlyMap<number, number>> {
     await this.#index.apply(changes);
-    if (changes.some(({ action }) => action === "issuer.install")) await this.#readTrust();
+    if (changes.some(({ action }) => action === "issuer.install")) await this.trust.readAnew();
     return new Map(changes.map((change) => [change.sequence, this.#endConnections(change)]));
   }
 
@@ -290,11 +266,6 @@ export class Authenticator {
     return action === "account.suspend" ? connections.endStreamsOf(subject as Slug) : 0;
   }
 
-  async #readTrust(): Promise<void> {
-    this.#issuers = await readIssuers(this.#stores);
-    for (const listener of this.#onTrustChanged) listener();
-  }
-
   /** From a database that went back. Who is revoked stays so, and who is on record no more is cut off. */
   async #loadAnew(): Promise<void> {
     const lost = await this.#index.loadAnew(this.#clock.now());
@@ -304,7 +275,7 @@ export class Authenticator {
         "the database has lost these revocations: they are refused here until this server stops, and nowhere else. Revoke them again",
       );
     }
-    await this.#readTrust();
+    await this.trust.readAnew();
     for (const fingerprint of this.connections.credentials) {
       const credential = this.#index.get(fingerprint) ?? (await this.#index.fetch(fingerprint));
       if (!credential || credential.status === "revoked") this.connections.end(fingerprint);
@@ -320,10 +291,6 @@ function isDirectedOn(seen: Seen, request: Incoming): boolean {
   const directed = isDirected(request, seen.socket);
   if (directed && host !== undefined) seen.host = host;
   return directed;
-}
-
-async function readIssuers(stores: Stores): Promise<X509Certificate[]> {
-  return (await stores.issuers.list()).map(({ der }) => new X509Certificate(der));
 }
 
 /** What TLS refuses for good is not worth asking the store about; a fault of time in our own is: the record says which. */

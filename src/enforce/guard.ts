@@ -59,7 +59,7 @@ export function guardServer(
   server.on("unknownProtocol", (socket: TLSSocket) => {
     socket.destroy();
   });
-  followTrust(server, authenticator, options, () => authenticator.callerAnchors);
+  followTrust(server, authenticator, options, () => authenticator.trust.ofCallers);
 }
 
 export function isGuarded(server: Server): boolean {

@@ -29,7 +29,7 @@ export function askingTlsOptions(
   certificate: TlsCertificate,
   sessionIdContext: string,
   resumption = true,
-  ca: readonly string[] = authenticator.trustAnchors,
+  ca: readonly string[] = authenticator.trust.own,
 ) {
   if (ca.length === 0) throw new Error("there is no CA to trust");
   return {
@@ -68,7 +68,7 @@ export function enforceTlsOptions(
   certificate: TlsCertificate,
   { http2 = false, resumption }: EnforceTlsOptions = {},
 ): ServerOptions {
-  const anchors = authenticator.callerAnchors;
+  const anchors = authenticator.trust.ofCallers;
   const options = askingTlsOptions(authenticator, certificate, "countersign-enforce", resumption, anchors);
   return { ...options, ecdhCurve: KEY_EXCHANGE, ...(http2 ? { ...http2Limits, allowHTTP1: true } : {}) };
 }
@@ -84,7 +84,7 @@ export function followTrust(
   server: Server,
   authenticator: Authenticator,
   options: SecureContextOptions,
-  anchors: () => string[] = () => authenticator.trustAnchors,
+  anchors: () => string[] = () => authenticator.trust.own,
 ): void {
   keepTicketKeysFresh(server);
   const setContext = server.setSecureContext.bind(server);
@@ -95,7 +95,7 @@ export function followTrust(
     latest = { ...kept, ...renewed, ca: renewed.ca ?? anchors() };
     setContext(latest);
   };
-  const stop = authenticator.onTrustChanged(() => {
+  const stop = authenticator.trust.onChanged(() => {
     setContext({ ...latest, ca: anchors() });
   });
   server.once("close", stop);

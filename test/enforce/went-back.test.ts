@@ -117,9 +117,9 @@ onEachDatabase("what is in memory when the database goes back", (db) => {
       },
     });
     onTestFinished(() => authenticator.close());
-    const anchors = authenticator.trustAnchors;
+    const anchors = authenticator.trust.own;
     let trusted = 0;
-    authenticator.onTrustChanged(() => (trusted += 1));
+    authenticator.trust.onChanged(() => (trusted += 1));
     const restore = await backUp(db);
     for (const one of certificates) await revoked(one);
     const { issuer: more } = await makeIssuing(db.database); // which goes again
@@ -142,6 +142,6 @@ onEachDatabase("what is in memory when the database goes back", (db) => {
     const fields = logger.lines.flatMap(({ fields: own }) => ("fingerprints" in own ? [own] : []));
     expect(fields).toEqual([{ count: 3, fingerprints: lost }]);
     expect(trusted).toBe(2);
-    expect(authenticator.trustAnchors).toEqual(anchors);
+    expect(authenticator.trust.own).toEqual(anchors);
   });
 });
