@@ -58,7 +58,15 @@ test("an issuer whose key is in another home signs nothing in this one, and keep
   await server.stop();
 
   changeProfile(home, "device", { issuer: "elsewhere" });
-  const refused = await countersign(["serve", "--home", home, "--ca-listen", "127.0.0.1:0"]);
+  const refused = await countersign([
+    "serve",
+    "--home",
+    home,
+    "--ca-listen",
+    "127.0.0.1:0",
+    "--public-listen",
+    "127.0.0.1:0",
+  ]);
   expect(refused).toMatchObject({ code: 1, stdout: "" });
   expect(refused.stderr).toContain(
     "The profiles are not valid: device.json: the key of issuer 'elsewhere' is not in this home. (CONFIG_INVALID)",

@@ -102,7 +102,13 @@ export class DoorScene {
 
   /** Gives an account limits, and waits until the enforcer goes by them. */
   async limit(slug: string, limits: Partial<CallLimits>): Promise<void> {
-    const { sequence: last } = await updateAccount(this.database, mutation, parseSlug(slug), limits);
+    await updateAccount(this.database, mutation, parseSlug(slug), limits);
+    await this.applied();
+  }
+
+  /** Waits until the enforcer goes by all that was changed. */
+  async applied(): Promise<void> {
+    const last = await this.database.changes.last();
     await awaitFollowers(this.database, systemClock, { last }, () => true, 10_000);
   }
 
