@@ -11,6 +11,7 @@ import { type FastifyPlugin, fastifyDoor } from "./fastify.ts";
 import { decideBeforeContinue, guardServer, isGuarded } from "./guard.ts";
 import { type ListenerOptions, type OpenHandler, createEnforceListener } from "./listener.ts";
 import { type OpenPath, OpenPaths } from "./open-paths.ts";
+import { serverOptions } from "./request-limits.ts";
 import { type EnforceTlsOptions, type TlsCertificate, enforceTlsOptions } from "./tls.ts";
 import { answerOf, answerTo } from "./transport.ts";
 import { type UpgradeHandler, addUpgradeRoute } from "./upgrade.ts";
@@ -132,8 +133,11 @@ export function openDoors(parts: DoorParts): Doors {
   return {
     createServer,
     guard,
-    tlsOptions: (certificate, options) =>
-      enforceTlsOptions(authenticator, certificate, { resumption, ...options }),
+    // With the times, for Node waits two minutes for a handshake.
+    tlsOptions: (certificate, options) => ({
+      ...serverOptions(limits),
+      ...enforceTlsOptions(authenticator, certificate, { resumption, ...options }),
+    }),
     express: ({ open } = {}) => decidingMiddleware(admission, open && new OpenPaths(open)),
     requireScope: (...scopes) => scopeMiddleware(admission, scopes.map(parseScope)),
     fastify: fastifyDoor(admission, guard),
