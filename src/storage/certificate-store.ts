@@ -173,6 +173,7 @@ function filtered(
   if (filter.issuer !== undefined) query = query.where("certificates.issuer_id", filter.issuer);
   if (filter.spkiHash !== undefined) query = query.where("keys.spki_hash", filter.spkiHash);
   if (filter.unusedSince !== undefined) {
+    query = query.whereNotNull("certificates.account_id"); // our own are used otherwise
     query = query
       .where("certificates.issued_at", "<", filter.unusedSince)
       .whereRaw(

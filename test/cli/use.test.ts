@@ -40,6 +40,9 @@ test("what credentials are used for is shown, counted, and on record when the se
   expect((unused as unknown as { fingerprint: string }[]).map((one) => one.fingerprint)).toContain(
     idle.fingerprint,
   );
+  expect((unused as unknown as { account?: string }[]).every(({ account }) => account !== undefined)).toBe(
+    true,
+  );
   const { stdout } = await countersign(["show", idle.fingerprint, "--home", server.home]);
   expect(stdout).toMatch(/^Last used: +never\nRequests: +0, 0 denied$/m);
   await server.workspace.remove();
