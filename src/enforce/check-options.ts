@@ -1,4 +1,5 @@
 import { X509Certificate, createPrivateKey } from "node:crypto";
+import { Server as TlsServer } from "node:tls";
 import { Refusal } from "../domain/errors.ts";
 import { limitChangeFaults } from "../domain/limits.ts";
 import { parseScope } from "../domain/names.ts";
@@ -65,6 +66,22 @@ export function requireScopes(where: string, scopes: readonly unknown[]): void {
 export function refuseFaults(where: string, faults: readonly string[]): void {
   if (faults.length === 0) return;
   throw new Refusal("CONFIG_INVALID", `What ${where} was given is not valid: ${faults.join("; ")}.`);
+}
+
+/**
+ * Why a server with TLS is not fit to be decided for: nobody would ever have a certificate there, or TLS would refuse without
+ * saying why, open paths too.
+ */
+export function serverFault(server: unknown): string | undefined {
+  if (!(server instanceof TlsServer)) return undefined;
+  const { requestCert, rejectUnauthorized } = server as {
+    requestCert?: unknown;
+    rejectUnauthorized?: unknown;
+  };
+  const how = "make it with enforcer.tlsOptions(certificate)";
+  if (requestCert !== true) return `server: it asks callers for no certificate; ${how}`;
+  if (rejectUnauthorized === false) return undefined;
+  return `server: TLS itself refuses callers there (rejectUnauthorized); ${how}`;
 }
 
 function optionFaults(options: unknown, known: readonly OptionName[]): string[] {

@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2SecureServer, Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Server, ServerOptions } from "node:https";
-import { Server as TlsServer } from "node:tls";
+import type { Server as TlsServer } from "node:tls";
 import type { Decision, Denial } from "../domain/decision.ts";
 import { type Limits, withLimits } from "../domain/limits.ts";
 import { parseScope } from "../domain/names.ts";
 import { Admission, type AdmissionParts, type Handler } from "./admission.ts";
-import { refuseFaults, requireOptions, requireScopes } from "./check-options.ts";
+import { refuseFaults, requireOptions, requireScopes, serverFault } from "./check-options.ts";
 import { type Middleware, decidingMiddleware, scopeMiddleware } from "./express.ts";
 import { type FastifyPlugin, fastifyDoor } from "./fastify.ts";
 import { decideBeforeContinue, guardServer, isGuarded } from "./guard.ts";
@@ -125,7 +125,8 @@ export function openDoors(parts: DoorParts): Doors {
   const guard = (server: TlsServer, certificate: TlsCertificate): void => {
     requireOptions("guard()", undefined, [], { certificate });
     if (isGuarded(server)) return;
-    requireAsking(server);
+    const unfit = serverFault(server);
+    if (unfit !== undefined) refuseFaults("guard()", [unfit]);
     guardServer(server, enforceTlsOptions(authenticator, certificate, { resumption }), { ...parts, limits });
     decideBeforeContinue(server, admission);
   };
@@ -178,17 +179,4 @@ export function openDoors(parts: DoorParts): Doors {
       admission.refuse(response.req, response, denial);
     },
   };
-}
-
-/** Otherwise nobody would ever have a certificate there, or TLS would refuse without saying why, open paths too. */
-function requireAsking(server: TlsServer): void {
-  if (!(server instanceof TlsServer)) return; // refused as that
-  const { requestCert, rejectUnauthorized } = server as {
-    requestCert?: unknown;
-    rejectUnauthorized?: unknown;
-  };
-  const how = "make it with enforcer.tlsOptions(certificate)";
-  if (requestCert !== true) refuseFaults("guard()", [`server: it asks callers for no certificate; ${how}`]);
-  if (rejectUnauthorized !== false)
-    refuseFaults("guard()", [`server: TLS itself refuses callers there (rejectUnauthorized); ${how}`]);
 }

@@ -131,7 +131,8 @@ test("a damaged last-seen.json is no fault for who accepts an older state", asyn
 
 test("a variable that nobody reads is a fault", async () => {
   const env = { ...process.env, COUNTERSIGN_REFUSE_TLS: "on" };
-  const ran = await countersign(["serve", "--home", pristine.file("home")], { env });
+  const args = ["serve", "--home", pristine.file("home"), "--ca-listen", "nowhere"];
+  const ran = await countersign(args, { env });
   expect(ran).toMatchObject({ code: 1, stdout: "" });
-  expect(ran.stderr).toContain("There is no such variable: COUNTERSIGN_REFUSE_TLS. (CONFIG_INVALID)");
+  expect(ran.stderr).toContain("has 2 faults. There is no such variable: COUNTERSIGN_REFUSE_TLS. The conf");
 });

@@ -188,7 +188,7 @@ describe("a door is refused", () => {
   ])("%s", (_name, asked, message) => {
     const [door, ...args] = asked();
     const opening = scene.enforcer as unknown as Record<string, Loose>;
-    expect(() => opening[door]?.(...args)).toThrow(fault(message) as Error);
+    expect(() => opening[door]?.(...args)).toThrow(fault(message));
   });
 
   test("another's key", async () => {
@@ -199,7 +199,8 @@ describe("a door is refused", () => {
   });
 
   test("a list of scopes where they were to be one by one, or a slip among authorize()'s options", async () => {
-    const authorize = scene.enforcer.authorize as unknown as (...args: unknown[]) => Promise<unknown>;
+    const authorize: Loose = (...args) =>
+      (scene.enforcer as unknown as Record<string, Loose>)["authorize"]?.(...args);
     await expect(authorize({}, ["orders:read"])).rejects.toEqual(fault("options: a list is not an object"));
     await expect(authorize({}, { scope: ["orders:read"] })).rejects.toEqual(fault("scope: no such option"));
   });
@@ -234,10 +235,10 @@ describe("a door is refused", () => {
 
 describe("Fastify that would make further servers for localhost", () => {
   test.each([{ port: 0 }, { port: 0, host: "localhost" }])("does not listen: %j", async (where) => {
-    const lookup = vi.spyOn(dns, "lookup").mockImplementation(((...args: unknown[]) => {
+    const lookup = vi.spyOn(dns, "lookup").mockImplementation((...args: unknown[]) => {
       const addresses = ["127.0.0.1", "::1"].map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }));
       (args.at(-1) as (error: null, found: unknown) => void)(null, addresses);
-    }) as typeof dns.lookup);
+    });
     const { certificate, enforcer } = scene;
     const app = fastify({ https: enforcer.tlsOptions(certificate) });
     await app.register(enforcer.fastify, { certificate });
