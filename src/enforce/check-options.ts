@@ -116,8 +116,10 @@ function listFaults(value: unknown, name: string, faultOf: (item: unknown) => st
 /** With one that cannot be used, a server would listen, and each handshake would fail. */
 function certificateFaults(value: unknown): string[] {
   if (!isObject(value)) return ["certificate: it takes { cert, key }, the service's own, as PEM text"];
-  const { cert, key, ...others } = value;
-  const faults = Object.keys(others).map((name) => `certificate: it has no '${name}', only cert and key`);
+  const { cert, key } = value;
+  // What else comes with a certificate is its owner's; an option among it was meant for us, and would not be read.
+  const misplaced = Object.keys(value).filter((name) => Object.hasOwn(checks, name));
+  const faults = misplaced.map((name) => `certificate: '${name}' is not of it, but an option`);
   const leaf = readPem(cert, (pem) => new X509Certificate(pem));
   const secret = readPem(key, createPrivateKey);
   if (leaf === undefined) faults.push("cert: not a certificate as PEM text (a file has to be read first)");

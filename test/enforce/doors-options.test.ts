@@ -155,7 +155,7 @@ describe("a door is refused", () => {
     [
       "options in the certificate",
       () => certified({ ...scene.certificate, resumption: false }),
-      "it has no 'resumption', only cert and key",
+      "certificate: 'resumption' is not of it, but an option",
     ],
     [
       "a gate on TLS options",
