@@ -8,7 +8,7 @@ import type { Authenticator } from "./authenticator.ts";
 import { logDenial } from "./denial-log.ts";
 import { deny } from "./denial.ts";
 import { rateHeaders } from "./rate-headers.ts";
-import { type Answer, type Incoming, type Outgoing, answerOf } from "./transport.ts";
+import { type Answer, type Incoming, type Outgoing, answerOf, isGone } from "./transport.ts";
 
 /**
  * Serves a call that was let through; `request.caller` is the caller too. Of HTTP/2, what it gets are the requests and
@@ -103,7 +103,9 @@ export class Admission {
       this.refuse(request, response, decision);
       return;
     }
-    if (decision.rates) for (const [name, value] of rateHeaders(decision)) response.setHeader(name, value);
+    if (isGone(response)) return; // while it was looked up who is calling
+    if (decision.rates && !response.headersSent)
+      for (const [name, value] of rateHeaders(decision)) response.setHeader(name, value);
     handler(request as IncomingMessage, response as ServerResponse, decision.caller);
   }
 

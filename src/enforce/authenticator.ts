@@ -1,5 +1,11 @@
 import type { TLSSocket } from "node:tls";
-import { type Credential, type Decision, type PresentedCertificate, decide } from "../domain/decision.ts";
+import {
+  type Credential,
+  type Decision,
+  type Denial,
+  type PresentedCertificate,
+  decide,
+} from "../domain/decision.ts";
 import { markOf } from "../domain/history.ts";
 import type { Fingerprint, IssuerId } from "../domain/identifiers.ts";
 import type { Scope, Slug } from "../domain/names.ts";
@@ -13,7 +19,7 @@ import { presentedCertificate } from "./presented-certificate.ts";
 import { LimitGates } from "./limit-gates.ts";
 import { isDirected, soleAuthority } from "./request-target.ts";
 import { StoreLookup } from "./store-lookup.ts";
-import { type Answer, type Incoming, type Transport, tlsOf, transportOf } from "./transport.ts";
+import { type Answer, type Incoming, type Transport, hasLeft, tlsOf, transportOf } from "./transport.ts";
 import { TrustedCas } from "./trusted-cas.ts";
 import type { UseRecorder } from "./use-recorder.ts";
 
@@ -38,7 +44,8 @@ export interface AuthenticatorParts {
 
 /** What is known of a connection, so that its next request need not ask again. */
 interface Seen {
-  readonly socket: TLSSocket;
+  /** What the handshake named. */
+  readonly servername: unknown;
   readonly presented: PresentedCertificate | undefined;
   readonly address: string | undefined;
   /** As a request named it that was for the host of the handshake. */
@@ -147,6 +154,9 @@ export class Authenticator {
    */
   authorize(request: Incoming, requiredScopes: readonly Scope[] = []): Decision | Promise<Decision> {
     const transport = transportOf(request);
+    // Who it was can be asked of the connection no more, and nobody is there to be answered.
+    const isOpen = transport && (!transport.destroyed || this.#seen.has(transport));
+    if (!isOpen && hasLeft(request)) return gone;
     if (!transport) throw new TypeError("authorize() is for requests that came over TLS");
     return this.#authorize(transport, requiredScopes, request);
   }
@@ -222,8 +232,8 @@ export class Authenticator {
     if (before) return before;
     const socket = tlsOf(transport);
     const presented = presentedCertificate(socket, this.trust.issuers);
-    const { remoteAddress: address } = socket;
-    const seen = { socket, presented, address, host: undefined, known: undefined, version: -1 };
+    const { remoteAddress: address, servername } = socket;
+    const seen = { servername, presented, address, host: undefined, known: undefined, version: -1 };
     this.#seen.set(transport, seen);
     return seen;
   }
@@ -288,10 +298,17 @@ export class Authenticator {
 function isDirectedOn(seen: Seen, request: Incoming): boolean {
   const host = soleAuthority(request);
   if (host !== undefined && host === seen.host) return true;
-  const directed = isDirected(request, seen.socket);
+  const directed = isDirected(request, seen.servername);
   if (directed && host !== undefined) seen.host = host;
   return directed;
 }
+
+const gone: Denial = {
+  allowed: false,
+  code: "STATUS_UNAVAILABLE",
+  fingerprint: undefined,
+  account: undefined,
+};
 
 /** What TLS refuses for good is not worth asking the store about; a fault of time in our own is: the record says which. */
 function mayBeLookedUp(presented: PresentedCertificate): boolean {

@@ -23,6 +23,11 @@ type GateLimits = Pick<
  */
 const PER_TURN = 4;
 
+interface Handshake {
+  readonly socket: Socket;
+  end: () => void;
+}
+
 /** What one address (of IPv6: one /64) has here. */
 interface Visitor {
   readonly group: string;
@@ -42,8 +47,9 @@ export class ConnectionGate {
   readonly #visitors = new Map<string, Visitor>();
   /** Those with connections that wait, whose turn is next first. */
   readonly #queue = new Set<Visitor>();
-  /** What ends the handshake that is under way from an address and port. */
-  readonly #underWay = new Map<string, () => void>();
+  /** Handshakes under way, by the other end's address and port: there may be several, to several addresses of ours. */
+  readonly #underWay = new Map<string, Handshake[]>();
+  #handshakes = 0;
   readonly #shed = new Map<ShedReason, number>();
   #waiting = 0;
   #begunThisTurn = 0;
@@ -65,7 +71,7 @@ export class ConnectionGate {
     server.on("secureConnection", (socket: Socket) => {
       // Whoever takes the connection over (an upgrade) has handlers of its own to add: until then, none must be missing.
       socket.on("error", ignore);
-      this.#underWay.get(placeOf(socket))?.();
+      this.#secured(socket);
     });
     server.maxConnections = limits.connections;
     server.on("drop", () => {
@@ -75,7 +81,7 @@ export class ConnectionGate {
 
   /** Handshakes under way. */
   get handshakes(): number {
-    return this.#underWay.size;
+    return this.#handshakes;
   }
 
   /** Connections closed before their handshake so far. */
@@ -120,25 +126,50 @@ export class ConnectionGate {
   #mayBegin({ handshakes }: Visitor): boolean {
     return (
       this.#begunThisTurn < PER_TURN &&
-      this.#underWay.size < this.#limits.handshakes &&
+      this.#handshakes < this.#limits.handshakes &&
       handshakes < this.#limits.handshakesPerAddress
     );
   }
 
   #handshake(socket: Socket, visitor: Visitor): void {
     const place = placeOf(socket);
+    const handshake: Handshake = { socket, end: ignore };
     const end = (): void => {
-      if (!this.#underWay.delete(place)) return;
+      if (!this.#forget(place, handshake)) return;
       visitor.handshakes -= 1;
       socket.off("close", end);
       if (this.#waiting > 0) this.#countTurn();
     };
+    handshake.end = end;
     visitor.handshakes += 1;
-    this.#underWay.set(place, end);
+    this.#handshakes += 1;
+    const others = this.#underWay.get(place);
+    if (others) others.push(handshake);
+    else this.#underWay.set(place, [handshake]);
     socket.once("close", end);
     this.#begunThisTurn += 1;
     this.#countTurn();
     this.#begin(socket);
+  }
+
+  #forget(place: string, handshake: Handshake): boolean {
+    const there = this.#underWay.get(place) ?? [];
+    const index = there.indexOf(handshake);
+    if (index < 0) return false;
+    if (there.length === 1) this.#underWay.delete(place);
+    else there.splice(index, 1);
+    this.#handshakes -= 1;
+    return true;
+  }
+
+  /** @param tls on one of the sockets that a handshake is under way on, which it does not tell */
+  #secured(tls: Socket): void {
+    const there = this.#underWay.get(placeOf(tls));
+    if (!there) return;
+    const isBelow = ({ socket }: Handshake): boolean =>
+      socket.localAddress === tls.localAddress && socket.localPort === tls.localPort;
+    const mine = there.length === 1 ? there[0] : there.find(isBelow);
+    mine?.end();
   }
 
   #wait(socket: Socket, visitor: Visitor): void {
@@ -177,7 +208,7 @@ export class ConnectionGate {
   /** One of each address that waits, then the next of each, as long as they may. */
   #admit(): void {
     for (const visitor of this.#queue) {
-      if (this.#begunThisTurn >= PER_TURN || this.#underWay.size >= this.#limits.handshakes) return;
+      if (this.#begunThisTurn >= PER_TURN || this.#handshakes >= this.#limits.handshakes) return;
       if (!this.#mayBegin(visitor)) continue;
       const [socket] = visitor.waiting;
       if (!socket) continue;

@@ -1,10 +1,12 @@
 import { STATUS_CODES, ServerResponse } from "node:http";
+import { type ServerHttp2Session, constants } from "node:http2";
 import type { Duplex } from "node:stream";
 import type { Denial } from "../domain/decision.ts";
 import { type DenialCode, errorTable } from "../domain/errors.ts";
 import { problem } from "../domain/problem.ts";
 import { SECOND } from "../domain/time.ts";
 import { rateHeaders, retryAfter } from "./rate-headers.ts";
+import { closeSession } from "./session-limits.ts";
 import type { Outgoing } from "./transport.ts";
 
 /** The denials after which the same connection can never do better. */
@@ -23,6 +25,10 @@ type Refused = Pick<Denial, "code" | "rates">;
 /** Answers with the problem document of a denial. */
 export function deny(response: Outgoing, denial: Refused, requestId: string): void {
   const { code } = denial;
+  if (response.headersSent) {
+    cutAnswer(response); // somebody else has begun it: what it would go on to say is not decided on
+    return;
+  }
   const { status, headers, body } = documentOf(denial, requestId);
   response.statusCode = status;
   for (const [name, value] of headers) response.setHeader(name, value);
@@ -35,7 +41,12 @@ export function deny(response: Outgoing, denial: Refused, requestId: string): vo
   const { session } = response.stream;
   response.end(body);
   // GOAWAY after this answer: HTTP/2 has no Connection header (RFC 9113 §8.2.2).
-  if (hopeless.includes(code)) session?.close();
+  if (hopeless.includes(code) && session) closeSession(session as ServerHttp2Session);
+}
+
+function cutAnswer(response: Outgoing): void {
+  if (response instanceof ServerResponse) response.socket?.destroy();
+  else response.stream.close(constants.NGHTTP2_CANCEL);
 }
 
 /** The same, to a request that wanted to leave HTTP: on its bare socket, which is closed then. */

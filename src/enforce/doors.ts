@@ -12,6 +12,7 @@ import { type FastifyPlugin, fastifyDoor } from "./fastify.ts";
 import { decideBeforeContinue, guardServer, isGuarded } from "./guard.ts";
 import { type ListenerOptions, type OpenHandler, createEnforceListener } from "./listener.ts";
 import { type OpenPath, OpenPaths } from "./open-paths.ts";
+import { serverOptions } from "./request-limits.ts";
 import { type EnforceTlsOptions, type TlsCertificate, enforceTlsOptions } from "./tls.ts";
 import { answerOf, answerTo } from "./transport.ts";
 import { type UpgradeHandler, addUpgradeRoute } from "./upgrade.ts";
@@ -150,7 +151,11 @@ export function openDoors(parts: DoorParts): Doors {
     tlsOptions(certificate, options) {
       requireOptions("tlsOptions()", options, ["http2", "resumption"], { certificate });
       const { http2, resumption: own = resumption } = options ?? {};
-      return enforceTlsOptions(authenticator, certificate, { http2, resumption: own });
+      // With the times, for Node waits two minutes for a handshake.
+      return {
+        ...serverOptions(limits),
+        ...enforceTlsOptions(authenticator, certificate, { http2, resumption: own }),
+      };
     },
     express(options) {
       requireOptions("express()", options, ["open"]);

@@ -2,15 +2,12 @@ import type { ServerHttp2Session } from "node:http2";
 import { type SecureContextOptions, type Server, type TLSSocket, Server as TlsServer } from "node:tls";
 import type { Limits } from "../domain/limits.ts";
 import type { Logger } from "../domain/ports.ts";
-import { SECOND } from "../domain/time.ts";
 import type { Admission } from "./admission.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { ConnectionGate } from "./connection-gate.ts";
+import { holdSession } from "./session-limits.ts";
 import { followTrust } from "./tls.ts";
 import type { Incoming, Outgoing } from "./transport.ts";
-
-/** An HTTP/2 session on which nothing happens for so long is closed; HTTP/1.1 has keepAliveTimeout. */
-const SESSION_IDLE = 65 * SECOND;
 
 const guarded = new WeakSet<Server>();
 const own = new WeakSet<object>();
@@ -52,9 +49,7 @@ export function guardServer(
   });
   server.prependListener("session", (session: ServerHttp2Session) => {
     authenticator.connected(session);
-    session.setTimeout(SESSION_IDLE, () => {
-      session.close();
-    });
+    holdSession(session, limits);
   });
   server.on("unknownProtocol", (socket: TLSSocket) => {
     socket.destroy();

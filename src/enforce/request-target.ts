@@ -1,13 +1,12 @@
 import { isIP } from "node:net";
-import type { TLSSocket } from "node:tls";
 import type { Incoming } from "./transport.ts";
 
 /**
  * Whether a request asks for the host that the handshake named. Without SNI only an address can have been meant.
  * A request of HTTP/1.0 without Host names nothing that could differ.
  */
-export function isDirected(request: Incoming, socket: TLSSocket): boolean {
-  const named: unknown = socket.servername;
+/** @param named what the handshake named; nothing, or `false`, when it named none */
+export function isDirected(request: Incoming, named: unknown): boolean {
   const sni = typeof named === "string" && named !== "" ? normalise(named) : undefined;
   const asked = authorities(request);
   // RFC 9113 §8.3.1: a request without any authority is for nobody.

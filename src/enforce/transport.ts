@@ -37,6 +37,18 @@ export function transportOf(request: Incoming): Transport | undefined {
   return session?.encrypted && !session.destroyed ? (session as ServerHttp2Session) : undefined;
 }
 
+/** Whether a request came over TLS whose connection, or HTTP/2 session, is gone by now. */
+export function hasLeft(request: Incoming): boolean {
+  if (request instanceof IncomingMessage)
+    return request.socket instanceof TLSSocket && request.socket.destroyed;
+  return request instanceof Http2ServerRequest && (request.stream.session?.destroyed ?? true);
+}
+
+/** Whether nobody is there to be answered. */
+export function isGone(response: Outgoing): boolean {
+  return response instanceof ServerResponse ? response.destroyed : response.stream.destroyed;
+}
+
 /** The socket beneath. A session's stands for the real one, and throws when that is gone. */
 export function tlsOf(transport: Transport): TLSSocket {
   return transport instanceof TLSSocket ? transport : (transport.socket as TLSSocket);

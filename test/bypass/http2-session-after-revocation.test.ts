@@ -10,7 +10,7 @@ beforeAll(async () => {
   const server = enforcer.createServer(
     (_request, response, { account }) => response.end(account),
     certificate,
-    { http2: true },
+    { http2: true, limits: { headerTime: 60_000 } },
   );
   url = await ground.scene.listen(server);
 });

@@ -7,6 +7,7 @@ const request = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 
 test("a request that waits behind another is decided on when it is read", async () => {
   const victim = await ground.scene.credential("acme");
+  await ground.scene.applied();
   const asked = Promise.withResolvers<undefined>();
   const answer = Promise.withResolvers<undefined>();
   const { url } = await ground.listen({}, (_request, response, { account }) => {

@@ -4,6 +4,7 @@ import { type AddressInfo, type Socket, connect as connectTcp } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Enforcer, type Limits, createEnforcer } from "../../src/index.ts";
+import { freePort } from "../support/free-port.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { type TestCredential, call, keepAlive } from "../support/client.ts";
 import { issuedAt, listenerCertificate, makeTokens } from "../support/own-issuer.ts";
@@ -40,14 +41,14 @@ afterAll(async () => {
 });
 
 /** A server with these limits; returns its URL. */
-async function listening(limits: Partial<Limits>): Promise<string> {
+async function listening(limits: Partial<Limits>, host = "127.0.0.1"): Promise<string> {
   const service = enforcer.createServer(
     (_request, response, { account }) => response.end(account),
     listenerCertificate(workspace.file("home")),
     { limits },
   );
   services.push(service);
-  service.listen(0, "127.0.0.1");
+  service.listen(0, host);
   await once(service, "listening");
   return `https://127.0.0.1:${String((service.address() as AddressInfo).port)}`;
 }
@@ -86,6 +87,25 @@ describe("half-open connections of one address", () => {
     await vi.waitFor(async () => {
       expect(await call(url, { tls: from("127.0.0.1") })).toMatchObject({ status: 200, text: "acme" });
     });
+    inside.destroy();
+  });
+
+  test("are told apart that come from one address and port to several of ours", async () => {
+    const url = await listening({ handshakes: 4, handshakesPerAddress: 2 }, "0.0.0.0");
+    const port = Number(new URL(url).port);
+    const inside = keepAlive({ ...caller }, { localAddress: "127.0.0.1" });
+    expect((await call(url, { agent: inside })).text).toBe("acme");
+    const localPort = await freePort();
+    const twins = ["127.0.0.1", "127.0.0.2"].map((host) => {
+      return connectTcp({ host, port, localAddress: "127.0.0.1", localPort }).on("error", () => undefined);
+    });
+    sockets.push(...twins);
+    await Promise.all(twins.map((socket) => once(socket, "connect")));
+    for (const socket of twins) socket.destroy();
+    // What they took is free again, although that address is still in.
+    const silentNow = await silent(url, 1);
+    expect((await call(url, { tls: from("127.0.0.1") })).status).toBe(200);
+    expect(silentNow[0]?.closed).toBe(false);
     inside.destroy();
   });
 
