@@ -184,19 +184,47 @@ export function readConfigFile(home: string): unknown {
   }
 }
 
+/** The configuration's variables; those of `listen` and `limits` are made of their names. */
+const variables = {
+  publicUrl: "COUNTERSIGN_PUBLIC_URL",
+  databaseUrl: "COUNTERSIGN_DATABASE_URL",
+  waitSeconds: "COUNTERSIGN_WAIT_SECONDS",
+  crlLife: "COUNTERSIGN_CRL_LIFE",
+  resumption: "COUNTERSIGN_RESUMPTION",
+  refuseInTls: "COUNTERSIGN_REFUSE_IN_TLS",
+  http2: "COUNTERSIGN_HTTP2",
+} as const;
+const listenVariable = (name: ListenerName): string => `COUNTERSIGN_${name.toUpperCase()}_LISTEN`;
+
 function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
-  const listen = listenerNames.map((name) => [name, env[`COUNTERSIGN_${name.toUpperCase()}_LISTEN`]]);
+  const read = (named: readonly (readonly [string, string])[]): Record<string, unknown> =>
+    Object.fromEntries(named.map(([name, variable]) => [name, env[variable]]));
   return {
-    publicUrl: env["COUNTERSIGN_PUBLIC_URL"],
-    databaseUrl: env["COUNTERSIGN_DATABASE_URL"],
-    waitSeconds: env["COUNTERSIGN_WAIT_SECONDS"],
-    crlLife: env["COUNTERSIGN_CRL_LIFE"],
-    resumption: env["COUNTERSIGN_RESUMPTION"],
-    refuseInTls: env["COUNTERSIGN_REFUSE_IN_TLS"],
-    http2: env["COUNTERSIGN_HTTP2"],
-    limits: Object.fromEntries(limitNames.map((name) => [name, env[limitVariable(name)]])),
-    listen: Object.fromEntries(listen) as unknown,
+    ...read(Object.entries(variables)),
+    limits: read(limitNames.map((name) => [name, limitVariable(name)])),
+    listen: read(listenerNames.map((name) => [name, listenVariable(name)])),
   };
+}
+
+/** What the tests go by, and what Kubernetes gives every pod when there is a service of our name. */
+const foreignVariable =
+  /^COUNTERSIGN_(?:TEST_.*|SOAK(?:_.*)?|REPLAY|(?:.+_)?(?:SERVICE_(?:HOST|PORT(?:_.+)?)|PORT(?:_[0-9]+_.+)?))$/;
+
+/**
+ * Refuses variables of our prefix that nobody reads: a typing error would leave a limit as it was.
+ *
+ * @throws Refusal CONFIG_INVALID, naming every one
+ */
+export function requireKnownVariables(env: NodeJS.ProcessEnv): void {
+  const known = new Set<string>([
+    ...["COUNTERSIGN_HOME", "COUNTERSIGN_PASSWORD_FILE"],
+    ...[...Object.values(variables), ...listenerNames.map(listenVariable), ...limitNames.map(limitVariable)],
+  ]);
+  const unknown = Object.keys(env).filter(
+    (name) => name.startsWith("COUNTERSIGN_") && !known.has(name) && !foreignVariable.test(name),
+  );
+  if (unknown.length === 0) return;
+  throw new Refusal("CONFIG_INVALID", `There is no such variable: ${unknown.sort().join(", ")}.`);
 }
 
 /** As `COUNTERSIGN_LIMIT_HANDSHAKES_PER_ADDRESS`. */

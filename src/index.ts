@@ -1,3 +1,4 @@
+import { Refusal } from "./domain/errors.ts";
 import type { Logger } from "./domain/ports.ts";
 import { Authenticator } from "./enforce/authenticator.ts";
 import { type Doors, openDoors } from "./enforce/doors.ts";
@@ -42,10 +43,12 @@ const silent: Logger = { info: () => undefined, warn: () => undefined, error: ()
  * server.listen(9443);
  *
  * @param options a `home`; or a `databaseUrl` and whom to `trust`, for a machine without one
- * @throws Error with a stable `code`: HOME_MISSING, CONFIG_INVALID, FILE_UNREADABLE, UNAVAILABLE, STATE_WENT_BACK.
+ * @throws Error with a stable `code`: CONFIG_INVALID for options that cannot be, and on a Node below 24.8; HOME_MISSING,
+ * FILE_UNREADABLE, UNAVAILABLE, STATE_WENT_BACK.
  */
 export async function createEnforcer(options: EnforcerOptions): Promise<Enforcer> {
-  const { logger = silent } = options;
+  requireNode(process.versions.node);
+  const logger = (options as Partial<EnforcerOptions> | undefined)?.logger ?? silent;
   const { database, resumption, limits, trusted } = await openEnforcerState(options, logger);
   const clock = systemClock;
   try {
@@ -74,4 +77,11 @@ export async function createEnforcer(options: EnforcerOptions): Promise<Enforcer
     await database.close();
     throw error;
   }
+}
+
+/** An older one lacks the key exchange that servers are made with: OpenSSL would say so at the first, in its own words. */
+function requireNode(version: string): void {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  if (major > 24 || (major === 24 && minor >= 8)) return;
+  throw new Refusal("CONFIG_INVALID", `countersign needs Node 24.8 or newer; this is ${version}.`);
 }

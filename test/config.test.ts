@@ -1,9 +1,17 @@
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type Config, type RawConfig, homeDirectory, readConfigFile, resolveConfig } from "../src/config.ts";
+import {
+  type Config,
+  type RawConfig,
+  homeDirectory,
+  limitVariable,
+  readConfigFile,
+  requireKnownVariables,
+  resolveConfig,
+} from "../src/config.ts";
 import { Refusal } from "../src/domain/errors.ts";
-import { defaultLimits } from "../src/domain/limits.ts";
+import { defaultLimits, limitNames } from "../src/domain/limits.ts";
 import { HOUR } from "../src/domain/time.ts";
 import { expectRefusal } from "./support/issuing.ts";
 import { testWorkspace } from "./support/workspace.ts";
@@ -238,4 +246,30 @@ test("the file is read as JSON; without one the home is not initialised", async 
   await expectRefusal(read(), "CONFIG_INVALID", `${workspace.file("config.json")} is not JSON.`);
   await writeFile(workspace.file("config.json"), '{ "name": "Mine" }');
   expect(settle(await read()).name).toBe("Mine");
+});
+
+describe("variables of our prefix", () => {
+  test("that nobody reads are refused, all of them", async () => {
+    const env = { COUNTERSIGN_REFUSE_TLS: "on", COUNTERSIGN_LIMIT_WAITNG: "", COUNTERSIGN_HTTP2: "on" };
+    await expectRefusal(
+      Promise.resolve().then(() => {
+        requireKnownVariables(env);
+      }),
+      "CONFIG_INVALID",
+      "There is no such variable: COUNTERSIGN_LIMIT_WAITNG, COUNTERSIGN_REFUSE_TLS.",
+    );
+  });
+
+  test("that are read, or come from Kubernetes or tests, are not", () => {
+    const names = [
+      ...["HOME", "PASSWORD_FILE", "PUBLIC_URL", "DATABASE_URL", "WAIT_SECONDS", "CRL_LIFE", "RESUMPTION"],
+      ...["REFUSE_IN_TLS", "HTTP2", "CA_LISTEN", "ENFORCE_LISTEN", "PUBLIC_LISTEN", "METRICS_LISTEN"],
+      ...["TEST_OPENSSL", "SOAK", "SOAK_SECONDS", "REPLAY"],
+      ...["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTPS", "PORT", "PORT_8443_TCP_ADDR", "DB_PORT"],
+    ].map((name) => `COUNTERSIGN_${name}`);
+    const all = [...names, ...limitNames.map(limitVariable), "PATH"];
+    expect(() => {
+      requireKnownVariables(Object.fromEntries(all.map((name) => [name, "x"])));
+    }).not.toThrow();
+  });
 });

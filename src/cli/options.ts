@@ -15,6 +15,12 @@ export function withJson(command: Command): Command {
   return command.option("--json", "print JSON");
 }
 
+/** Refuses, as usage, an update that is given nothing to change. */
+export function requireChanges(command: Command): void {
+  const given = Object.keys(command.opts()).filter((name) => !["home", "json"].includes(name));
+  if (given.length === 0) command.error("error: there is nothing to change: name what is to be, see --help");
+}
+
 export interface ListenOptions {
   readonly caListen?: string;
   readonly enforceListen?: string;

@@ -62,9 +62,10 @@ export const defaultLimits = Object.freeze(
 ) as unknown as Limits;
 
 /** What is wrong with a limit; nothing, if undefined. */
-export function limitFault(name: keyof Limits, value: number): string | undefined {
+export function limitFault(name: keyof Limits, value: unknown): string | undefined {
   const { least, most } = limitRules[name];
-  if (Number.isInteger(value) && value >= least && value <= most) return undefined;
+  const isWhole = typeof value === "number" && Number.isInteger(value);
+  if (isWhole && value >= least && value <= most) return undefined;
   return `not ${describeRule(limitRules[name])}`;
 }
 
@@ -76,18 +77,25 @@ export function describeRule({ kind, least, most }: LimitRule): string {
 }
 
 /**
- * Limits with some of them changed.
- *
- * @throws RangeError naming every fault
+ * What is wrong with limits that a service changes, each by its name; nothing, if empty. Unlike in a configuration, a time is
+ * a number of milliseconds.
  */
-export function withLimits(limits: Limits, changed: Partial<Limits>): Limits {
-  const entries: [string, number | undefined][] = Object.entries(changed);
-  const given = entries.filter((entry): entry is [string, number] => entry[1] !== undefined);
-  const faults = given.flatMap(([name, value]) => {
-    if (!Object.hasOwn(limitRules, name)) return [`${name} is no limit`];
-    const fault = limitFault(name as keyof Limits, value);
-    return fault === undefined ? [] : [`${name}: ${fault}`];
+export function limitChangeFaults(changed: unknown): string[] {
+  if (typeof changed !== "object" || changed === null || Array.isArray(changed))
+    return ["limits: not an object such as { connections: 1000 }"];
+  return Object.entries(changed).flatMap(([name, value]: [string, unknown]) => {
+    if (!Object.hasOwn(limitRules, name)) return [`limits.${name}: no such limit`];
+    const rule = limitRules[name as keyof Limits];
+    if (value === undefined || limitFault(name as keyof Limits, value) === undefined) return [];
+    if (rule.kind !== "time") return [`limits.${name}: not ${describeRule(rule)}`];
+    return [
+      `limits.${name}: not a number of milliseconds from ${String(rule.least)} to ${String(rule.most)}`,
+    ];
   });
-  if (faults.length > 0) throw new RangeError(faults.join("; "));
+}
+
+/** Limits with some of them changed, in which `limitChangeFaults` finds no fault. */
+export function withLimits(limits: Limits, changed: Partial<Limits>): Limits {
+  const given = Object.entries(changed).filter((entry) => (entry[1] as number | undefined) !== undefined);
   return { ...limits, ...Object.fromEntries(given) };
 }

@@ -6,6 +6,7 @@ import type { Decision, Denial } from "../domain/decision.ts";
 import { type Limits, withLimits } from "../domain/limits.ts";
 import { parseScope } from "../domain/names.ts";
 import { Admission, type AdmissionParts, type Handler } from "./admission.ts";
+import { refuseFaults, requireOptions, requireScopes, serverFault } from "./check-options.ts";
 import { type Middleware, decidingMiddleware, scopeMiddleware } from "./express.ts";
 import { type FastifyPlugin, fastifyDoor } from "./fastify.ts";
 import { decideBeforeContinue, guardServer, isGuarded } from "./guard.ts";
@@ -32,7 +33,7 @@ export interface Doors {
    * `request`, `upgrade` and the like cannot be added: what they got would not have been decided on.
    *
    * @param options `http2`, `open`, `refuseInTls`, `resumption`, `limits`
-   * @throws Error with code CONFIG_INVALID; RangeError when a limit cannot be that
+   * @throws Error with code CONFIG_INVALID, naming every fault: options that there are not, too
    */
   createServer(
     handler: Handler,
@@ -58,6 +59,8 @@ export interface Doors {
    * For a server that you make with `node:https`, or with `http2: true` by `http2.createSecureServer`; then `guard` it. Also
    * for `server.setSecureContext()`, to change the certificate: unless it is guarded, a server keeps nothing that it isn't
    * given again.
+   *
+   * @throws Error with code CONFIG_INVALID
    */
   tlsOptions(certificate: TlsCertificate, options?: EnforceTlsOptions): ServerOptions;
   /**
@@ -65,16 +68,22 @@ export interface Doors {
    * credential even if they have asked nothing, new issuing CAs are followed, upgrades are refused but for those of
    * `upgrade()`. What its requests get is yours to have decided: by `express()`, `fastify` or `authorize()`.
    *
-   * @throws TypeError without TLS; Error when there are listeners for `upgrade` or `connect`
+   * @throws TypeError without TLS; Error when there are listeners for `upgrade` or `connect`, with code CONFIG_INVALID when the
+   * server does not ask callers for certificates as `tlsOptions()` has it
    */
   guard(server: TlsServer, certificate: TlsCertificate): void;
   /**
    * Middleware for Express 5 that decides, and answers what is refused. Before all others.
    *
    * @param options.open paths that need no certificate, as they are asked for, wherever this is mounted
+   * @throws Error with code CONFIG_INVALID
    */
   express(options?: { readonly open?: readonly OpenPath[] }): Middleware;
-  /** Middleware that decides anew, with scopes; it lets nobody through where nothing has decided before. */
+  /**
+   * Middleware that decides anew, with scopes; it lets nobody through where nothing has decided before.
+   *
+   * @throws Error with code CONFIG_INVALID
+   */
   requireScope(...scopes: [string, ...string[]]): Middleware;
   /** A plugin for Fastify 5, which decides on all of the app; a route's scopes are in its `config.scopes`. */
   readonly fastify: FastifyPlugin;
@@ -83,6 +92,7 @@ export interface Doors {
    * closed at once with its credential, or on a suspension.
    *
    * @param options.paths what `handler` is for (all); others are NO_ROUTE
+   * @throws Error with code CONFIG_INVALID; Error when the server is not guarded
    */
   upgrade(
     server: TlsServer,
@@ -114,7 +124,10 @@ export function openDoors(parts: DoorParts): Doors {
   const limits = { ...parts.limits, bodySize: Infinity };
   const admission = new Admission(parts);
   const guard = (server: TlsServer, certificate: TlsCertificate): void => {
+    requireOptions("guard()", undefined, [], { certificate });
     if (isGuarded(server)) return;
+    const unfit = serverFault(server);
+    if (unfit !== undefined) refuseFaults("guard()", [unfit]);
     guardServer(server, enforceTlsOptions(authenticator, certificate, { resumption }), { ...parts, limits });
     decideBeforeContinue(server, admission);
   };
@@ -123,6 +136,8 @@ export function openDoors(parts: DoorParts): Doors {
     certificate: TlsCertificate,
     options: ServerSettings = {},
   ): Server & Http2SecureServer {
+    const known = ["http2", "open", "refuseInTls", "resumption", "limits"] as const;
+    requireOptions("createServer()", options, known, { handler, certificate });
     // One of the two, as the overloads say.
     return createEnforceListener({
       ...{ ...parts, ...options, certificate, handler },
@@ -133,21 +148,34 @@ export function openDoors(parts: DoorParts): Doors {
   return {
     createServer,
     guard,
-    // With the times, for Node waits two minutes for a handshake.
-    tlsOptions: (certificate, options) => ({
-      ...serverOptions(limits),
-      ...enforceTlsOptions(authenticator, certificate, { resumption, ...options }),
-    }),
-    express: ({ open } = {}) => decidingMiddleware(admission, open && new OpenPaths(open)),
-    requireScope: (...scopes) => scopeMiddleware(admission, scopes.map(parseScope)),
+    tlsOptions(certificate, options) {
+      requireOptions("tlsOptions()", options, ["http2", "resumption"], { certificate });
+      const { http2, resumption: own = resumption } = options ?? {};
+      // With the times, for Node waits two minutes for a handshake.
+      return {
+        ...serverOptions(limits),
+        ...enforceTlsOptions(authenticator, certificate, { http2, resumption: own }),
+      };
+    },
+    express(options) {
+      requireOptions("express()", options, ["open"]);
+      return decidingMiddleware(admission, options?.open && new OpenPaths(options.open));
+    },
+    requireScope(...scopes) {
+      requireScopes("requireScope()", scopes);
+      return scopeMiddleware(admission, scopes.map(parseScope));
+    },
     fastify: fastifyDoor(admission, guard),
-    upgrade(server, handler, { scopes = [], paths } = {}) {
+    upgrade(server, handler, options) {
+      requireOptions("upgrade()", options, ["scopes", "paths"], { handler });
+      const { scopes = [], paths } = options ?? {};
       if (!isGuarded(server)) throw new Error("guard() the server first: its connections have to be known");
       addUpgradeRoute(server, { handler, scopes: scopes.map(parseScope), paths }, { ...parts, admission });
     },
     async authorize(request, ...asked) {
       const [first] = asked;
       const options = typeof first === "object" ? first : { scopes: asked as string[] };
+      if (options === first) requireOptions("authorize()", options, ["response", "scopes"]);
       const { response, scopes = [] } = options as { response?: Response; scopes?: readonly string[] };
       const answer = response ? answerOf(response) : answerTo(request);
       return admission.ask(request, scopes.map(parseScope), answer);

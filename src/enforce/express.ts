@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Scope } from "../domain/names.ts";
 import type { Admission } from "./admission.ts";
+import { serverFault } from "./check-options.ts";
 import type { OpenPaths } from "./open-paths.ts";
 
 /** Middleware as Express 5 takes it, and whatever else has `next`. */
@@ -14,6 +15,12 @@ export type Middleware = (
 export function decidingMiddleware(admission: Admission, open: OpenPaths | undefined): Middleware {
   return (request, response, next) => {
     if (open?.covers(request) !== true) {
+      // Its server is not known before: without this, everybody would be told to present what is never asked for.
+      const unfit = serverFault((request.socket as { readonly server?: unknown }).server);
+      if (unfit !== undefined) {
+        admission.fail(response, new Error(unfit));
+        return;
+      }
       admission.admit(request, response, () => {
         next();
       });

@@ -1,7 +1,9 @@
 import type { Server } from "node:tls";
 import type { Caller } from "../domain/decision.ts";
+import { Refusal } from "../domain/errors.ts";
 import { type Scope, parseScope } from "../domain/names.ts";
 import type { Admission } from "./admission.ts";
+import { requireOptions } from "./check-options.ts";
 import { OpenPaths, type OpenPath } from "./open-paths.ts";
 import type { TlsCertificate } from "./tls.ts";
 import { type Incoming, type Outgoing, answerOf } from "./transport.ts";
@@ -49,8 +51,11 @@ export function fastifyDoor(
   const plugin: FastifyPlugin = (instance, options, done) => {
     const app = instance as FastifyInstance;
     try {
+      const { certificate } = options;
+      requireOptions("the Fastify plugin", options, ["certificate", "open"], { certificate });
       const open = options.open && new OpenPaths(options.open);
-      guard(app.server, options.certificate);
+      guard(app.server, certificate);
+      refuseLocalhost(app.server);
       decideBefore(app.server, admission, open);
       app.decorateRequest("caller", {
         getter(): Caller | undefined {
@@ -86,7 +91,24 @@ function decideBefore(server: Server, admission: Admission, open: OpenPaths | un
   });
 }
 
-/** Decides where that was not done: with scopes, and on a server that Fastify made besides its own (`localhost`). */
+/**
+ * For `localhost`, which is what it listens on unless it is told otherwise, Fastify makes a server for each further address:
+ * their connections nobody would know, and what comes there would be Fastify's before it is decided on.
+ */
+function refuseLocalhost(server: Server): void {
+  const listen = server.listen.bind(server) as (...args: unknown[]) => Server;
+  server.listen = (...args: unknown[]): Server => {
+    const [options] = args;
+    const isNamed = typeof options === "object" && options !== null && "host" in options;
+    if (!isNamed || options.host !== "localhost") return listen(...args);
+    const hint = "Name an address to listen on, such as { host: '127.0.0.1' } or { host: '::' }.";
+    const fault = `For localhost, Fastify makes further servers, which are not guarded. ${hint}`;
+    queueMicrotask(() => server.emit("error", new Refusal("CONFIG_INVALID", fault)));
+    return server;
+  };
+}
+
+/** Decides where that was not done: with scopes, and on what reaches the app by another way than its server. */
 function scopeHook(admission: Admission): Hook {
   return async ({ raw: request, routeOptions }, reply) => {
     const { raw: response } = reply;

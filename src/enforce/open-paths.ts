@@ -15,13 +15,12 @@ export class OpenPaths {
 
   /** @throws Refusal CONFIG_INVALID, naming every path that is not plain */
   constructor(paths: readonly OpenPath[]) {
-    const faults: string[] = [];
+    const faults = openPathFaults(paths);
+    if (faults.length > 0) throw new Refusal("CONFIG_INVALID", `${faults.join("; ")}.`);
     for (const each of paths) {
       const { path, methods } = typeof each === "string" ? { path: each, methods: reading } : each;
-      if (!isPlain(path)) faults.push(`open: '${path}' is not a plain path such as /healthz`);
       this.#methods.set(path, [...(this.#methods.get(path) ?? []), ...methods]);
     }
-    if (faults.length > 0) throw new Refusal("CONFIG_INVALID", `${faults.join("; ")}.`);
   }
 
   covers(request: Incoming): boolean {
@@ -32,6 +31,29 @@ export class OpenPaths {
     const methods = this.#methods.get(query < 0 ? target : target.slice(0, query));
     return methods?.includes(request.method ?? "") ?? false;
   }
+}
+
+/** What is wrong with a list of open paths; nothing, if empty. */
+export function openPathFaults(paths: unknown): string[] {
+  if (!Array.isArray(paths)) return ["open: not a list of paths"];
+  return paths.flatMap((each: unknown) => {
+    const { path, methods, ...others } = toFields(each);
+    if (typeof path !== "string" || !isPlain(path))
+      return [`open: '${String(path)}' is not a plain path such as /healthz`];
+    const isFit = Array.isArray(methods) && methods.length > 0 && methods.every(isMethod);
+    const unfit = isFit ? [] : [`open: the methods of '${path}' are not a list such as ["GET"]`];
+    return [...unfit, ...Object.keys(others).map((name) => `open: '${path}' has no option '${name}'`)];
+  });
+}
+
+function toFields(open: unknown): Record<string, unknown> {
+  if (typeof open === "string") return { path: open, methods: reading };
+  return typeof open === "object" && open !== null ? { ...open } : { path: open };
+}
+
+/** As they are sent: in capitals. */
+function isMethod(method: unknown): boolean {
+  return typeof method === "string" && /^[A-Z-]+$/.test(method);
 }
 
 function isPlain(path: string): boolean {

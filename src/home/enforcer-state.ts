@@ -35,7 +35,8 @@ export interface EnforcerState extends Pick<Config, "resumption" | "limits"> {
   readonly trusted: readonly TrustedAuthority[];
 }
 
-const logger = z.looseObject({ info: z.unknown(), warn: z.unknown(), error: z.unknown() }).optional();
+const method = z.custom((value) => typeof value === "function", "not a function");
+const logger = z.looseObject({ info: method, warn: method, error: method }).optional();
 const homeForm = z.strictObject({ home: z.string().min(1), logger });
 const urlForm = z.strictObject({
   databaseUrl: z.url({ protocol: /^postgres(ql)?$/, error: "not a postgres:// URL" }),
@@ -54,23 +55,45 @@ const urlForm = z.strictObject({
  * @throws Refusal CONFIG_INVALID, naming every fault; HOME_MISSING, FILE_UNREADABLE, UNAVAILABLE, STATE_WENT_BACK.
  */
 export async function openEnforcerState(options: EnforcerOptions, log: Logger): Promise<EnforcerState> {
-  const result = ("home" in options ? homeForm : urlForm).safeParse(options);
-  if (!result.success)
-    refuse(result.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`));
+  const given: unknown = options;
+  if (typeof given !== "object" || given === null) refuse([NO_STATE]);
+  const isPlaced = ["home", "databaseUrl", "trust"].some((name) => name in given);
+  const result = ("home" in given || !isPlaced ? homeForm : urlForm).safeParse(given);
+  if (!result.success) {
+    const faults = result.error.issues.filter(({ path: [name] }) => isPlaced || name !== "home");
+    refuse([...(isPlaced ? [] : [NO_STATE]), ...faults.map(describe)]);
+  }
   return "home" in result.data
     ? openHome(result.data.home)
     : openTrusting(result.data.databaseUrl, result.data.trust, log);
 }
 
+const NO_STATE = "give it the CA's 'home', or a 'databaseUrl' with whom to 'trust'";
+
+function describe({ path, message }: z.core.$ZodIssue): string {
+  return path.length === 0 ? message : `${path.join(".")}: ${message}`;
+}
+
 async function openHome(named: string): Promise<EnforcerState> {
   const home = homeDirectory(named, process.env);
-  const config = resolveConfig(home, {}, process.env, readConfigFile(home));
+  const config = resolveConfig(home, {}, process.env, readHome(home));
   const trusted = loadTrust(config, systemClock.now());
   const database = await openState(config);
   return orClose(database, async () => {
     await requireSameHistory(database, readLastSeen(home));
     return { database, trusted, resumption: config.resumption, limits: config.limits };
   });
+}
+
+/** As for the command line, but for what its user would be told to do. */
+function readHome(home: string): unknown {
+  try {
+    return readConfigFile(home);
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.code !== "HOME_MISSING") throw error;
+    const message = `${home}, the 'home' of the enforcer's options, is not initialised: it has no config.json.`;
+    throw new Refusal("HOME_MISSING", message);
+  }
 }
 
 async function openTrusting(url: string, root: X509Certificate, log: Logger): Promise<EnforcerState> {

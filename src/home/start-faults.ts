@@ -1,7 +1,13 @@
 import { X509Certificate } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { type Config, type RawConfig, readConfigFile, resolveConfig } from "../config.ts";
+import {
+  type Config,
+  type RawConfig,
+  readConfigFile,
+  requireKnownVariables,
+  resolveConfig,
+} from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
 import { readInput } from "../files/files.ts";
 import { readLastSeen } from "./last-seen.ts";
@@ -39,6 +45,9 @@ export function readForStart({ home, flags, env, passwordFile, acceptOlderState 
       return undefined;
     }
   };
+  attempt(() => {
+    requireKnownVariables(env);
+  });
   const config = attempt(() => resolveConfig(home, flags, env, readConfigFile(home)));
   const password = attempt(() => readPassword(home, passwordFile, env));
   for (const path of attempt(() => certificatesOf(home)) ?? [])

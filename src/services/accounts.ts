@@ -1,6 +1,6 @@
 import { Refusal } from "../domain/errors.ts";
 import { type Burst, type CallLimits, withBurst, noLimits } from "../domain/call-limits.ts";
-import type { Slug } from "../domain/names.ts";
+import type { Scope, Slug } from "../domain/names.ts";
 import type { Database, Stores } from "../domain/ports.ts";
 import type { Account } from "../domain/records.ts";
 import { type Mutation, changesDetail, recordChange } from "./record-change.ts";
@@ -67,6 +67,12 @@ export async function requireAccount(stores: Stores, slug: Slug): Promise<Accoun
   const account = await stores.accounts.bySlug(slug);
   if (!account) throw new Refusal("NOT_FOUND", `There is no account '${slug}'.`);
   return account;
+}
+
+/** What narrows an account's scopes has no others. Throws SCOPE_INVALID. */
+export function requireScopesOf(account: Account, scopes: readonly Scope[] | undefined): void {
+  const beyond = scopes?.find((scope) => !account.scopes.includes(scope));
+  if (beyond !== undefined) throw new Refusal("SCOPE_INVALID", `The account has no scope '${beyond}'.`);
 }
 
 /**

@@ -1,9 +1,10 @@
 import { Refusal } from "../domain/errors.ts";
 import type { CertificateId } from "../domain/identifiers.ts";
 import { type Burst, type CallLimits, withBurst, noLimits } from "../domain/call-limits.ts";
-import type { Scope } from "../domain/names.ts";
+import type { Scope, Slug } from "../domain/names.ts";
 import type { Database } from "../domain/ports.ts";
 import type { CertificateRecord } from "../domain/records.ts";
+import { requireAccount, requireScopesOf } from "./accounts.ts";
 import { findCertificate } from "./find-certificate.ts";
 import { type Mutation, changesDetail, recordChange } from "./record-change.ts";
 
@@ -17,7 +18,7 @@ export interface CredentialRights extends CallLimits {
  * Changes what one credential may do within what its account may, from the next request on. What is not given stays.
  *
  * @returns the certificate as it is now, and the change's sequence number.
- * @throws Refusal NOT_FOUND, ID_AMBIGUOUS, CREDENTIAL_ENDED.
+ * @throws Refusal NOT_FOUND, ID_AMBIGUOUS, CREDENTIAL_ENDED, SCOPE_INVALID.
  */
 export async function updateCredential(
   database: Database,
@@ -28,7 +29,8 @@ export async function updateCredential(
 ): Promise<{ readonly certificate: CertificateRecord; readonly sequence: number }> {
   return database.transaction(async (stores) => {
     const certificate = await findCertificate(stores, id);
-    requireLiving(certificate, mutation.clock.now());
+    const slug = requireLiving(certificate, mutation.clock.now());
+    if (changes.scopes) requireScopesOf(await requireAccount(stores, slug), changes.scopes);
     const before = { scopes: certificate.scopes, ...(certificate.limits ?? noLimits) };
     const { scopes, ...rest } = { ...before, ...changes };
     const limits = { ...rest, rate: withBurst(rest.rate, burst) };
@@ -44,8 +46,10 @@ export async function updateCredential(
   });
 }
 
-function requireLiving({ account, status, notAfter }: CertificateRecord, now: number): void {
+/** Returns whose it is. */
+function requireLiving({ account, status, notAfter }: CertificateRecord, now: number): Slug {
   if (account === undefined) throw new Refusal("CREDENTIAL_ENDED", "The certificate is one of our own.");
   if (status === "revoked") throw new Refusal("CREDENTIAL_ENDED", "The certificate was revoked.");
   if (notAfter <= now) throw new Refusal("CREDENTIAL_ENDED", "The certificate has expired.");
+  return account;
 }

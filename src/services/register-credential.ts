@@ -3,7 +3,7 @@ import type { Scope, Slug } from "../domain/names.ts";
 import { parseSlug } from "../domain/names.ts";
 import type { Database, Stores } from "../domain/ports.ts";
 import type { Account, CertificateRecord, IssuerRecord } from "../domain/records.ts";
-import { requireAccount } from "./accounts.ts";
+import { requireAccount, requireScopesOf } from "./accounts.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
 /** What is registered: a certificate of another CA, whose signature and contents were checked. */
@@ -20,7 +20,7 @@ const REGISTERED = parseSlug("registered");
  *
  * @param scopes narrow the account's; `undefined` leaves all of them
  * @returns the change's sequence number.
- * @throws Refusal NOT_FOUND, CREDENTIAL_EXISTS, KEY_BLOCKED, KEY_IN_USE.
+ * @throws Refusal NOT_FOUND, SCOPE_INVALID, CREDENTIAL_EXISTS, KEY_BLOCKED, KEY_IN_USE.
  */
 export function registerCredential(
   database: Database,
@@ -30,6 +30,7 @@ export function registerCredential(
 ): Promise<number> {
   return database.transaction(async (stores) => {
     const account = await requireAccount(stores, grant.account);
+    requireScopesOf(account, grant.scopes);
     await requireNew(stores, credential);
     await requireFreeKey(stores, credential, account);
     const { issuer, fingerprint, ...rest } = credential;

@@ -5,7 +5,7 @@ import type { Profile } from "../domain/profile.ts";
 import type { TokenRecord } from "../domain/records.ts";
 import { DAY, type Instant, MINUTE } from "../domain/time.ts";
 import { type Token, hashToken, makeToken } from "../domain/token.ts";
-import { requireAccount } from "./accounts.ts";
+import { requireAccount, requireScopesOf } from "./accounts.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
 export const DEFAULT_TTL = 15 * MINUTE;
@@ -35,8 +35,7 @@ export async function createToken(
   return database.transaction(async (stores) => {
     const account = await requireAccount(stores, wanted.account);
     if (account.status !== "active") throw new Refusal("ACCOUNT_SUSPENDED");
-    const beyond = scopes?.find((scope) => !account.scopes.includes(scope));
-    if (beyond !== undefined) throw new Refusal("SCOPE_INVALID", `The account has no scope '${beyond}'.`);
+    requireScopesOf(account, scopes);
     const createdAt = mutation.clock.now();
     const expiresAt = createdAt + ttl;
     await stores.tokens.insert({

@@ -57,8 +57,19 @@ describe("refused, with nothing changed", () => {
     [["nonsense"]],
     [["list", "--status", "odd"]],
     [["init", "--password", "x"]],
+    [["account", "update", "acme"]],
+    [["credential", "update", "01", "--json"]],
+    [["credential", "update", "01", "--all-scopes", "--scopes", "orders:read"]],
   ])("usage: %j exits 2", async (args) => {
     expect((await countersign(args)).code).toBe(2);
+  });
+
+  test("a credential beyond its account", async () => {
+    const before = snapshot(server.home);
+    const ran = await here("credential", "update", credential.fingerprint, "--scopes", "nope");
+    expect(ran).toMatchObject({ code: 2, stdout: "" });
+    expect(ran.stderr).toBe("countersign: The account has no scope 'nope'. (SCOPE_INVALID)\n");
+    expect(snapshot(server.home)).toEqual(before);
   });
 
   test("no home", async () => {

@@ -128,3 +128,11 @@ test("a damaged last-seen.json is no fault for who accepts an older state", asyn
   expect(ran.stderr).toContain("root.crt cannot be read");
   expect(ran.stderr).not.toContain("last-seen.json");
 });
+
+test("a variable that nobody reads is a fault", async () => {
+  const env = { ...process.env, COUNTERSIGN_REFUSE_TLS: "on" };
+  const args = ["serve", "--home", pristine.file("home"), "--ca-listen", "nowhere"];
+  const ran = await countersign(args, { env });
+  expect(ran).toMatchObject({ code: 1, stdout: "" });
+  expect(ran.stderr).toContain("has 2 faults. There is no such variable: COUNTERSIGN_REFUSE_TLS. The conf");
+});

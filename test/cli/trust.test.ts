@@ -201,6 +201,15 @@ test.each([
   expect([ran.code, ran.stderr]).toEqual([1, expect.stringContaining(words)]);
 });
 
+test("none is registered for scopes that its account has not", async () => {
+  const args = ["credential", "register", at("stranger.pem"), "--account", "acme", "--scopes", "nope"];
+  const ran = await here(...args);
+  expect([ran.code, ran.stderr]).toEqual([
+    2,
+    expect.stringContaining("has no scope 'nope'. (SCOPE_INVALID)"),
+  ]);
+});
+
 test("one of our own, and a key that another account has, cannot be registered", async () => {
   const own = await enrolled(server, await server.token("other"));
   writeFileSync(at("own.pem"), own.cert);

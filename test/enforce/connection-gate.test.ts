@@ -212,9 +212,16 @@ test("a chain of more than 100 KiB is refused in the handshake, and the server g
 
 test("a limit that cannot be is refused", () => {
   const certificate = listenerCertificate(workspace.file("home"));
-  const limits = { handshakes: 0, waiting: Number.NaN, handshake: 1 };
+  const limits = { handshakes: 0, waiting: Number.NaN, handshake: 1, idleTime: 65 };
   const creating = (): Server => enforcer.createServer(() => undefined, certificate, { limits });
-  expect(creating).toThrow(/^handshakes: not a whole number from 1 .*; waiting: .*; handshake is no limit$/);
+  const faults = [
+    "limits.handshakes: not a whole number from 1 to 1000000",
+    "limits.waiting: not a whole number from 1 to 1000000",
+    "limits.handshake: no such limit",
+    "limits.idleTime: not a number of milliseconds from 1000 to 600000",
+  ];
+  const message = `What createServer() was given is not valid: ${faults.join("; ")}.`;
+  expect(creating).toThrow(expect.objectContaining({ code: "CONFIG_INVALID", message }) as Error);
 });
 
 test("serve takes limits from its variables for both TLS listeners, and counts what it closed", async () => {

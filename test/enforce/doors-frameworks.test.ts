@@ -143,6 +143,15 @@ describe("Express", () => {
     expect(scene.log).toContainEqual(expect.objectContaining({ message: "a decision failed" }));
   });
 
+  test("on a server that asks nobody for a certificate, nobody gets in, and the log says why", async () => {
+    const { scene } = shared;
+    const url = await scene.listen(createServer(scene.certificate, app()));
+    expect(await asking(url, reader)("/whoami")).toBe("503 STATUS_UNAVAILABLE");
+    expect(await asking(url, reader)("/healthz")).toBe("200 well, undefined");
+    const said = scene.log.map(({ err }) => (err instanceof Error ? err.message : ""));
+    expect(said).toContainEqual(expect.stringMatching("it asks callers for no certificate; make it with"));
+  });
+
   test("on a listener without TLS, nobody gets in", async () => {
     const { scene } = shared;
     const server = createHttpServer(app());
@@ -225,7 +234,7 @@ test("a request that comes to Fastify by another way than its server is decided 
   const app = plain(enforcer.tlsOptions(certificate));
   await app.register(enforcer.fastify, { certificate });
   app.get("/whoami", () => "somebody");
-  // A second server such as Fastify makes for localhost, where that has two addresses.
+  // A server beside Fastify's own, which leads to the same app.
   const second = createServer(enforcer.tlsOptions(certificate), (incoming, response) => {
     app.routing(incoming, response);
   });

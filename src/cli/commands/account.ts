@@ -5,7 +5,7 @@ import type { AccountRights } from "../../services/accounts.ts";
 import { type ReasonFlags, revocationIn, withReason } from "../change-flags.ts";
 import { type LimitFlags, burstIn, limitFields, limitsIn, shownLimits, withLimits } from "../limit-flags.ts";
 import { listIn } from "../list-flags.ts";
-import { type CommonOptions, commaList, withCommon } from "../options.ts";
+import { type CommonOptions, commaList, requireChanges, withCommon } from "../options.ts";
 import { fields, print, table } from "../output.ts";
 
 interface RightsFlags extends CommonOptions, LimitFlags {
@@ -61,7 +61,8 @@ async function rightsIn(options: RightsFlags): Promise<Partial<AccountRights>> {
   };
 }
 
-async function runUpdate(slug: string, options: RightsFlags): Promise<void> {
+async function runUpdate(slug: string, options: RightsFlags, command: Command): Promise<void> {
+  requireChanges(command);
   const { parseSlug } = await import("../../domain/names.ts");
   const { updateAccount } = await import("../../services/accounts.ts");
   const { awaitServers, describeApplication, localMutation, withState } = await import("../state.ts");

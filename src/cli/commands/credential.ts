@@ -1,7 +1,7 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { type LimitFlags, burstIn, limitFields, limitsIn, shownLimits, withLimits } from "../limit-flags.ts";
 import { listIn } from "../list-flags.ts";
-import { type CommonOptions, commaList, withCommon } from "../options.ts";
+import { type CommonOptions, commaList, requireChanges, withCommon } from "../options.ts";
 import { fields, print } from "../output.ts";
 
 interface RegisterFlags extends CommonOptions {
@@ -28,13 +28,14 @@ export function credentialCommands(program: Command): void {
   withLimits(
     withCommon(credential.command("update").argument("<serial|fingerprint|file>"))
       .option("--scopes <a,b>", "narrows the account's scopes to these", commaList)
-      .option("--all-scopes", "all of the account's scopes again"),
+      .addOption(new Option("--all-scopes", "all of the account's scopes again").conflicts("scopes")),
   )
     .description("change what is given here, and leave the rest; an empty value ('') takes it away")
     .action(runUpdate);
 }
 
-async function runUpdate(id: string, options: UpdateFlags): Promise<void> {
+async function runUpdate(id: string, options: UpdateFlags, command: Command): Promise<void> {
+  requireChanges(command);
   const { parseScope } = await import("../../domain/names.ts");
   const { noLimits } = await import("../../domain/call-limits.ts");
   const { updateCredential } = await import("../../services/credentials.ts");
