@@ -6,6 +6,7 @@ import type { Authenticator } from "../enforce/authenticator.ts";
 import type { TrustedAuthority } from "../home/trust.ts";
 import { Refusal } from "../domain/errors.ts";
 import { SECRET, isFileOf, makeFolder, writeFileAtomically } from "../files/files.ts";
+import type { HeldTrustCrl } from "../http/trust-gauges.ts";
 import { type ForeignCrl, readForeignCrl } from "../x509/foreign-crl.ts";
 
 const POLL = SECOND;
@@ -41,7 +42,7 @@ export class TrustCrls {
       try {
         await followed.refresh(parts);
       } catch (error) {
-        if (followed.isHeld) {
+        if (followed.held) {
           crls.#warn(followed, error);
           continue;
         }
@@ -53,6 +54,15 @@ export class TrustCrls {
       crls.#refreshing = crls.#refreshing.then(() => crls.#refresh());
     }, POLL).unref();
     return crls;
+  }
+
+  /** What is held now. */
+  held(): HeldTrustCrl[] {
+    return this.#followed.flatMap(({ name, held }) => {
+      if (!held) return [];
+      const { thisUpdate, nextUpdate, listed } = held;
+      return [{ ca: name, thisUpdate, nextUpdate, entries: listed.size }];
+    });
   }
 
   async stop(): Promise<void> {
@@ -102,8 +112,8 @@ class Followed {
     this.#copy = copy;
   }
 
-  get isHeld(): boolean {
-    return this.#held !== undefined;
+  get held(): ForeignCrl | undefined {
+    return this.#held;
   }
 
   /** So that a fault that lasts is told once an hour. */

@@ -264,6 +264,8 @@ test("after a restart, neither an older file nor none lets back in what was list
     const { json } = await call(`${server.enforce}/whoami`, { tls: credential("good") });
     return json["code"];
   };
+  const shown = await (await fetch(`${server.metrics}/metrics`)).text();
+  expect(shown).toContain('countersign_trust_crl_entries{ca="partner"} 2');
   expect(statSync(at("home/trust/partner.crl")).mode & 0o777).toBe(0o600);
   await server.stop();
   server = await serveHome(workspace);
