@@ -23,6 +23,7 @@ import { clearAllStaging } from "./home/staging.ts";
 import { requireKeys, rootOfHome, warnOfEnds, warnOfRootKey } from "./home/start-checks.ts";
 import { registerAccountCounters } from "./http/account-counters.ts";
 import { countOutcome, metricsApp } from "./http/metrics-app.ts";
+import { registerTrustGauges } from "./http/trust-gauges.ts";
 import { publicApp } from "./http/public-app.ts";
 import { type Server, limitAnswers, listen, stopListening, timeLimits } from "./http/server.ts";
 import { caRoutes } from "./serve/ca-routes.ts";
@@ -170,6 +171,11 @@ async function start(
 
   const metrics = serverMetrics(following, issuers, { database, clock, logger });
   registerAccountCounters(metrics.registry, () => accounts.entries());
+  registerTrustGauges(
+    metrics.registry,
+    () => clock.now(),
+    () => trustCrls.held(),
+  );
   const enforceServer = createEnforceListener({
     authenticator,
     certificate: certificate.current,

@@ -10,6 +10,7 @@ export function homePaths(home: string) {
     profiles: join(home, "profiles"),
     certs: join(home, "certs"),
     secrets: join(home, "secrets"),
+    trust: join(home, "trust"),
     database: join(home, "countersign.sqlite"),
     lastSeen: join(home, "last-seen.json"),
     rootCert: join(home, "certs", "root.crt"),

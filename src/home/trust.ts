@@ -1,9 +1,10 @@
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import type { Config } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
 import type { Instant } from "../domain/time.ts";
 import { type ForeignCa, readForeignCas } from "../x509/foreign-ca.ts";
+import { homePaths } from "./paths.ts";
 
 /** A CA beside our own, of which credentials may be registered. */
 export interface TrustedAuthority {
@@ -11,6 +12,8 @@ export interface TrustedAuthority {
   readonly cas: readonly ForeignCa[];
   /** The file of its CRL. */
   readonly crl: string | undefined;
+  /** Where its last good CRL is kept over a restart. */
+  readonly copy: string;
 }
 
 /**
@@ -26,9 +29,11 @@ export function loadTrust(config: Pick<Config, "home" | "trust">, now: Instant):
     const read = bytes && readForeignCas(bytes, now);
     for (const one of read?.faults ?? []) fault(`${ca}: ${one}`);
     const path = crl === undefined ? undefined : resolve(config.home, crl);
-    if (path !== undefined) readOr(path, fault);
-    return { name, cas: read?.cas ?? [], crl: path };
+    const copy = join(homePaths(config.home).trust, `${name}.crl`);
+    if (path !== undefined && !existsSync(copy)) readOr(path, fault);
+    return { name, cas: read?.cas ?? [], crl: path, copy };
   });
+  faults.push(...sharedCas(authorities));
   if (faults.length === 0) return authorities;
   throw new Refusal("CONFIG_INVALID", `The configuration is not valid: ${faults.join("; ")}.`);
 }
@@ -36,6 +41,15 @@ export function loadTrust(config: Pick<Config, "home" | "trust">, now: Instant):
 /** For the handshake of calls, PEM. */
 export function foreignAnchors(authorities: readonly TrustedAuthority[]): string[] {
   return authorities.flatMap(({ cas }) => cas.map(({ certificate }) => certificate.toString()));
+}
+
+/** The list of one would stand in the other's place. */
+function sharedCas(authorities: readonly TrustedAuthority[]): string[] {
+  return authorities.flatMap(({ name, cas }, index) => {
+    const others = authorities.slice(0, index);
+    const same = others.find((other) => other.cas.some(({ id }) => cas.some((ca) => ca.id === id)));
+    return same ? [`trust '${name}': it has a CA in common with '${same.name}'`] : [];
+  });
 }
 
 function readOr(path: string, fault: (what: string) => void): Buffer | undefined {

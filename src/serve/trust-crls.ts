@@ -1,9 +1,12 @@
-import { stat, readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { Clock, Logger } from "../domain/ports.ts";
-import { MINUTE, SECOND } from "../domain/time.ts";
+import { HOUR, type Instant, MINUTE, SECOND } from "../domain/time.ts";
 import type { Authenticator } from "../enforce/authenticator.ts";
 import type { TrustedAuthority } from "../home/trust.ts";
 import { Refusal } from "../domain/errors.ts";
+import { SECRET, isFileOf, makeFolder, writeFileAtomically } from "../files/files.ts";
+import type { HeldTrustCrl } from "../http/trust-gauges.ts";
 import { type ForeignCrl, readForeignCrl } from "../x509/foreign-crl.ts";
 
 const POLL = SECOND;
@@ -31,13 +34,18 @@ export class TrustCrls {
     );
   }
 
-  /** @throws Refusal CONFIG_INVALID for a list that cannot be used: there is no last good one to go by yet. */
+  /** @throws Refusal CONFIG_INVALID for a list that cannot be used when there is no copy of a good one to go by. */
   static async start(parts: TrustCrlParts, authorities: readonly TrustedAuthority[]): Promise<TrustCrls> {
     const crls = new TrustCrls(parts, authorities);
     for (const followed of crls.#followed) {
+      await followed.readCopy(parts);
       try {
         await followed.refresh(parts);
       } catch (error) {
+        if (followed.held) {
+          crls.#warn(followed, error);
+          continue;
+        }
         const fault = `trust '${followed.name}': its CRL cannot be used`;
         throw new Refusal("CONFIG_INVALID", `The configuration is not valid: ${fault}.`, String(error));
       }
@@ -48,21 +56,34 @@ export class TrustCrls {
     return crls;
   }
 
+  /** What is held now. */
+  held(): HeldTrustCrl[] {
+    return this.#followed.flatMap(({ name, held }) => {
+      if (!held) return [];
+      const { thisUpdate, nextUpdate, listed } = held;
+      return [{ ca: name, thisUpdate, nextUpdate, entries: listed.size }];
+    });
+  }
+
   async stop(): Promise<void> {
     clearInterval(this.#polling);
     await this.#refreshing;
   }
 
   async #refresh(): Promise<void> {
-    const { logger } = this.#parts;
     for (const followed of this.#followed) {
       try {
         await followed.refresh(this.#parts);
       } catch (error) {
-        if (!followed.isNewFault(String(error))) continue;
-        logger.warn({ err: error, ca: followed.name }, "a CA's CRL cannot be used: the last good one stays");
+        this.#warn(followed, error);
       }
     }
+  }
+
+  #warn(followed: Followed, error: unknown): void {
+    const { clock, logger } = this.#parts;
+    if (!followed.isToBeTold(String(error), clock.now())) return;
+    logger.warn({ err: error, ca: followed.name }, "a CA's CRL cannot be used: the last good one stays");
   }
 }
 
@@ -70,48 +91,122 @@ class Followed {
   readonly name: string;
   readonly #cas: TrustedAuthority["cas"];
   readonly #path: string;
+  readonly #copy: string;
   #seen = "";
+  /** What is wrong with the file as it was last seen, which stays until it changes. */
+  #flaw: Error | undefined;
+  /** Read, and not taken over yet. */
+  #next: { readonly bytes: Buffer; readonly crl: ForeignCrl } | undefined;
   #held: ForeignCrl | undefined;
+  #isCopy = false;
+  #unsaved: Buffer | undefined;
+  #saveAt: Instant = 0;
   #fault = "";
-  #hasWarned = false;
+  #toldAt: Instant = 0;
+  #warnedAt: Instant | undefined;
 
-  constructor({ name, cas }: TrustedAuthority, path: string) {
+  constructor({ name, cas, copy }: TrustedAuthority, path: string) {
     this.name = name;
     this.#cas = cas;
     this.#path = path;
+    this.#copy = copy;
   }
 
-  /** So that a fault that lasts is told once. */
-  isNewFault(fault: string): boolean {
-    const isNew = fault !== this.#fault;
+  get held(): ForeignCrl | undefined {
+    return this.#held;
+  }
+
+  /** So that a fault that lasts is told once an hour. */
+  isToBeTold(fault: string, now: Instant): boolean {
+    if (fault === this.#fault && now < this.#toldAt + HOUR) return false;
     this.#fault = fault;
-    return isNew;
+    this.#toldAt = now;
+    return true;
   }
 
-  async refresh({ authenticator, clock, logger }: TrustCrlParts): Promise<void> {
-    const { mtimeMs, size, ino } = await stat(this.#path);
-    const seen = [mtimeMs, size, ino].join();
-    if (seen !== this.#seen) {
-      this.#seen = seen; // what is wrong stays wrong until the file changes
-      if (size > LARGEST) throw new Error("it is larger than 64 MiB");
-      const crl = await readForeignCrl(await readFile(this.#path), this.#cas);
+  /** What was last good before a restart: a file that went back to an older list lets nobody back in. */
+  async readCopy({ authenticator, logger }: TrustCrlParts): Promise<void> {
+    try {
+      const held = await readForeignCrl(await readFile(this.#copy), this.#cas);
+      authenticator.setListed(held.issuer, held.listed);
+      this.#held = held;
+      this.#isCopy = true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+      logger.warn({ err: error, ca: this.name }, "the copy of a CA's CRL cannot be used");
+    }
+  }
+
+  async refresh(parts: TrustCrlParts): Promise<void> {
+    const { clock, logger } = parts;
+    this.#save(parts);
+    this.#warnOfEnd(parts);
+    await this.#read();
+    if (this.#flaw) throw this.#flaw;
+    if (this.#next) {
+      const { bytes, crl } = this.#next;
       if (crl.thisUpdate > clock.now() + SKEW) throw new Error("its thisUpdate is in the future");
-      if (this.#held && isOlder(crl, this.#held)) throw new Error("it is older than the one that is held");
-      authenticator.setListed(crl.issuer, crl.listed);
+      this.#next = undefined;
+      this.#flaw = this.#held && whyNotAfter(crl, this.#held, this.#isCopy);
+      if (this.#flaw) throw this.#flaw;
+      parts.authenticator.setListed(crl.issuer, crl.listed);
       this.#held = crl;
-      this.#hasWarned = false;
+      this.#isCopy = false;
+      this.#warnedAt = undefined;
+      this.#unsaved = bytes;
+      this.#saveAt = 0;
       logger.info({ ca: this.name, entries: crl.listed.size }, "a CA's CRL was read");
+      this.#save(parts);
+      this.#warnOfEnd(parts);
     }
     this.#fault = "";
+  }
+
+  /** A file that cannot be read now is tried again; what is wrong with its contents is not read twice. */
+  async #read(): Promise<void> {
+    const { mtimeMs, ctimeMs, size, ino } = await stat(this.#path);
+    const seen = [mtimeMs, ctimeMs, size, ino].join();
+    if (seen === this.#seen) return;
+    if (size > LARGEST) throw new Error("it is larger than 64 MiB");
+    const bytes = await readFile(this.#path);
+    this.#seen = seen;
+    this.#next = undefined;
+    this.#flaw = undefined;
+    try {
+      this.#next = { bytes, crl: await readForeignCrl(bytes, this.#cas) };
+    } catch (error) {
+      this.#flaw = error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  #save({ clock, logger }: TrustCrlParts): void {
+    if (!this.#unsaved || clock.now() < this.#saveAt) return;
+    try {
+      makeFolder(dirname(this.#copy));
+      if (!isFileOf(this.#copy, this.#unsaved)) writeFileAtomically(this.#copy, this.#unsaved, SECRET);
+      this.#unsaved = undefined;
+    } catch (error) {
+      this.#saveAt = clock.now() + HOUR;
+      logger.warn({ err: error, ca: this.name }, "a CA's CRL cannot be kept for the next start");
+    }
+  }
+
+  #warnOfEnd({ clock, logger }: TrustCrlParts): void {
     const { nextUpdate } = this.#held ?? {};
-    if (this.#hasWarned || nextUpdate === undefined || nextUpdate > clock.now()) return;
-    this.#hasWarned = true;
+    const now = clock.now();
+    if (nextUpdate === undefined || nextUpdate > now) return;
+    if (this.#warnedAt !== undefined && now < this.#warnedAt + HOUR) return;
+    this.#warnedAt = now;
     logger.warn({ ca: this.name }, "a CA's CRL is past its nextUpdate: what it lists stays denied");
   }
 }
 
-function isOlder(crl: ForeignCrl, held: ForeignCrl): boolean {
-  if (crl.issuer !== held.issuer) throw new Error("it is another CA's than the one that is held");
+/** @param isCopy the configuration may name another CA's list since: what the copy lists stays denied beside it */
+function whyNotAfter(crl: ForeignCrl, held: ForeignCrl, isCopy: boolean): Error | undefined {
+  if (crl.issuer !== held.issuer) {
+    return isCopy ? undefined : new Error("it is another CA's than the one that is held");
+  }
   const isNumbered = crl.number !== undefined && held.number !== undefined;
-  return crl.thisUpdate < held.thisUpdate || (isNumbered && crl.number < held.number);
+  const isOlder = crl.thisUpdate < held.thisUpdate || (isNumbered && crl.number < held.number);
+  return isOlder ? new Error("it is older than the one that is held") : undefined;
 }

@@ -1,5 +1,8 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { MINUTE } from "../../src/domain/time.ts";
+import { TrustCrls } from "../../src/serve/trust-crls.ts";
+import { readForeignCas } from "../../src/x509/foreign-ca.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { call, enrolled, keepAlive } from "../support/client.ts";
 import { countersign, runOk } from "../support/run.ts";
@@ -265,6 +268,23 @@ test("the other CA's list denies, on open connections too, and an older one chan
   expect(good.json).toMatchObject({ code: "CERT_REVOKED" });
 });
 
+test("after a restart, neither an older file nor none lets back in what was listed", async () => {
+  const answer = async () => {
+    const { json } = await call(`${server.enforce}/whoami`, { tls: credential("good") });
+    return json["code"];
+  };
+  const shown = await (await fetch(`${server.metrics}/metrics`)).text();
+  expect(shown).toContain('countersign_trust_crl_entries{ca="partner"} 2');
+  expect(statSync(at("home/trust/partner.crl")).mode & 0o777).toBe(0o600);
+  await server.stop();
+  server = await serveHome(workspace);
+  expect(await answer()).toBe("CERT_REVOKED");
+  await server.stop();
+  rmSync(at("partner.crl"));
+  server = await serveHome(workspace);
+  expect(await answer()).toBe("CERT_REVOKED");
+});
+
 test("our CRL does not have what is revoked of the other CA's", async () => {
   await server.admin("revoke", at("held.pem"));
   await server.admin("crl", "publish", "--out", at("crls"));
@@ -277,6 +297,45 @@ test("our CRL does not have what is revoked of the other CA's", async () => {
   expect(texts).toContain("Certificate Revocation List");
   expect(texts).not.toContain(await serialOf("held"));
   expect((await here("issuer", "list")).stdout).not.toContain("foreign");
+});
+
+test("a list from the future is taken over once it is not, though its file has not changed", async () => {
+  const { cas } = readForeignCas(readFileSync(at("cas.pem")), Date.now());
+  let behind = 0;
+  const told: string[] = [];
+  const sizes: number[] = [];
+  const say = (_about: unknown, words?: string) => void told.push(words ?? "");
+  const crl = at("early.crl");
+  await publishCrl("", "05", crl);
+  const crls = await TrustCrls.start(
+    {
+      authenticator: { setListed: (_issuer, listed) => void sizes.push(listed.size) },
+      clock: { now: () => Date.now() - behind },
+      logger: { info: say, warn: say, error: say },
+    },
+    [{ name: "early", cas, crl, copy: at("early.copy") }],
+  );
+  try {
+    behind = 10 * MINUTE;
+    await publishCrl(entry("1234567890"), "07", crl);
+    await vi.waitFor(
+      () => {
+        expect(told).toContain("a CA's CRL cannot be used: the last good one stays");
+      },
+      { timeout: 10_000 },
+    );
+    expect(sizes).toEqual([0]);
+    behind = 0;
+    await vi.waitFor(
+      () => {
+        expect(sizes).toEqual([0, 1]);
+      },
+      { timeout: 10_000 },
+    );
+    expect(readFileSync(at("early.copy"))).toEqual(readFileSync(crl));
+  } finally {
+    await crls.stop();
+  }
 });
 
 test("every fault of what is trusted is named", async () => {
@@ -294,6 +353,9 @@ test("every fault of what is trusted is named", async () => {
     "(CONFIG_INVALID)",
   ])
     expect(ran.stderr).toContain(words);
+  trust([partner(), { ...partner(), name: "twice" }]);
+  const twice = await here("credential", "register", at("good.pem"), "--account", "acme");
+  expect(twice.stderr).toContain("trust 'twice': it has a CA in common with 'partner'");
   trust([partner(), { ...partner(), key: 1 }, { name: "UP", ca: "x", crl: "http://127.0.0.1/" }]);
   const odd = await here("credential", "register", at("good.pem"), "--account", "acme");
   for (const words of ['"key"', "trust.2.name", "not by a URL"]) expect(odd.stderr).toContain(words);
