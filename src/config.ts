@@ -58,7 +58,10 @@ const trust = z
       crl: z
         .string()
         .min(1)
-        .refine((text) => !/^[a-z]+:\/\//i.test(text), "a CRL is named by its file, not by a URL")
+        .refine(
+          (text) => !text.includes("://") || (/^https?:\/\//.test(text) && URL.canParse(text)),
+          "neither a file nor an http:// or https:// URL",
+        )
         .optional(),
     }),
   )

@@ -10,7 +10,7 @@ import { homePaths } from "./paths.ts";
 export interface TrustedAuthority {
   readonly name: string;
   readonly cas: readonly ForeignCa[];
-  /** The file of its CRL. */
+  /** The file of its CRL, or its URL. */
   readonly crl: string | undefined;
   /** Where its last good CRL is kept over a restart. */
   readonly copy: string;
@@ -28,10 +28,11 @@ export function loadTrust(config: Pick<Config, "home" | "trust">, now: Instant):
     const bytes = readOr(resolve(config.home, ca), fault);
     const read = bytes && readForeignCas(bytes, now);
     for (const one of read?.faults ?? []) fault(`${ca}: ${one}`);
-    const path = crl === undefined ? undefined : resolve(config.home, crl);
+    const isUrl = crl?.includes("://") ?? false;
+    const source = crl === undefined || isUrl ? crl : resolve(config.home, crl);
     const copy = join(homePaths(config.home).trust, `${name}.crl`);
-    if (path !== undefined && !existsSync(copy)) readOr(path, fault);
-    return { name, cas: read?.cas ?? [], crl: path, copy };
+    if (source !== undefined && !isUrl && !existsSync(copy)) readOr(source, fault);
+    return { name, cas: read?.cas ?? [], crl: source, copy };
   });
   faults.push(...sharedCas(authorities));
   if (faults.length === 0) return authorities;

@@ -1,4 +1,4 @@
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Clock, Logger } from "../domain/ports.ts";
 import { HOUR, type Instant, MINUTE, SECOND } from "../domain/time.ts";
@@ -7,10 +7,10 @@ import type { TrustedAuthority } from "../home/trust.ts";
 import { Refusal } from "../domain/errors.ts";
 import { SECRET, isFileOf, makeFolder, writeFileAtomically } from "../files/files.ts";
 import type { HeldTrustCrl } from "../http/trust-gauges.ts";
+import { type CrlSource, crlSource } from "./crl-sources.ts";
 import { type ForeignCrl, readForeignCrl } from "../x509/foreign-crl.ts";
 
 const POLL = SECOND;
-const LARGEST = 64 * 1024 * 1024;
 /** By how much another CA's clock may be ahead. */
 const SKEW = 5 * MINUTE;
 
@@ -20,7 +20,7 @@ export interface TrustCrlParts {
   readonly logger: Logger;
 }
 
-/** Follows the CRL files of other CAs: they deny, and never allow. What was last good stays until a newer one is. */
+/** Follows the CRLs of other CAs, files or what a URL has: they deny, and never allow. What was last good stays until a newer one is. */
 export class TrustCrls {
   readonly #parts: TrustCrlParts;
   readonly #followed: Followed[];
@@ -34,26 +34,31 @@ export class TrustCrls {
     );
   }
 
-  /** @throws Refusal CONFIG_INVALID for a list that cannot be used when there is no copy of a good one to go by. */
+  /**
+   * @throws Refusal CONFIG_INVALID for a file that cannot be used when there is no copy of a good list to go by. Somebody
+   * else's server that does not answer keeps no service from starting.
+   */
   static async start(parts: TrustCrlParts, authorities: readonly TrustedAuthority[]): Promise<TrustCrls> {
     const crls = new TrustCrls(parts, authorities);
-    for (const followed of crls.#followed) {
-      await followed.readCopy(parts);
-      try {
-        await followed.refresh(parts);
-      } catch (error) {
-        if (followed.held) {
-          crls.#warn(followed, error);
-          continue;
-        }
-        const fault = `trust '${followed.name}': its CRL cannot be used`;
-        throw new Refusal("CONFIG_INVALID", `The configuration is not valid: ${fault}.`, String(error));
-      }
-    }
+    await Promise.all(crls.#followed.map((followed) => crls.#begin(followed)));
     crls.#polling = setInterval(() => {
       crls.#refreshing = crls.#refreshing.then(() => crls.#refresh());
     }, POLL).unref();
     return crls;
+  }
+
+  async #begin(followed: Followed): Promise<void> {
+    await followed.readCopy(this.#parts);
+    try {
+      await followed.refresh(this.#parts);
+    } catch (error) {
+      if (followed.held || followed.source.isRemote) {
+        this.#warn(followed, error);
+        return;
+      }
+      const fault = `trust '${followed.name}': its CRL cannot be used`;
+      throw new Refusal("CONFIG_INVALID", `The configuration is not valid: ${fault}.`, String(error));
+    }
   }
 
   /** What is held now. */
@@ -67,17 +72,19 @@ export class TrustCrls {
 
   async stop(): Promise<void> {
     clearInterval(this.#polling);
+    for (const { source } of this.#followed) source.stop();
     await this.#refreshing;
   }
 
   async #refresh(): Promise<void> {
-    for (const followed of this.#followed) {
+    const refresh = async (followed: Followed): Promise<void> => {
       try {
         await followed.refresh(this.#parts);
       } catch (error) {
         this.#warn(followed, error);
       }
-    }
+    };
+    await Promise.all(this.#followed.map(refresh));
   }
 
   #warn(followed: Followed, error: unknown): void {
@@ -90,10 +97,9 @@ export class TrustCrls {
 class Followed {
   readonly name: string;
   readonly #cas: TrustedAuthority["cas"];
-  readonly #path: string;
+  readonly source: CrlSource;
   readonly #copy: string;
-  #seen = "";
-  /** What is wrong with the file as it was last seen, which stays until it changes. */
+  /** What is wrong with what was last read, which stays until something else is there. */
   #flaw: Error | undefined;
   /** Read, and not taken over yet. */
   #next: { readonly bytes: Buffer; readonly crl: ForeignCrl } | undefined;
@@ -105,10 +111,10 @@ class Followed {
   #toldAt: Instant = 0;
   #warnedAt: Instant | undefined;
 
-  constructor({ name, cas, copy }: TrustedAuthority, path: string) {
+  constructor({ name, cas, copy }: TrustedAuthority, named: string) {
     this.name = name;
     this.#cas = cas;
-    this.#path = path;
+    this.source = crlSource(named);
     this.#copy = copy;
   }
 
@@ -141,7 +147,7 @@ class Followed {
     const { clock, logger } = parts;
     this.#save(parts);
     this.#warnOfEnd(parts);
-    await this.#read();
+    await this.#read(clock.now());
     if (this.#flaw) throw this.#flaw;
     if (this.#next) {
       const { bytes, crl } = this.#next;
@@ -162,14 +168,10 @@ class Followed {
     this.#fault = "";
   }
 
-  /** A file that cannot be read now is tried again; what is wrong with its contents is not read twice. */
-  async #read(): Promise<void> {
-    const { mtimeMs, ctimeMs, size, ino } = await stat(this.#path);
-    const seen = [mtimeMs, ctimeMs, size, ino].join();
-    if (seen === this.#seen) return;
-    if (size > LARGEST) throw new Error("it is larger than 64 MiB");
-    const bytes = await readFile(this.#path);
-    this.#seen = seen;
+  /** What cannot be had now is tried again; what is wrong with its contents is not read twice. */
+  async #read(now: Instant): Promise<void> {
+    const bytes = await this.source.read(now, this.#held?.nextUpdate);
+    if (!bytes) return;
     this.#next = undefined;
     this.#flaw = undefined;
     try {

@@ -1,4 +1,7 @@
+import { once } from "node:events";
 import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { MINUTE } from "../../src/domain/time.ts";
 import { TrustCrls } from "../../src/serve/trust-crls.ts";
@@ -356,8 +359,36 @@ test("every fault of what is trusted is named", async () => {
   trust([partner(), { ...partner(), name: "twice" }]);
   const twice = await here("credential", "register", at("good.pem"), "--account", "acme");
   expect(twice.stderr).toContain("trust 'twice': it has a CA in common with 'partner'");
-  trust([partner(), { ...partner(), key: 1 }, { name: "UP", ca: "x", crl: "http://127.0.0.1/" }]);
+  trust([partner(), { ...partner(), key: 1 }, { name: "UP", ca: "x", crl: "ftp://x/y" }]);
   const odd = await here("credential", "register", at("good.pem"), "--account", "acme");
-  for (const words of ['"key"', "trust.2.name", "not by a URL"]) expect(odd.stderr).toContain(words);
+  for (const words of ['"key"', "trust.2.name", "neither a file nor an http:// or https:// URL"])
+    expect(odd.stderr).toContain(words);
   trust([partner()]);
+});
+
+test("a list that a URL has is taken over; a server that does not answer keeps nobody from starting", async () => {
+  const { cas } = readForeignCas(readFileSync(at("cas.pem")), Date.now());
+  await publishCrl("", "06", at("remote.crl"));
+  const partner = createServer((_request, response) => response.end(readFileSync(at("remote.crl"))));
+  partner.listen(0, "127.0.0.1");
+  await once(partner, "listening");
+  const url = `http://127.0.0.1:${String((partner.address() as AddressInfo).port)}/partner.crl`;
+  const silent = () => undefined;
+  const parts = {
+    authenticator: { setListed: silent },
+    clock: { now: () => Date.now() },
+    logger: { info: silent, warn: silent, error: silent },
+  };
+  const followed = await TrustCrls.start(parts, [{ name: "remote", cas, crl: url, copy: at("remote.copy") }]);
+  expect(followed.held()).toMatchObject([{ ca: "remote" }]);
+  await followed.stop();
+  partner.close();
+  partner.closeAllConnections();
+  await once(partner, "close");
+  const again = await TrustCrls.start(parts, [
+    { name: "remote", cas, crl: url, copy: at("remote.copy") },
+    { name: "other", cas, crl: url, copy: at("none.copy") },
+  ]);
+  expect(again.held()).toMatchObject([{ ca: "remote" }]); // by its copy
+  await again.stop();
 });
