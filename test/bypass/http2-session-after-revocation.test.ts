@@ -6,13 +6,7 @@ import { openSession } from "../support/http2-client.ts";
 const ground = bypassGround();
 let url: string;
 beforeAll(async () => {
-  const { enforcer, certificate } = ground.scene;
-  const server = enforcer.createServer(
-    (_request, response, { account }) => response.end(account),
-    certificate,
-    { http2: true, limits: { headerTime: 60_000 } },
-  );
-  url = await ground.scene.listen(server);
+  url = await ground.listenHttp2({ limits: { headerTime: 60_000 } });
 });
 
 test("a session that asks nothing is closed; nobody else's is", async () => {

@@ -6,13 +6,7 @@ import { ask, openSession } from "../support/http2-client.ts";
 const ground = bypassGround();
 let url: string;
 beforeAll(async () => {
-  const { enforcer, certificate } = ground.scene;
-  const server = enforcer.createServer(
-    (_request, response, { account }) => response.end(account),
-    certificate,
-    { http2: true },
-  );
-  url = await ground.scene.listen(server);
+  url = await ground.listenHttp2();
 });
 
 test("connections, sessions and credentials of an account share its rate", async () => {

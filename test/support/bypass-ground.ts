@@ -37,6 +37,8 @@ export interface BypassGround {
     settings?: OneSettings,
     handler?: Handler,
   ): Promise<{ readonly url: string; readonly server: Server }>;
+  /** Another server that speaks HTTP/2 as well, with the same answer; its URL. */
+  listenHttp2(settings?: Pick<ServerSettings, "limits">): Promise<string>;
   /** One request on a connection of its own: the status, then the account that it was taken for or the error's code. */
   answer(tls: Brought, path?: string, url?: string): Promise<string>;
   /** An open TLS connection of a client to `url` (the service). Destroy it. */
@@ -57,11 +59,15 @@ export function bypassGround(): BypassGround {
   afterAll(() => ground.scene.close());
   return ground;
 
-  function methods(scene: DoorScene): Pick<BypassGround, "listen" | "answer" | "connect"> {
+  function methods(scene: DoorScene): Pick<BypassGround, "listen" | "listenHttp2" | "answer" | "connect"> {
     return {
       async listen(settings = {}, handler = nameCaller) {
         const server = scene.enforcer.createServer(handler, scene.certificate, settings);
         return { url: await scene.listen(server), server };
+      },
+      listenHttp2(settings = {}) {
+        const options = { ...settings, http2: true } as const;
+        return scene.listen(scene.enforcer.createServer(nameCaller, scene.certificate, options));
       },
       async answer({ key, cert }, path = "/", url = ground.url) {
         const { status, json, text } = await call(url + path, { tls: { key, cert, ca: ground.good.ca } });
