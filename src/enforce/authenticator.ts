@@ -15,11 +15,10 @@ import { HOUR, type Instant } from "../domain/time.ts";
 import { ChangeFollower, MAX_STALENESS, type WentBack } from "../services/follow-changes.ts";
 import { ConnectionRegistry } from "./connection-registry.ts";
 import { CredentialIndex, type ListedSerials } from "./credential-index.ts";
-import { presentedCertificate } from "./presented-certificate.ts";
 import { LimitGates } from "./limit-gates.ts";
-import { isDirected, soleAuthority } from "./request-target.ts";
+import { type Seen, isDirectedOn, see } from "./seen.ts";
 import { StoreLookup } from "./store-lookup.ts";
-import { type Answer, type Incoming, type Transport, hasLeft, tlsOf, transportOf } from "./transport.ts";
+import { type Answer, type Incoming, type Transport, hasLeft, transportOf } from "./transport.ts";
 import { TrustedCas } from "./trusted-cas.ts";
 import type { UseRecorder } from "./use-recorder.ts";
 
@@ -40,19 +39,6 @@ export interface AuthenticatorParts {
   readonly onChanges?: (changes: readonly Change[]) => void | Promise<void>;
   /** Told of a database that went back, after what is kept here was loaded anew. Fails when its own could not be. */
   readonly onWentBack?: (wentBack: WentBack) => Promise<void>;
-}
-
-/** What is known of a connection, so that its next request need not ask again. */
-interface Seen {
-  /** What the handshake named. */
-  readonly servername: unknown;
-  readonly presented: PresentedCertificate | undefined;
-  readonly address: string | undefined;
-  /** As a request named it that was for the host of the handshake. */
-  host: string | undefined;
-  /** As the index has it, as long as that is at this version; the account is up to date at any time. */
-  known: Credential | undefined;
-  version: number;
 }
 
 /** Who is calling, and may they? Answers from memory, which follows the database. */
@@ -130,9 +116,7 @@ export class Authenticator {
     this.#index.setListed(issuer, serials);
     for (const fingerprint of this.connections.credentials) {
       const credential = this.#index.get(fingerprint);
-      if (credential?.issuer !== issuer) continue;
-      if (credential.status === "revoked") this.connections.end(fingerprint);
-      else if (credential.status === "suspended") this.connections.endStreams(fingerprint);
+      if (credential?.issuer === issuer) this.#endAsItStands(fingerprint, credential);
     }
   }
 
@@ -230,10 +214,7 @@ export class Authenticator {
   #seenOn(transport: Transport): Seen {
     const before = this.#seen.get(transport);
     if (before) return before;
-    const socket = tlsOf(transport);
-    const presented = presentedCertificate(socket, this.trust.issuers);
-    const { remoteAddress: address, servername } = socket;
-    const seen = { servername, presented, address, host: undefined, known: undefined, version: -1 };
+    const seen = see(transport, this.trust.issuers);
     this.#seen.set(transport, seen);
     return seen;
   }
@@ -288,19 +269,16 @@ export class Authenticator {
     await this.trust.readAnew();
     for (const fingerprint of this.connections.credentials) {
       const credential = this.#index.get(fingerprint) ?? (await this.#index.fetch(fingerprint));
-      if (!credential || credential.status === "revoked") this.connections.end(fingerprint);
-      else if (credential.status === "suspended" || credential.account.status === "suspended")
-        this.connections.endStreams(fingerprint);
+      this.#endAsItStands(fingerprint, credential);
     }
   }
-}
 
-function isDirectedOn(seen: Seen, request: Incoming): boolean {
-  const host = soleAuthority(request);
-  if (host !== undefined && host === seen.host) return true;
-  const directed = isDirected(request, seen.servername);
-  if (directed && host !== undefined) seen.host = host;
-  return directed;
+  /** Ends what a credential may have open no more, whatever has changed. */
+  #endAsItStands(fingerprint: Fingerprint, credential: Credential | undefined): void {
+    if (!credential || credential.status === "revoked") this.connections.end(fingerprint);
+    else if (credential.status === "suspended" || credential.account.status === "suspended")
+      this.connections.endStreams(fingerprint);
+  }
 }
 
 const gone: Denial = {

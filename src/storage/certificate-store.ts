@@ -173,8 +173,8 @@ function filtered(
   if (filter.issuer !== undefined) query = query.where("certificates.issuer_id", filter.issuer);
   if (filter.spkiHash !== undefined) query = query.where("keys.spki_hash", filter.spkiHash);
   if (filter.unusedSince !== undefined) {
-    query = query.whereNotNull("certificates.account_id"); // our own are used otherwise
     query = query
+      .whereNotNull("certificates.account_id") // our own are used otherwise
       .where("certificates.issued_at", "<", filter.unusedSince)
       .whereRaw(
         "NOT EXISTS (SELECT 1 FROM uses WHERE uses.fingerprint = certificates.fingerprint AND last_at >= ?)",

@@ -1,0 +1,35 @@
+import type { X509Certificate } from "node:crypto";
+import type { Credential, PresentedCertificate } from "../domain/decision.ts";
+import { presentedCertificate } from "./presented-certificate.ts";
+import { isDirected, soleAuthority } from "./request-target.ts";
+import { type Incoming, type Transport, tlsOf } from "./transport.ts";
+
+/** What is known of a connection, so that its next request need not ask again. */
+export interface Seen {
+  /** What the handshake named. */
+  readonly servername: unknown;
+  readonly presented: PresentedCertificate | undefined;
+  readonly address: string | undefined;
+  /** As a request named it that was for the host of the handshake. */
+  host: string | undefined;
+  /** As the index has it, as long as that is at this version; the account is up to date at any time. */
+  known: Credential | undefined;
+  version: number;
+}
+
+/** Asks a connection what never changes on it. Costly; once for each. */
+export function see(transport: Transport, issuers: readonly X509Certificate[]): Seen {
+  const socket = tlsOf(transport);
+  const presented = presentedCertificate(socket, issuers);
+  const { remoteAddress: address, servername } = socket;
+  return { servername, presented, address, host: undefined, known: undefined, version: -1 };
+}
+
+/** Whether a request is for the host of its connection's handshake. */
+export function isDirectedOn(seen: Seen, request: Incoming): boolean {
+  const host = soleAuthority(request);
+  if (host !== undefined && host === seen.host) return true;
+  const directed = isDirected(request, seen.servername);
+  if (directed && host !== undefined) seen.host = host;
+  return directed;
+}
