@@ -28,7 +28,7 @@ beforeAll(async () => {
   workspace = await makeWorkspace();
   home = workspace.file("home");
   await freshHome(home);
-  await makeTokens(home, "acme", 1);
+  await makeTokens(home, "acme", 2);
   database = await openState(resolveConfig(home, {}, {}, readConfigFile(home)));
   const { certificates, changes } = database;
   const troubled: Database = {
@@ -95,6 +95,18 @@ test("a connection that could not be placed at its handshake is ended by a revoc
   const id = { fingerprint: parseFingerprint(fingerprint) };
   await revoke(database, { clock: systemClock, actor: "test" }, id, "keyCompromise");
   await closed;
+});
+
+test("what this process has revoked is refused before it is read as a change", async () => {
+  const { key, cert, fingerprint } = await issuedAt(home, "acme", 1);
+  const socket = await connected({ key, cert });
+  expect(await ask(socket)).toBe("200");
+  isHeld = true;
+  const id = { fingerprint: parseFingerprint(fingerprint) };
+  await revoke(database, { clock: systemClock, actor: "test" }, id, "keyCompromise");
+  expect(await ask(socket)).toBe("403");
+  isHeld = false;
+  await once(socket, "close");
 });
 
 test("strangers with expired certificates of their own cost no look-up", async () => {
