@@ -36,9 +36,6 @@ async function lighten(secrets: string): Promise<void> {
     const file = join(secrets, name);
     const passphrase = (await readFile(join(secrets, passwordOf), "utf8")).trim();
     const key = createPrivateKey({ key: await readFile(file), passphrase });
-    await writeFile(
-      file,
-      key.export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase }),
-    );
+    await writeFile(file, key.export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase }));
   }
 }
