@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { type TLSSocket, connect } from "node:tls";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { readConfigFile, resolveConfig } from "../../src/config.ts";
 import { type Fingerprint, parseFingerprint } from "../../src/domain/identifiers.ts";
 import type { Database } from "../../src/domain/ports.ts";
@@ -11,6 +11,7 @@ import { Authenticator } from "../../src/enforce/authenticator.ts";
 import { createEnforceListener } from "../../src/enforce/listener.ts";
 import { openState, systemClock } from "../../src/home/open.ts";
 import { revoke } from "../../src/services/revocation.ts";
+import { eventually } from "../support/eventually.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { expiredSelfSigned } from "../support/library-certificates.ts";
 import { issuedAt, listenerCertificate, makeTokens } from "../support/own-issuer.ts";
@@ -87,7 +88,7 @@ test("a connection that could not be placed at its handshake is ended by a revoc
   expect(await ask(socket)).toBe("503");
   expect(authenticator.connections.openConnections).toBe(0);
   isHeld = false;
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     expect(await ask(socket)).toBe("200");
   });
   expect(authenticator.connections.openConnections).toBe(1);

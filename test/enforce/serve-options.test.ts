@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { connect } from "node:tls";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type TestCredential, call, enrolled, keepAlive } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import { ask, openSession } from "../support/http2-client.ts";
 import { sharedServer } from "../support/server.ts";
 
@@ -45,7 +46,7 @@ describe("serve --refuse-in-tls", () => {
     expect(await visit({ ca: credential.ca })).toBe("");
     await server.admin("revoke", credential.fingerprint);
     expect(await visit(credential)).toBe("");
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(server.log()).toMatch(/"code":"CERT_REQUIRED".*"refused in TLS"/);
       expect(server.log()).toMatch(/"code":"CERT_REVOKED".*"refused in TLS"/);
     });
