@@ -16,7 +16,7 @@ import { crlPages } from "./crl-pages.ts";
 import { KEY_ID } from "./key-store.ts";
 import { livePages } from "./live-pages.ts";
 import { type Integer, number, optional, optionalList, optionalNumber } from "./rows.ts";
-import { type Sql, inChunks, insertRows } from "./sql.ts";
+import { type Sql, built, inChunks, insertRows } from "./sql.ts";
 import { limitsFromText, limitsToText } from "./stored-limits.ts";
 
 interface CertificateRow {
@@ -43,9 +43,6 @@ interface CertificateRow {
 type TallyRow = Pick<CertificateRow, "status" | "reason"> & Record<"ends_before" | "count", Integer>;
 type JoinedRow = CertificateRow & { account: Slug | null; spki_hash: SpkiHash; key_type: KeyType };
 
-/** Below SQLite's limit on bound values. */
-const CHUNK = 500;
-
 export function certificateStore(db: Knex, sql: Sql): CertificateStore {
   const certificates = () => db<CertificateRow>("certificates");
   const joined = () =>
@@ -60,7 +57,7 @@ export function certificateStore(db: Knex, sql: Sql): CertificateStore {
       ) as Knex.QueryBuilder<object, JoinedRow[]>;
   const byFingerprints: CertificateStore["byFingerprints"] = (fingerprints) =>
     inChunks(fingerprints, async (_list, chunk) =>
-      (await joined().whereIn("fingerprint", chunk)).map(fromRow),
+      (await built<JoinedRow>(sql, joined().whereIn("fingerprint", chunk))).map(fromRow),
     );
   // By the index on issuer and serial: there are few issuers.
   const bySerials: CertificateStore["bySerials"] = (serials) =>
@@ -82,17 +79,18 @@ export function certificateStore(db: Knex, sql: Sql): CertificateStore {
       if (after !== undefined) void live.where("certificates.serial", ">", after);
       return (await live.orderBy("certificates.serial").limit(limit)).map(fromRow);
     },
-    list: async (filter) => (await filtered(joined(), filter).orderBy("certificates.issued_at")).map(fromRow),
+    async list(filter) {
+      const query = filtered(joined(), filter).orderBy("certificates.issued_at");
+      return (await built<JoinedRow>(sql, query)).map(fromRow);
+    },
     async setStatus(fingerprints, update) {
       const columns = statusColumns(update);
-      for (let start = 0; start < fingerprints.length; start += CHUNK) {
-        const chunk = [...new Set(fingerprints.slice(start, start + CHUNK))];
-        const count = await certificates()
-          .whereIn("fingerprint", chunk)
-          .whereNot("status", "revoked")
-          .update(columns);
-        if (count !== chunk.length) throw new Error("a certificate is revoked, or not on record");
-      }
+      const updated = await inChunks(fingerprints, (_list, chunk) => {
+        const open = certificates().whereIn("fingerprint", chunk).whereNot("status", "revoked");
+        return built(sql, open.update(columns).returning("fingerprint"));
+      });
+      if (updated.length !== new Set(fingerprints).size)
+        throw new Error("a certificate is revoked, or not on record");
     },
     async setRights(fingerprint, { scopes, limits }) {
       const count = await certificates()

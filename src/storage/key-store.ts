@@ -4,7 +4,7 @@ import type { KeyType } from "../domain/key-policy.ts";
 import type { KeyStore } from "../domain/ports.ts";
 import type { KeyRecord } from "../domain/records.ts";
 import { type Integer, number, optional, optionalNumber } from "./rows.ts";
-import { type Sql, inChunks, insertRows } from "./sql.ts";
+import { type Sql, built, inChunks, insertRows } from "./sql.ts";
 
 interface KeyRow {
   id: number;
@@ -33,7 +33,7 @@ export function keyStore(db: Knex, sql: Sql): KeyStore {
       await insertRows(sql, "keys", columns, rows, "ON CONFLICT (spki_hash) DO NOTHING");
     },
     async block({ spkiHash, keyType }, at, because) {
-      await db<KeyRow>("keys")
+      const put = db<KeyRow>("keys")
         .insert({
           spki_hash: spkiHash,
           key_type: keyType,
@@ -44,6 +44,7 @@ export function keyStore(db: Knex, sql: Sql): KeyStore {
         })
         .onConflict("spki_hash")
         .merge(["blocked_at", "blocked_because"]);
+      await built(sql, put);
     },
     async blocked() {
       const rows: KeyRow[] = await db<KeyRow>("keys").whereNotNull("blocked_at").orderBy("blocked_at");

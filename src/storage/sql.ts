@@ -13,6 +13,12 @@ export function knexSql(db: Knex): Sql {
   };
 }
 
+/** What Knex has put together, as a statement that stays prepared: Knex would prepare and close it each time, in other threads. */
+export function built<Row>(sql: Sql, query: Pick<Knex.QueryBuilder, "toSQL">): Promise<Row[]> {
+  const { sql: text, bindings } = query.toSQL();
+  return sql<Row>(text, bindings as readonly Value[]);
+}
+
 /** Rows in one statement: below what either database takes of bound values (32,766 and 65,535), and more than any group. */
 const LARGEST_INSERT = 1000;
 
