@@ -28,6 +28,8 @@ const MOST_NAMED = 100;
 export interface AuthenticatorParts {
   readonly database: Database;
   readonly clock: Clock;
+  /** By which certificates end: one that is not set back. */
+  readonly validityClock: Clock;
   readonly logger: Logger;
   /** CAs beside our own, PEM: a credential of theirs that is registered may call. */
   readonly foreignAnchors?: readonly string[] | undefined;
@@ -46,6 +48,7 @@ export class Authenticator {
   readonly connections: ConnectionRegistry;
   readonly trust: TrustedCas;
   readonly #clock: Clock;
+  readonly #validityClock: Clock;
   readonly #index: CredentialIndex;
   readonly #lookup: StoreLookup;
   readonly #follower: ChangeFollower;
@@ -57,12 +60,13 @@ export class Authenticator {
 
   private constructor(parts: AuthenticatorParts, index: CredentialIndex, trust: TrustedCas) {
     this.#clock = parts.clock;
+    this.#validityClock = parts.validityClock;
     this.#logger = parts.logger;
     this.#use = parts.use;
     this.#index = index;
     this.trust = trust;
     this.#lookup = new StoreLookup((fingerprint) => index.fetch(fingerprint), parts.clock);
-    this.connections = new ConnectionRegistry(parts.clock, parts.logger);
+    this.connections = new ConnectionRegistry(parts.validityClock, parts.logger);
     this.#gates = new LimitGates(parts.clock, this.connections);
     this.#follower = new ChangeFollower({
       ...parts,
@@ -200,7 +204,7 @@ export class Authenticator {
     const decision = decide({
       presented,
       credential,
-      now,
+      now: this.#validityClock.now(),
       address: address ?? "",
       requiredScopes,
       gate,

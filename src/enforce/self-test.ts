@@ -26,7 +26,7 @@ export async function listenerFaults(trials: Trials, clock: Clock): Promise<stri
   const records = [trials.good, trials.suspended, trials.expired].map(({ record }) => record);
   const state = new TrialState(trials.ca, records);
   const authenticator = await Authenticator.start({
-    ...{ database: state.database, clock, logger: silent },
+    ...{ database: state.database, clock, validityClock: clock, logger: silent },
     identity: { id: "self-test", pid: process.pid, host: "self-test" },
   });
   const server = createEnforceListener({

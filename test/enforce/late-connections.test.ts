@@ -48,7 +48,9 @@ beforeAll(async () => {
   };
   const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
   const identity = { id: "late", pid: process.pid, host: "test" };
-  authenticator = await Authenticator.start({ database: troubled, clock: systemClock, logger, identity });
+  authenticator = await Authenticator.start({
+    ...{ database: troubled, clock: systemClock, validityClock: systemClock, logger, identity },
+  });
   server = createEnforceListener({
     authenticator,
     certificate: listenerCertificate(home),

@@ -109,7 +109,7 @@ onEachDatabase("what is in memory when the database goes back", (db) => {
     const logger = testLogger();
     let told = 0;
     const authenticator = await Authenticator.start({
-      ...{ database: db.database, clock: parts.clock, logger },
+      ...{ database: db.database, clock: parts.clock, validityClock: parts.clock, logger },
       identity: { id: randomUUID(), pid: process.pid, host: "test" },
       onWentBack: () => {
         told += 1;

@@ -46,7 +46,8 @@ export class StoryServer {
     const logger = testLogger();
     let applied = await database.changes.last();
     const following = await startFollowing({
-      ...{ database, clock, logger, issuing: parts, publicUrl, newCrlBuilder: builders(threaded) },
+      ...{ database, clock, validityClock: clock, logger, issuing: parts },
+      ...{ publicUrl, newCrlBuilder: builders(threaded) },
       identity: { id: randomUUID(), pid: process.pid, host: "test" },
       crlLife: CRL_LIFE,
       issuers: () => [issuer],
