@@ -3,11 +3,13 @@ import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { MINUTE } from "../../src/domain/time.ts";
+import { DAY, MINUTE } from "../../src/domain/time.ts";
+import { createEnforcer } from "../../src/index.ts";
 import { TrustCrls } from "../../src/serve/trust-crls.ts";
 import { readForeignCas } from "../../src/x509/foreign-ca.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { call, enrolled, keepAlive } from "../support/client.ts";
+import { listenerCertificate } from "../support/own-issuer.ts";
 import { countersign, runOk } from "../support/run.ts";
 import { type TestServer, serveHome } from "../support/server.ts";
 import { type Workspace, makeWorkspace } from "../support/workspace.ts";
@@ -190,6 +192,26 @@ test("a registered credential may call, one that only leads to the CA may not", 
   expect((await here("why", at("good.pem"))).stdout).toMatch(/let through/);
 });
 
+test("an enforcer of the home trusts whom its configuration does, and knows who is registered", async () => {
+  const { cert, key } = listenerCertificate(at("home"));
+  const enforcer = await createEnforcer({ home: at("home") });
+  const service = enforcer.createServer((_request, response, { account }) => response.end(account), {
+    cert,
+    key,
+  });
+  try {
+    service.listen(0, "127.0.0.1");
+    await once(service, "listening");
+    const url = `https://127.0.0.1:${String((service.address() as AddressInfo).port)}/`;
+    expect((await call(url, { tls: credential("good") })).text).toBe("acme");
+    expect((await call(url, { tls: credential("stranger") })).json["code"]).toBe("CERT_UNKNOWN");
+  } finally {
+    service.close();
+    service.closeAllConnections();
+    await enforcer.close();
+  }
+});
+
 test("the CA listener does not trust the other CA", async () => {
   const fingerprint = (await server.admin("show", at("good.pem")))["fingerprint"];
   const path = `${server.ca}/v1/certificates/${String(fingerprint)}/revoke`;
@@ -339,6 +361,30 @@ test("a list from the future is taken over once it is not, though its file has n
   } finally {
     await crls.stop();
   }
+});
+
+test("a list past its nextUpdate denies still, and is warned of; one that cannot be used stops the start", async () => {
+  const { cas } = readForeignCas(readFileSync(at("cas.pem")), Date.now());
+  const told: string[] = [];
+  const sizes: number[] = [];
+  const say = (_about: unknown, words?: string) => void told.push(words ?? "");
+  const parts = {
+    authenticator: {
+      setListed: (_issuer: unknown, listed: { size: number }) => void sizes.push(listed.size),
+    },
+    clock: { now: () => Date.now() + 8 * DAY },
+    logger: { info: say, warn: say, error: say },
+  };
+  await publishCrl(entry("1234567890"), "08", at("ended.crl"));
+  const authority = { name: "ended", cas, crl: at("ended.crl"), copy: at("ended.copy") };
+  await (await TrustCrls.start(parts, [authority])).stop();
+  expect(sizes).toEqual([1]);
+  expect(told).toContain("a CA's CRL is past its nextUpdate: what it lists stays denied");
+  const [root] = cas;
+  if (!root) throw new TypeError("there are two");
+  // Of somebody else, to a trust that knows the root alone.
+  const stranger = { ...authority, cas: [root], copy: at("no.copy") };
+  await expect(TrustCrls.start(parts, [stranger])).rejects.toMatchObject({ code: "CONFIG_INVALID" });
 });
 
 test("every fault of what is trusted is named", async () => {
