@@ -13,6 +13,7 @@ import { readInput, readSecret } from "../files/files.ts";
 import type { HomeIssuers } from "./issuers.ts";
 import { homePaths } from "./paths.ts";
 import { loadProfiles } from "./profiles.ts";
+import { foreignKeys, loadTrust } from "./trust.ts";
 
 export const systemClock: Clock = { now: () => Date.now() };
 /** For what is not to begin anew when the system's clock is set back. */
@@ -83,7 +84,7 @@ export function requireDatabaseFile(config: Config): void {
  * Puts together what issuing works with.
  *
  * @param publicUrl what certificates carry
- * @throws Refusal CONFIG_INVALID when the profiles are not valid, or name an issuer that can't sign.
+ * @throws Refusal CONFIG_INVALID when the profiles are not valid, or name an issuer that can't sign; or `trust` is not.
  */
 export function issuingParts(
   config: Config,
@@ -99,6 +100,7 @@ export function issuingParts(
     profiles: () => profiles,
     randomBytes: pooledRandom,
     trustDomain: config.trustDomain,
+    foreignKeys: foreignKeys(loadTrust(config, clock.now())),
   };
 }
 

@@ -189,7 +189,7 @@ test("a registered credential may call, one that only leads to the CA may not", 
   expect((await whoami("good")).json).toMatchObject({ account: "acme" });
   expect((await whoami("held")).status).toBe(200);
   expect((await whoami("stranger")).json).toMatchObject({ code: "CERT_UNKNOWN" });
-  expect((await here("why", at("good.pem"))).stdout).toMatch(/let through/);
+  expect((await here("why", at("good.pem"))).stdout).toMatch(/let through/); // its CRL lists nobody yet
 });
 
 test("an enforcer of the home trusts whom its configuration does, and knows who is registered", async () => {
@@ -227,6 +227,13 @@ test.each([
 ])("%s cannot be registered", async (name, words) => {
   const ran = await here("credential", "register", at(`${name}.pem`), "--account", "acme");
   expect([ran.code, ran.stderr]).toEqual([1, expect.stringContaining(words)]);
+});
+
+test("nobody is signed a certificate for that CA's own key", async () => {
+  const root = ["-key", at("root.key"), "-config", at("ca.cnf"), "-subj", "/CN=acme"];
+  await openssl("req", "-new", ...root, "-out", at("root.csr"));
+  const ran = await here("sign", at("root.csr"), "--account", "acme");
+  expect([ran.code, ran.stdout, ran.stderr]).toEqual([1, "", expect.stringContaining("(KEY_IN_USE)")]);
 });
 
 test("none is registered for scopes that its account has not", async () => {
@@ -282,6 +289,10 @@ test("the other CA's list denies, on open connections too, and an older one chan
   const held = await call(`${server.enforce}/whoami`, { tls: credential("held") });
   expect(held.json).toMatchObject({ code: "CERT_SUSPENDED" });
   agent.destroy();
+  const rule = "the CRL of 'partner' lists its serial number";
+  const why = (name: string) => server.admin("why", at(`${name}.pem`));
+  expect(await why("good")).toMatchObject({ allowed: false, code: "CERT_REVOKED", rule });
+  expect(await why("held")).toMatchObject({ allowed: false, code: "CERT_SUSPENDED", rule });
   await publishCrl("", "05", at("partner.crl"));
   await vi.waitFor(
     () => {

@@ -16,7 +16,15 @@ import {
   testNow,
 } from "../support/fixtures-issuer.ts";
 import { never } from "../support/ocsp-scene.ts";
-import { type TestIssuing, expectRefusal, freshAccount, freshSlug, makeIssuing } from "../support/issuing.ts";
+import {
+  type TestIssuing,
+  csrOf,
+  expectRefusal,
+  freshAccount,
+  freshSlug,
+  makeIssuing,
+  signRecord,
+} from "../support/issuing.ts";
 
 onEachDatabase("registering another CA's certificate", (db) => {
   let parts: TestIssuing;
@@ -93,5 +101,12 @@ onEachDatabase("registering another CA's certificate", (db) => {
     await expectRefusal(register(await leaf(spki)), "KEY_IN_USE");
     await expectRefusal(register(await leaf(partner.issuer.signer.spki)), "KEY_IN_USE");
     await expectRefusal(register(await leaf(parts.issuer.signer.spki)), "KEY_IN_USE");
+  });
+
+  test("makes the other CA's key one that nobody can enrol with", async () => {
+    const { slug: account } = await freshAccount(parts);
+    const asked = { account, csr: await csrOf(partner.keys), profile: "client" };
+    await register(await leaf());
+    await expectRefusal(signRecord(parts, "cli:tester", asked), "KEY_IN_USE");
   });
 });
