@@ -198,7 +198,7 @@ describe("a door is refused", () => {
     const url = await scene.listen(server);
     expect((await call(url, { tls: { ca: readFileSync(root) } })).json["code"]).toBe("CERT_REQUIRED");
     const broken = { cert, key: Buffer.from("-----BEGIN X") };
-    expect(() => scene.enforcer.tlsOptions(broken)).toThrow(fault("key: not a private key") as Error);
+    expect(() => scene.enforcer.tlsOptions(broken)).toThrow(/key: not a private key/);
   });
 
   test("another's key", async () => {
