@@ -205,6 +205,7 @@ export class Authenticator {
       presented,
       credential,
       now: this.#validityClock.now(),
+      wall: now,
       address: address ?? "",
       requiredScopes,
       gate,
