@@ -11,6 +11,7 @@ import type { Fingerprint, IssuerId } from "../domain/identifiers.ts";
 import type { Scope, Slug } from "../domain/names.ts";
 import type { Clock, Database, Logger } from "../domain/ports.ts";
 import type { Change } from "../domain/records.ts";
+import type { SteadyClock } from "../domain/steady-clock.ts";
 import { HOUR, type Instant } from "../domain/time.ts";
 import { ChangeFollower, MAX_STALENESS, type WentBack } from "../services/follow-changes.ts";
 import { ConnectionRegistry } from "./connection-registry.ts";
@@ -29,7 +30,7 @@ export interface AuthenticatorParts {
   readonly database: Database;
   readonly clock: Clock;
   /** By which certificates end: one that is not set back. */
-  readonly validityClock: Clock;
+  readonly validityClock: SteadyClock;
   readonly logger: Logger;
   /** CAs beside our own, PEM: a credential of theirs that is registered may call. */
   readonly foreignAnchors?: readonly string[] | undefined;
@@ -48,7 +49,7 @@ export class Authenticator {
   readonly connections: ConnectionRegistry;
   readonly trust: TrustedCas;
   readonly #clock: Clock;
-  readonly #validityClock: Clock;
+  readonly #validityClock: SteadyClock;
   readonly #index: CredentialIndex;
   readonly #lookup: StoreLookup;
   readonly #follower: ChangeFollower;

@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import type { Config } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
 import type { Clock, Database, RandomBytes } from "../domain/ports.ts";
-import { steadyClock } from "../domain/steady-clock.ts";
+import { type SteadyClock, steadyClock } from "../domain/steady-clock.ts";
 import { Ledger } from "../services/issue/ledger.ts";
 import type { IssuingParts } from "../services/issue/parts.ts";
 import { openDatabase } from "../storage/database.ts";
@@ -17,7 +17,7 @@ import { foreignKeys, loadTrust } from "./trust.ts";
 
 export const systemClock: Clock = { now: () => Date.now() };
 /** For what is not to begin anew when the system's clock is set back. */
-export const systemSteadyClock = (): Clock => steadyClock(systemClock, () => performance.now());
+export const systemSteadyClock = (): SteadyClock => steadyClock(systemClock, () => performance.now());
 
 export const systemRandom: RandomBytes = (count) => randomBytes(count);
 
