@@ -6,7 +6,15 @@ import { dirname, join, relative, resolve, sep } from "node:path";
 const allowed = {
   domain: [],
   services: ["domain", "node:timers"],
-  x509: ["domain", "@peculiar/x509", "reflect-metadata", "node-forge", "node:timers", "node:worker_threads"],
+  x509: [
+    "domain",
+    "@peculiar/x509",
+    "reflect-metadata",
+    "node-forge",
+    "node:os",
+    "node:timers",
+    "node:worker_threads",
+  ],
   keys: ["domain", "x509"],
   storage: ["domain", "knex", "node:fs", "node:timers"],
   enforce: ["domain", "services", "node:http", "node:http2", "node:https", "node:stream", "node:tls"],

@@ -1,13 +1,12 @@
-import { isIPv6 } from "node:net";
-
 /**
  * Whom an address counts for. An IPv6 host has a whole /64 to call from; an IPv4-mapped address counts as IPv4.
  *
  * @param address as Node writes a socket's
  */
 export function addressGroup(address: string): string {
+  if (!address.includes(":")) return address;
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, "");
-  if (!isIPv6(plain)) return plain;
+  if (!plain.includes(":")) return plain;
   const [head = "", tail] = (plain.split("%")[0] ?? "").split("::");
   const groups = head === "" ? [] : head.split(":");
   if (tail !== undefined) {

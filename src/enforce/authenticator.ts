@@ -96,7 +96,7 @@ export class Authenticator {
     const newest = await database.changes.newest();
     const index = new CredentialIndex(database);
     await index.load(clock.now());
-    const trust = await TrustedCas.read(database, parts.foreignAnchors ?? []);
+    const trust = await TrustedCas.read(database, parts.foreignAnchors ?? [], parts.logger);
     const authenticator = new Authenticator(parts, index, trust);
     await authenticator.#follower.start(newest && markOf(newest));
     return authenticator;

@@ -1,8 +1,10 @@
 import type { Server, Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import type { Limits } from "../domain/limits.ts";
 import type { Logger } from "../domain/ports.ts";
 import { SECOND } from "../domain/time.ts";
 import { addressGroup } from "./address-group.ts";
+import { socketBelow } from "./transport.ts";
 
 /** Why a connection was closed before its handshake. */
 export type ShedReason = "connections" | "connections-of-address" | "waiting" | "waiting-of-address" | "time";
@@ -23,17 +25,27 @@ type GateLimits = Pick<
  */
 const PER_TURN = 4;
 
-interface Handshake {
-  readonly socket: Socket;
-  end: () => void;
-}
+/** How often those that wait are looked through in the time that one may wait. */
+const LOOKS = 4;
+
+/** Of a socket: what it is to the gate. */
+const visitKey = Symbol("visit");
+type Visiting = Socket & { [visitKey]?: Visit | undefined };
 
 /** What one address (of IPv6: one /64) has here. */
 interface Visitor {
   readonly group: string;
   open: number;
   handshakes: number;
-  readonly waiting: Set<Socket>;
+  readonly waiting: Set<Visit>;
+}
+
+/** A connection, until it closes. */
+interface Visit {
+  readonly socket: Visiting;
+  readonly visitor: Visitor;
+  /** How often those that wait were looked through since it waits. */
+  looks: number;
 }
 
 /**
@@ -47,11 +59,11 @@ export class ConnectionGate {
   readonly #visitors = new Map<string, Visitor>();
   /** Those with connections that wait, whose turn is next first. */
   readonly #queue = new Set<Visitor>();
-  /** Handshakes under way, by the other end's address and port: there may be several, to several addresses of ours. */
-  readonly #underWay = new Map<string, Handshake[]>();
-  #handshakes = 0;
+  readonly #underWay = new Set<Visit>();
   readonly #shed = new Map<ShedReason, number>();
   #waiting = 0;
+  #looking: NodeJS.Timeout | undefined;
+  readonly #left: (this: Visiting) => void;
   #begunThisTurn = 0;
   #isTurnCounted = false;
   #unreported = 0;
@@ -60,6 +72,13 @@ export class ConnectionGate {
   constructor(server: Server, limits: GateLimits, logger: Logger) {
     this.#limits = limits;
     this.#logger = logger;
+    const leave = (visit: Visit): void => {
+      this.#leave(visit);
+    };
+    // One for all connections: what it is about, the socket itself tells.
+    this.#left = function (this: Visiting) {
+      if (this[visitKey]) leave(this[visitKey]);
+    };
     const listeners = server.listeners("connection") as ((this: Server, socket: Socket) => void)[];
     server.removeAllListeners("connection");
     this.#begin = (socket) => {
@@ -68,7 +87,7 @@ export class ConnectionGate {
     server.on("connection", (socket: Socket) => {
       this.#enter(socket);
     });
-    server.on("secureConnection", (socket: Socket) => {
+    server.on("secureConnection", (socket: TLSSocket) => {
       // Whoever takes the connection over (an upgrade) has handlers of its own to add: until then, none must be missing.
       socket.on("error", ignore);
       this.#secured(socket);
@@ -81,7 +100,7 @@ export class ConnectionGate {
 
   /** Handshakes under way. */
   get handshakes(): number {
-    return this.#handshakes;
+    return this.#underWay.size;
   }
 
   /** Connections closed before their handshake so far. */
@@ -89,24 +108,25 @@ export class ConnectionGate {
     return this.#shed;
   }
 
-  #enter(socket: Socket): void {
+  #enter(socket: Visiting): void {
+    const { remoteAddress } = socket;
     // A Unix domain socket, or one that was made in this process: there is nobody to keep apart.
-    if (socket.remoteAddress === undefined) {
+    if (remoteAddress === undefined) {
       this.#begin(socket);
       return;
     }
     socket.on("error", ignore);
-    const visitor = this.#visitorAt(addressGroup(socket.remoteAddress));
+    const visitor = this.#visitorAt(addressGroup(remoteAddress));
     if (visitor.open >= this.#limits.connectionsPerAddress) {
       this.#close(socket, "connections-of-address");
       return;
     }
     visitor.open += 1;
-    socket.once("close", () => {
-      this.#left(visitor);
-    });
-    if (this.#waiting === 0 && this.#mayBegin(visitor)) this.#handshake(socket, visitor);
-    else this.#wait(socket, visitor);
+    const visit: Visit = { socket, visitor, looks: 0 };
+    socket[visitKey] = visit;
+    socket.on("close", this.#left);
+    if (this.#waiting === 0 && this.#mayBegin(visitor)) this.#handshake(visit);
+    else this.#wait(visit);
   }
 
   #visitorAt(group: string): Visitor {
@@ -118,7 +138,11 @@ export class ConnectionGate {
     return visitor;
   }
 
-  #left(visitor: Visitor): void {
+  #leave(visit: Visit): void {
+    const { socket, visitor } = visit;
+    socket[visitKey] = undefined;
+    this.#endHandshake(visit);
+    this.#stopWaiting(visit);
     visitor.open -= 1;
     if (visitor.open === 0) this.#visitors.delete(visitor.group);
   }
@@ -126,72 +150,72 @@ export class ConnectionGate {
   #mayBegin({ handshakes }: Visitor): boolean {
     return (
       this.#begunThisTurn < PER_TURN &&
-      this.#handshakes < this.#limits.handshakes &&
+      this.#underWay.size < this.#limits.handshakes &&
       handshakes < this.#limits.handshakesPerAddress
     );
   }
 
-  #handshake(socket: Socket, visitor: Visitor): void {
-    const place = placeOf(socket);
-    const handshake: Handshake = { socket, end: ignore };
-    const end = (): void => {
-      if (!this.#forget(place, handshake)) return;
-      visitor.handshakes -= 1;
-      socket.off("close", end);
-      if (this.#waiting > 0) this.#countTurn();
-    };
-    handshake.end = end;
-    visitor.handshakes += 1;
-    this.#handshakes += 1;
-    const others = this.#underWay.get(place);
-    if (others) others.push(handshake);
-    else this.#underWay.set(place, [handshake]);
-    socket.once("close", end);
+  #handshake(visit: Visit): void {
+    this.#underWay.add(visit);
+    visit.visitor.handshakes += 1;
     this.#begunThisTurn += 1;
     this.#countTurn();
-    this.#begin(socket);
+    this.#begin(visit.socket);
   }
 
-  #forget(place: string, handshake: Handshake): boolean {
-    const there = this.#underWay.get(place) ?? [];
-    const index = there.indexOf(handshake);
-    if (index < 0) return false;
-    if (there.length === 1) this.#underWay.delete(place);
-    else there.splice(index, 1);
-    this.#handshakes -= 1;
-    return true;
+  #endHandshake(visit: Visit): void {
+    if (!this.#underWay.delete(visit)) return;
+    visit.visitor.handshakes -= 1;
+    if (this.#waiting > 0) this.#countTurn();
   }
 
-  /** @param tls on one of the sockets that a handshake is under way on, which it does not tell */
-  #secured(tls: Socket): void {
-    const there = this.#underWay.get(placeOf(tls));
-    if (!there) return;
-    const isBelow = ({ socket }: Handshake): boolean =>
-      socket.localAddress === tls.localAddress && socket.localPort === tls.localPort;
-    const mine = there.length === 1 ? there[0] : there.find(isBelow);
-    mine?.end();
+  #secured(tls: TLSSocket): void {
+    const below = socketBelow(tls) as Visiting | undefined;
+    const visit = below ? below[visitKey] : this.#visitBelow(tls);
+    if (visit) this.#endHandshake(visit);
   }
 
-  #wait(socket: Socket, visitor: Visitor): void {
-    const { waiting, handshakeTime } = this.#limits;
+  /** Both ends' addresses are the same for a socket and for TLS on it. */
+  #visitBelow(tls: TLSSocket): Visit | undefined {
+    const place = placeOf(tls);
+    for (const visit of this.#underWay) if (placeOf(visit.socket) === place) return visit;
+    return undefined;
+  }
+
+  #wait(visit: Visit): void {
+    const { socket, visitor } = visit;
+    const { waiting } = this.#limits;
     if (this.#waiting >= waiting || visitor.waiting.size >= waiting / 2) {
       this.#close(socket, this.#waiting >= waiting ? "waiting" : "waiting-of-address");
       return;
     }
-    const leave = (): void => {
-      if (!visitor.waiting.delete(socket)) return;
-      this.#waiting -= 1;
-      if (visitor.waiting.size === 0) this.#queue.delete(visitor);
-    };
-    visitor.waiting.add(socket);
+    visitor.waiting.add(visit);
     this.#waiting += 1;
     this.#queue.add(visitor);
-    socket.once("close", leave);
-    socket.setTimeout(handshakeTime);
-    socket.once("timeout", () => {
-      if (visitor.waiting.has(socket)) this.#close(socket, "time");
-    });
+    this.#lookOut();
     this.#countTurn();
+  }
+
+  #stopWaiting(visit: Visit): void {
+    const { visitor } = visit;
+    if (!visitor.waiting.delete(visit)) return;
+    this.#waiting -= 1;
+    if (visitor.waiting.size === 0) this.#queue.delete(visitor);
+  }
+
+  /** Closes those that have waited for the time of a handshake. */
+  #lookOut(): void {
+    this.#looking ??= setInterval(() => {
+      for (const { waiting } of this.#queue)
+        for (const visit of waiting) {
+          if (++visit.looks <= LOOKS) continue;
+          this.#stopWaiting(visit);
+          this.#close(visit.socket, "time");
+        }
+      if (this.#waiting > 0) return;
+      clearInterval(this.#looking);
+      this.#looking = undefined;
+    }, this.#limits.handshakeTime / LOOKS).unref();
   }
 
   /** At the end of this turn of the event loop, whoever waits may begin. */
@@ -208,16 +232,14 @@ export class ConnectionGate {
   /** One of each address that waits, then the next of each, as long as they may. */
   #admit(): void {
     for (const visitor of this.#queue) {
-      if (this.#begunThisTurn >= PER_TURN || this.#handshakes >= this.#limits.handshakes) return;
+      if (this.#begunThisTurn >= PER_TURN || this.#underWay.size >= this.#limits.handshakes) return;
       if (!this.#mayBegin(visitor)) continue;
-      const [socket] = visitor.waiting;
-      if (!socket) continue;
-      visitor.waiting.delete(socket);
-      this.#waiting -= 1;
+      const [visit] = visitor.waiting;
+      if (!visit) continue;
+      this.#stopWaiting(visit);
       this.#queue.delete(visitor);
       if (visitor.waiting.size > 0) this.#queue.add(visitor); // at the end: this loop comes to it again
-      socket.setTimeout(0);
-      this.#handshake(socket, visitor);
+      this.#handshake(visit);
     }
   }
 
@@ -241,7 +263,6 @@ export class ConnectionGate {
 
 const ignore = (): void => undefined;
 
-/** A connection's other end: the same for the socket and for TLS on it. */
-function placeOf(socket: Socket): string {
-  return `${socket.remoteAddress ?? ""} ${String(socket.remotePort)}`;
+function placeOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return [remoteAddress, remotePort, localAddress, localPort].join(" ");
 }

@@ -26,10 +26,18 @@ export class ConnectionRegistry {
   readonly #expiring = new Map<Fingerprint, Instant>();
   #timer: NodeJS.Timeout | undefined;
   #open = 0;
+  /** One for all connections. */
+  readonly #closed: (this: object) => void;
 
   constructor(clock: Clock, logger: Logger) {
     this.#clock = clock;
     this.#logger = logger;
+    const forget = (transport: object): void => {
+      this.#forget(transport);
+    };
+    this.#closed = function (this: object) {
+      forget(this);
+    };
   }
 
   get openConnections(): number {
@@ -55,15 +63,9 @@ export class ConnectionRegistry {
     put(this.#byFingerprint, fingerprint, connection);
     put(this.#byAccount, account.slug, connection);
     this.#open += 1;
-    const closed = (): void => {
-      this.#open -= 1;
-      take(this.#byFingerprint, fingerprint, connection);
-      take(this.#byAccount, account.slug, connection);
-      this.#limits.closed(connection);
-    };
     // Two overloads that say the same.
-    if ("goaway" in transport) transport.once("close", closed);
-    else transport.once("close", closed);
+    if ("goaway" in transport) transport.on("close", this.#closed);
+    else transport.on("close", this.#closed);
     this.#expireAt(notAfter, fingerprint);
     return true;
   }
@@ -113,6 +115,16 @@ export class ConnectionRegistry {
 
   close(): void {
     clearTimeout(this.#timer);
+  }
+
+  #forget(transport: object): void {
+    const connection = this.#byTransport.get(transport);
+    if (!connection) return;
+    this.#byTransport.delete(transport);
+    this.#open -= 1;
+    take(this.#byFingerprint, connection.fingerprint, connection);
+    take(this.#byAccount, connection.account, connection);
+    this.#limits.closed(connection);
   }
 
   #endStreams(connections: Iterable<Connection> = []): number {

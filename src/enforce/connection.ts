@@ -26,7 +26,7 @@ export class Connection {
   /** The answer to the latest request. Nearly always it is closed when the next one comes: nothing listens for that. */
   #latest: Carried | undefined;
   /** What is under way besides, and all of it once the connection is ending. */
-  readonly #watched = new Set<Answer>();
+  #watched: Set<Answer> | undefined;
   #graceOver = false;
 
   constructor(transport: Duplex | ServerHttp2Session, fingerprint: Fingerprint, account: Slug) {
@@ -38,7 +38,7 @@ export class Connection {
 
   /** Notes that an answer is under way. */
   answering(answer: Carried): void {
-    if (this.#latest === answer || this.#watched.has(answer)) return;
+    if (this.#latest === answer || this.#watched?.has(answer)) return;
     this.#watchLatest();
     this.#latest = answer;
     if (!this.isEnding) return;
@@ -47,8 +47,8 @@ export class Connection {
   }
 
   answered(answer: Answer): void {
-    this.#watched.delete(answer);
-    if (this.#graceOver && this.#watched.size === 0) this.transport.destroy();
+    this.#watched?.delete(answer);
+    if (this.#graceOver && !this.#isAnswering) this.transport.destroy();
   }
 
   /** For good: at once what would go on without another decision, else after a grace. */
@@ -59,7 +59,7 @@ export class Connection {
     if (this.transport.destroyed) return;
     setTimeout(() => {
       this.#graceOver = true;
-      if (this.#watched.size === 0) this.transport.destroy();
+      if (!this.#isAnswering) this.transport.destroy();
     }, IDLE_GRACE).unref();
     setTimeout(() => {
       this.transport.destroy();
@@ -78,9 +78,9 @@ export class Connection {
       return true;
     }
     this.#watchLatest();
-    const streams = [...this.#watched].filter(isEventStream);
+    const streams = [...(this.#watched ?? [])].filter(isEventStream);
     for (const stream of streams) this.cut(stream);
-    for (const answer of this.#watched) endIfStream(this, answer);
+    for (const answer of this.#watched ?? []) endIfStream(this, answer);
     return streams.length > 0;
   }
 
@@ -89,11 +89,16 @@ export class Connection {
     else answer.close(constants.NGHTTP2_CANCEL);
   }
 
+  get #isAnswering(): boolean {
+    return this.#watched !== undefined && this.#watched.size > 0;
+  }
+
   /** Has the latest answer tell when it closes, unless it is closed: Node calls it destroyed just before it says so. */
   #watchLatest(): void {
     const answer = this.#latest;
     this.#latest = undefined;
     if (!answer || answer.destroyed) return;
+    this.#watched ??= new Set();
     this.#watched.add(answer);
     answer[carrier] = this;
     answer.on("close", answered);

@@ -1,8 +1,9 @@
-import type { X509Certificate } from "node:crypto";
+import { type X509Certificate, hash } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import type { PresentedCertificate } from "../domain/decision.ts";
 import { parseFingerprint } from "../domain/identifiers.ts";
 import { purposeIds } from "../domain/profile.ts";
+import { peerInSession } from "./session-peer.ts";
 
 const faults: Readonly<Record<string, PresentedCertificate["fault"]>> = {
   CERT_HAS_EXPIRED: "time",
@@ -21,10 +22,14 @@ export function presentedCertificate(
   socket: TLSSocket,
   issuers: readonly X509Certificate[],
 ): PresentedCertificate | undefined {
+  const before = socket.authorized ? authorizedBefore(socket) : undefined;
+  if (before) return before;
   const leaf = socket.getPeerX509Certificate();
   if (!leaf) return undefined;
   const fault = socket.authorized ? undefined : (faults[verificationCode(socket)] ?? "other");
-  return describeLeaf(leaf, fault, () => issuers.some((issuer) => isSignedBy(leaf, issuer)));
+  const presented = describeLeaf(leaf, fault, () => issuers.some((issuer) => isSignedBy(leaf, issuer)));
+  if (presented.authorized) keep(presented);
+  return presented;
 }
 
 /**
@@ -37,32 +42,37 @@ export function describeLeaf(
   fault: PresentedCertificate["fault"],
   signedByUs: () => boolean,
 ): PresentedCertificate {
+  // Node's types leave out that an absent extension is undefined.
+  const purposes = leaf.keyUsage as string[] | undefined;
   return {
-    ...whatItSays(leaf),
+    fingerprint: parseFingerprint(leaf.fingerprint256),
     authorized: fault === undefined,
     fault,
     signedByUs: (fault === "purpose" || fault === "time") && signedByUs(),
+    isCa: leaf.ca,
+    clientAuth: purposes?.includes(purposeIds.clientAuth) ?? false,
   };
 }
 
-type Said = Pick<PresentedCertificate, "fingerprint" | "isCa" | "clientAuth">;
+/** Certificates that Node has read, of callers that OpenSSL found nothing wrong with: the same octets say the same. */
+const kept = new Map<string, PresentedCertificate>();
+const MOST_KEPT = 50_000;
 
-/** By the fingerprint as Node writes it: the same octets say the same, and most callers come again. */
-const said = new Map<string, Said>();
-/** Anybody may present certificates without end. */
-const MOST_KEPT = 10_000;
+function keep(presented: PresentedCertificate): void {
+  if (kept.size >= MOST_KEPT) kept.clear();
+  kept.set(presented.fingerprint, presented);
+}
 
-function whatItSays(leaf: X509Certificate): Said {
-  const { fingerprint256 } = leaf;
-  const before = said.get(fingerprint256);
-  if (before) return before;
-  // Node's types leave out that an absent extension is undefined.
-  const purposes = leaf.keyUsage as string[] | undefined;
-  const clientAuth = purposes?.includes(purposeIds.clientAuth) ?? false;
-  const read = { fingerprint: parseFingerprint(fingerprint256), isCa: leaf.ca, clientAuth };
-  if (said.size >= MOST_KEPT) said.clear();
-  said.set(fingerprint256, read);
-  return read;
+/**
+ * A certificate that was read before: most callers come again. Node would make an object of it, and of each that came with
+ * it; that, and freeing them, is most of what all of a decision at the handshake costs (docs/performance.md).
+ */
+function authorizedBefore(socket: TLSSocket): PresentedCertificate | undefined {
+  const session = socket.getSession();
+  const leaf = session && peerInSession(session);
+  const fingerprint = leaf && hash("sha256", leaf, "hex");
+  session?.fill(0); // its secret is in it
+  return fingerprint === undefined ? undefined : kept.get(fingerprint);
 }
 
 export function isSignedBy(leaf: X509Certificate, issuer: X509Certificate): boolean {

@@ -2,7 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import type { Credential, PresentedCertificate } from "../domain/decision.ts";
 import { presentedCertificate } from "./presented-certificate.ts";
 import { isDirected, soleAuthority } from "./request-target.ts";
-import { type Incoming, type Transport, tlsOf } from "./transport.ts";
+import { type Incoming, type Transport, socketBelow, tlsOf } from "./transport.ts";
 
 /** What is known of a connection, so that its next request need not ask again. */
 export interface Seen {
@@ -21,15 +21,24 @@ export interface Seen {
 export function see(transport: Transport, issuers: readonly X509Certificate[]): Seen {
   const socket = tlsOf(transport);
   const presented = presentedCertificate(socket, issuers);
-  const { remoteAddress: address, servername } = socket;
+  const { servername } = socket;
+  const address = (socketBelow(socket) ?? socket).remoteAddress; // known there already
   return { servername, presented, address, host: undefined, known: undefined, version: -1 };
 }
+
+/** Of the latest connection's first request: most are for the same host. */
+let agreed: { readonly servername: unknown; readonly host: string } | undefined;
 
 /** Whether a request is for the host of its connection's handshake. */
 export function isDirectedOn(seen: Seen, request: Incoming): boolean {
   const host = soleAuthority(request);
-  if (host !== undefined && host === seen.host) return true;
-  const directed = isDirected(request, seen.servername);
-  if (directed && host !== undefined) seen.host = host;
-  return directed;
+  if (host === undefined) return isDirected(request, seen.servername);
+  if (host === seen.host) return true;
+  const { servername } = seen;
+  if (agreed?.host !== host || agreed.servername !== servername) {
+    if (!isDirected(request, servername)) return false;
+    agreed = { servername, host };
+  }
+  seen.host = host;
+  return true;
 }

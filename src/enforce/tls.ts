@@ -3,6 +3,7 @@ import type { ServerOptions } from "node:https";
 import type { SecureContextOptions, Server } from "node:tls";
 import type { Authenticator } from "./authenticator.ts";
 import { keepTicketKeysFresh, sessionOptions } from "./session-tickets.ts";
+import type { TrustedCas } from "./trusted-cas.ts";
 
 /**
  * The post-quantum hybrid first (RFC 9794), asked for anew (HelloRetryRequest) from a client that knows it but guessed
@@ -94,9 +95,26 @@ export function followTrust(
     // What a renewal leaves out Node would reset, the CAs to the public roots.
     latest = { ...kept, ...renewed, ca: renewed.ca ?? anchors() };
     setContext(latest);
+    endChainsAtOurs(server, authenticator.trust);
   };
   const stop = authenticator.trust.onChanged(() => {
     setContext({ ...latest, ca: anchors() });
+    endChainsAtOurs(server, authenticator.trust);
   });
+  endChainsAtOurs(server, authenticator.trust);
   server.once("close", stop);
+}
+
+/**
+ * Has chains end at any of our own CAs: that it leads to our root is verified when it is read, and would be in every handshake
+ * once more, for a twelfth of what that costs. Node has the option (`allowPartialTrustChain`), but no server takes it. Where
+ * another CA is trusted too, chains end at a root.
+ */
+function endChainsAtOurs(server: Server, trust: TrustedCas): void {
+  // As Node's servers keep what they were given, and what they made of it.
+  const { ca, _sharedCreds: made } = server as Server & {
+    readonly ca?: unknown;
+    readonly _sharedCreds?: { readonly context?: { setAllowPartialTrustChain?: () => void } };
+  };
+  if (Array.isArray(ca) && trust.areOwn(ca)) made?.context?.setAllowPartialTrustChain?.();
 }

@@ -5,6 +5,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
+import { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { Caller } from "../domain/decision.ts";
 
@@ -52,6 +53,12 @@ export function isGone(response: Outgoing): boolean {
 /** The socket beneath. A session's stands for the real one, and throws when that is gone. */
 export function tlsOf(transport: Transport): TLSSocket {
   return transport instanceof TLSSocket ? transport : (transport.socket as TLSSocket);
+}
+
+/** The connection below TLS, by Node's own note of it; `undefined` where there is no such note. */
+export function socketBelow(tls: TLSSocket): Socket | undefined {
+  const { _parent: below } = tls as { readonly _parent?: unknown };
+  return below instanceof Socket ? below : undefined;
 }
 
 /** Where a request came from; `undefined` when its connection is gone. */

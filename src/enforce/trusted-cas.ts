@@ -1,21 +1,31 @@
 import { X509Certificate } from "node:crypto";
-import type { Stores } from "../domain/ports.ts";
+import type { Logger, Stores } from "../domain/ports.ts";
+import { isSignedBy } from "./presented-certificate.ts";
 
-/** The CAs that handshakes trust: our own issuers, as the database has them, and others that the configuration names. */
+/**
+ * The CAs that handshakes trust: our own issuers, as the database has them, and others that the configuration names. Of our own,
+ * those alone that lead to a root on record: that is verified when they are read, and not in each handshake again.
+ */
 export class TrustedCas {
   readonly #stores: Stores;
   readonly #foreign: readonly string[];
+  readonly #logger: Pick<Logger, "error">;
   readonly #onChanged = new Set<() => void>();
   #issuers: readonly X509Certificate[] = [];
 
-  private constructor(stores: Stores, foreign: readonly string[]) {
+  private constructor(stores: Stores, foreign: readonly string[], logger: Pick<Logger, "error">) {
     this.#stores = stores;
     this.#foreign = foreign;
+    this.#logger = logger;
   }
 
   /** @param foreign CAs beside our own, PEM */
-  static async read(stores: Stores, foreign: readonly string[]): Promise<TrustedCas> {
-    const cas = new TrustedCas(stores, foreign);
+  static async read(
+    stores: Stores,
+    foreign: readonly string[],
+    logger: Pick<Logger, "error">,
+  ): Promise<TrustedCas> {
+    const cas = new TrustedCas(stores, foreign, logger);
     await cas.readAnew();
     return cas;
   }
@@ -40,8 +50,26 @@ export class TrustedCas {
     return () => this.#onChanged.delete(listener);
   }
 
+  /** Whether each of these is one of our own; PEM. */
+  areOwn(cas: readonly unknown[]): boolean {
+    const { own } = this;
+    return cas.every((ca) => typeof ca === "string" && own.includes(ca));
+  }
+
   async readAnew(): Promise<void> {
-    this.#issuers = (await this.#stores.issuers.list()).map(({ der }) => new X509Certificate(der));
+    const records = await this.#stores.issuers.list();
+    const read = records.map(({ name, der }) => ({ name, certificate: new X509Certificate(der) }));
+    const led = leadingToRoot(read.map(({ certificate }) => certificate));
+    for (const { name } of read.filter(({ certificate }) => !led.includes(certificate)))
+      this.#logger.error({ issuer: name }, "a CA on record is not trusted: no root on record has signed it");
+    this.#issuers = led;
     for (const listener of this.#onChanged) listener();
   }
+}
+
+/** Those that signed themselves, and those that one of these signed, and so on. */
+function leadingToRoot(cas: readonly X509Certificate[]): X509Certificate[] {
+  const led = cas.filter((ca) => isSignedBy(ca, ca));
+  for (const issuer of led) led.push(...cas.filter((ca) => !led.includes(ca) && isSignedBy(ca, issuer)));
+  return led;
 }

@@ -3,12 +3,14 @@ import { Refusal } from "../domain/errors.ts";
 import type { Clock, Issuer, Logger } from "../domain/ports.ts";
 import type { IssuerId } from "../domain/identifiers.ts";
 import type { Change, CrlHead, CrlRecord } from "../domain/records.ts";
-import { MINUTE, SECOND } from "../domain/time.ts";
+import { type Instant, MINUTE, SECOND } from "../domain/time.ts";
 import { CrlMaker, type CrlParts } from "./crl-maker.ts";
 import { altersCrl } from "./crl.ts";
 
 /** Revocations that come within this share a CRL. */
 const COALESCING = 0.2 * SECOND;
+/** After a large CRL, so many times as long as it took goes to calls and revocations alone. */
+const REST = 4;
 const RETRY = 5 * SECOND;
 
 export interface CrlPublisherParts extends CrlParts {
@@ -42,6 +44,8 @@ export class CrlPublisher {
   readonly #damaged = new Map<IssuerId, number>();
   #wanted = 0;
   #isBehind = false;
+  /** When the next one may be begun. */
+  #restsUntil: Instant = 0;
   #soon: NodeJS.Timeout | undefined;
   #regularly: NodeJS.Timeout | undefined;
   #work: Promise<void> = Promise.resolve();
@@ -80,7 +84,7 @@ export class CrlPublisher {
     const last = changes.findLast(altersCrl);
     if (last) {
       this.#wanted = Math.max(this.#wanted, last.sequence);
-      this.#publishSoon(COALESCING);
+      this.#publishSoon(Math.max(COALESCING, this.#rest));
     }
     for (const { action, subject } of changes) {
       if (action === "crl.publish") this.#enqueue(() => this.#reload(subject as IssuerId));
@@ -104,6 +108,11 @@ export class CrlPublisher {
     clearInterval(this.#regularly);
     await this.#work;
     await this.#maker.close();
+  }
+
+  /** No longer than what is due would wait anyway, whatever the clock says. */
+  get #rest(): number {
+    return Math.min(this.#restsUntil - this.#parts.clock.now(), MINUTE);
   }
 
   #publishSoon(delay: number): void {
@@ -163,6 +172,7 @@ export class CrlPublisher {
     this.#serve(crl);
     logger.info({ issuer: issuer.id, number: crl.number, entries }, "CRL published");
     await this.#maker.tidy(issuer.id);
+    this.#restsUntil = clock.now() + REST * (clock.now() - begun);
   }
 
   /** Takes what is on record, unless it is at hand. */

@@ -1,4 +1,4 @@
-import { closeSync, openSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, statSync } from "node:fs";
 import knex, { type Knex } from "knex";
 import { Refusal } from "../domain/errors.ts";
 import type { ChangeStore } from "../domain/ports.ts";
@@ -14,7 +14,9 @@ import { useStore } from "./use-store.ts";
 
 /** Two connections: what is read outside a transaction need not wait for one that is being written to the disk. */
 export function sqliteEngine(file: string): Engine {
-  closeSync(openSync(file, "a", 0o600)); // SQLite gives its journals the same mode
+  // SQLite gives its journals the same mode. One that is there is left alone: closing any descriptor of it would give up the
+  // locks that this process has on it (POSIX, fcntl).
+  if (!existsSync(file)) closeSync(openSync(file, "a", 0o600));
   const [reader, writer] = [open(file), open(file)];
   const prepared = new WeakMap<SqliteConnection, Sql>();
   const sqlOn = (connection: SqliteConnection): Sql => {

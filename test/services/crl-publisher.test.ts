@@ -94,6 +94,32 @@ onEachDatabase("the CRL publisher", (db) => {
     }
   });
 
+  test.each([
+    ["for four times as long as that took", SECOND, 4 * SECOND],
+    ["for no longer than a minute", HOUR, MINUTE],
+  ])("rests after a CRL %s", async (_name, took, rest) => {
+    const slow = (isLarge: boolean): ReturnType<typeof crlBuilder> => {
+      const builder = crlBuilder(isLarge);
+      return {
+        ...builder,
+        async sign(...args) {
+          parts.clock.advance(took);
+          return builder.sign(...args);
+        },
+      };
+    };
+    const publisher = await started({ newCrlBuilder: slow });
+    publisher.onChanges(await revokedOne());
+    timers.pass(rest - 1);
+    await publisher.settled();
+    expect(latest(publisher)).toBe(1);
+    expect(timers.holds(4 * HOUR)).toBe(false);
+    timers.pass(rest);
+    await eventually(() => {
+      expect(latest(publisher)).toBe(2);
+    });
+  });
+
   test("does not publish for changes that no CRL tells of", async () => {
     const publisher = await started();
     const before = await db.database.changes.last();

@@ -37,28 +37,49 @@ export async function selfSignedLike({ key, cert }: TestCredential): Promise<Key
 
 /** Signed by a fresh CA with the subject and the key id of a home's issuing CA; that CA's certificate is sent along. */
 export async function namesakeLeaf(home: string, purposes: Purposes): Promise<KeyAndCertificate> {
-  const ours = new x509.X509Certificate(readFileSync(join(home, "certs", "issuer.crt"), "latin1"));
-  const keyId = ours.getExtension(x509.SubjectKeyIdentifierExtension)?.keyId ?? "";
+  const { subjectName } = certificateOf(home, "issuer");
+  const keyId = certificateOf(home, "issuer").getExtension(x509.SubjectKeyIdentifierExtension)?.keyId ?? "";
+  const { ca, leaf } = await falseCa({ subjectName, issuerName: subjectName, keyId }, purposes);
+  return { key: leaf.key, cert: `${leaf.cert}\n${ca.toString("pem")}` };
+}
+
+/** A CA (DER) that says a home's root had signed it, which it has not; and a leaf of it. */
+export async function unsignedIssuer(home: string): Promise<{ der: Buffer; leaf: KeyAndCertificate }> {
+  const { subjectName: issuerName } = certificateOf(home, "root");
+  const subjectName = new x509.Name("CN=Second Issuing CA");
+  const names = { subjectName, issuerName, keyId: randomBytes(20).toString("hex") };
+  const { ca, leaf } = await falseCa(names, ["clientAuth"]);
+  return { der: Buffer.from(ca.rawData), leaf };
+}
+
+function certificateOf(home: string, name: "issuer" | "root"): x509.X509Certificate {
+  return new x509.X509Certificate(readFileSync(join(home, "certs", `${name}.crt`), "latin1"));
+}
+
+/** Signed by itself whatever it says; and a leaf of it. */
+async function falseCa(
+  names: { readonly subjectName: x509.Name; readonly issuerName: x509.Name; readonly keyId: string },
+  purposes: Purposes,
+): Promise<{ ca: x509.X509Certificate; leaf: KeyAndCertificate }> {
   const caKeys = await freshKeys();
   const ca = await x509.X509CertificateGenerator.create({
     ...common([]),
-    ...{ subject: ours.subjectName, issuer: ours.subjectName, publicKey: caKeys.publicKey },
+    ...{ subject: names.subjectName, issuer: names.issuerName, publicKey: caKeys.publicKey },
     signingKey: caKeys.privateKey,
     extensions: [
       new x509.BasicConstraintsExtension(true, 0, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
-      new x509.SubjectKeyIdentifierExtension(keyId),
+      new x509.SubjectKeyIdentifierExtension(names.keyId),
     ],
   });
   const keys = await freshKeys();
   const its = common(purposes);
   const leaf = await x509.X509CertificateGenerator.create({
-    ...{ ...its, subject: "CN=acme", issuer: ours.subjectName, publicKey: keys.publicKey },
+    ...{ ...its, subject: "CN=acme", issuer: names.subjectName, publicKey: keys.publicKey },
     signingKey: caKeys.privateKey,
-    extensions: [...its.extensions, new x509.AuthorityKeyIdentifierExtension(keyId)],
+    extensions: [...its.extensions, new x509.AuthorityKeyIdentifierExtension(names.keyId)],
   });
-  const { key, cert } = await inPem(keys, leaf);
-  return { key, cert: `${cert}\n${ca.toString("pem")}` };
+  return { ca, leaf: await inPem(keys, leaf) };
 }
 
 /** Signed with the stolen key of a home's own CA, as its commands never would. */
@@ -75,7 +96,7 @@ export async function certifiedByHome(
   const { KeyUsageFlags: flags, KeyUsagesExtension: Usages } = x509;
   const certificate = await x509.X509CertificateGenerator.create({
     ...{ ...its, subject: "CN=acme", publicKey: keys.publicKey },
-    issuer: new x509.X509Certificate(read("certs", `${by}.crt`)).subjectName,
+    issuer: certificateOf(home, by).subjectName,
     signingKey: signer.toCryptoKey(p256, false, ["sign"]),
     extensions: [
       ...its.extensions,
