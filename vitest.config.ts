@@ -1,20 +1,45 @@
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import LongFirst from "./test/support/long-first.ts";
+
+/** Files that change what is the whole process's, or have processes to wait for, share their own with no other file. */
+const alone = [
+  "test/*.test.ts",
+  "test/{cli,interop,soak}/*.test.ts",
+  ...globSync("test/**/*.test.ts", { cwd: import.meta.dirname }).filter((file) =>
+    /vi\.(mock|useFakeTimers|stub)|HeldTimers|process\.on/.test(
+      readFileSync(join(import.meta.dirname, file), "utf8"),
+    ),
+  ),
+];
+
+const common = {
+  env: {
+    // A server that shares a busy machine with the tests answers late, and is to be waited for.
+    COUNTERSIGN_WAIT_SECONDS: "25",
+    // Hundreds of processes read the same sources.
+    NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/compiled"),
+  },
+  // None comes near it on a quiet machine: it is for what hangs, and not for what is slow on a busy one.
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+  expect: { poll: { timeout: 60_000 } },
+};
 
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/postgres.ts", "test/support/home-template.ts"],
     reporters: ["default", "./test/support/closing-line.ts"],
-    env: {
-      // A server that shares a busy machine with the tests answers late, and is to be waited for.
-      COUNTERSIGN_WAIT_SECONDS: "25",
-      // Hundreds of processes read the same sources.
-      NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/compiled"),
-    },
-    testTimeout: 30_000,
-    hookTimeout: 120_000,
+    sequence: { sequencer: LongFirst },
     // Real servers and child processes, with some waiting between: on two cores, a fourth would only make the others wait.
     maxWorkers: 3,
+    projects: [
+      { test: { ...common, name: "alone", include: alone } },
+      // A process and its modules for each file would cost more than most of the tests.
+      {
+        test: { ...common, name: "shared", include: ["test/**/*.test.ts"], exclude: alone, isolate: false },
+      },
+    ],
   },
 });

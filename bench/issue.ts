@@ -15,6 +15,8 @@ import { startWorker } from "./worker.ts";
 
 const FULL: Amount = { warmUp: 500, rounds: 3, perRound: 1000 };
 const QUICK: Amount = { warmUp: 300, rounds: 3, perRound: 300 };
+/** Of a server that does nothing. */
+const GENERATOR: Amount = { warmUp: 2000, rounds: 3, perRound: 5000 };
 const TENTHS = 10;
 const MINUTE = 60_000;
 
@@ -35,7 +37,7 @@ const matrix: readonly Pair[] = [
 export async function benchIssue(flags: readonly string[]): Promise<{ text: string; figures: object }> {
   const plan = readPlan(flags);
   return withSurroundings(plan.limitMs, async (surroundings) => {
-    const generator = await measureGenerator(surroundings);
+    const generator = await measureGenerator(surroundings, plan.generator);
     const cells: Cell[] = [];
     for (const pair of plan.pairs) cells.push(await measureCell(surroundings, pair, plan));
     const figures: Figures = {
@@ -44,7 +46,7 @@ export async function benchIssue(flags: readonly string[]): Promise<{ text: stri
       cells,
       peculiar: await measurePeculiar(surroundings, plan.seconds),
       peers: await measurePeers(surroundings, plan.peers),
-      openssl: await opensslSpeed(surroundings),
+      openssl: await opensslSpeed(surroundings, plan.opensslSeconds),
     };
     return { text: report(figures), figures };
   });
@@ -54,29 +56,50 @@ interface Plan {
   readonly pairs: readonly Pair[];
   readonly amount: Amount;
   readonly peers: Amount;
+  readonly generator: Amount;
   /** For each round of a baseline. */
   readonly seconds: number;
+  readonly opensslSeconds: number;
   readonly limitMs: number;
 }
 
 function readPlan(flags: readonly string[]): Plan {
   const options = { quick: { type: "boolean" }, count: { type: "string" } } as const;
   const { quick = false, count } = parseArgs({ args: [...flags], options }).values;
-  const plan = { pairs: [usual], peers: QUICK, seconds: 0.3, limitMs: 5 * MINUTE };
+  const plan = {
+    pairs: [usual],
+    peers: QUICK,
+    generator: GENERATOR,
+    seconds: 0.3,
+    opensslSeconds: 1,
+    limitMs: 5 * MINUTE,
+  };
   if (count === undefined) {
     return quick
       ? { ...plan, amount: QUICK }
-      : { pairs: matrix, amount: FULL, peers: FULL, seconds: 0.5, limitMs: 20 * MINUTE };
+      : {
+          pairs: matrix,
+          amount: FULL,
+          peers: FULL,
+          generator: GENERATOR,
+          seconds: 0.5,
+          opensslSeconds: 2,
+          limitMs: 20 * MINUTE,
+        };
   }
-  const most = (usually: number): number => Math.min(usually, Number(count));
   const perRound = Math.ceil(Number(count) / TENTHS);
   if (!Number.isSafeInteger(perRound) || perRound < 1) {
     const code = "ERR_PARSE_ARGS_INVALID_OPTION_VALUE"; // as parseArgs itself has it
     throw Object.assign(new Error(`'--count ${count}' is not a number of certificates`), { code });
   }
-  const amount = { warmUp: most(FULL.warmUp), rounds: TENTHS, perRound };
-  const peers = { ...QUICK, warmUp: most(QUICK.warmUp), perRound: most(QUICK.perRound) };
-  return { ...plan, amount, peers, limitMs: 5 * MINUTE + Number(count) * 20 };
+  const most = ({ warmUp, rounds, perRound: each }: Amount): Amount => ({
+    rounds,
+    warmUp: Math.min(warmUp, Number(count)),
+    perRound: Math.min(each, Number(count)),
+  });
+  const amount = { ...most(FULL), rounds: TENTHS, perRound };
+  const [peers, generator] = [most(QUICK), most(GENERATOR)];
+  return { ...plan, amount, peers, generator, limitMs: 5 * MINUTE + Number(count) * 20 };
 }
 
 async function measureCell(

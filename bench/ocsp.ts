@@ -14,7 +14,7 @@ const MINUTE = 60_000;
 
 /** Answers of each round, and of one before that is not counted. */
 const FULL = { keptAlive: 10_000, fresh: 5000, own: 2000 };
-const QUICK = { keptAlive: 1000, fresh: 500, own: 200 };
+const QUICK = { keptAlive: 200, fresh: 100, own: 50 };
 
 interface Row {
   readonly name: string;

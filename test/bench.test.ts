@@ -7,7 +7,7 @@ import { projectRoot, run } from "./support/run.ts";
 
 test(
   "issuing is measured over HTTPS, in process, and beside bare signatures",
-  { timeout: 180_000 },
+  { timeout: 300_000 },
   async () => {
     const args = [join(projectRoot, "bench/main.ts"), "issue", "--json", "--count", "20"];
     const { code, stdout, stderr } = await run(process.execPath, args);
@@ -30,7 +30,7 @@ test(
   },
 );
 
-test("OCSP answers are measured beside openssl's", { timeout: 120_000 }, async () => {
+test("OCSP answers are measured beside openssl's", { timeout: 300_000 }, async () => {
   const args = [join(projectRoot, "bench/main.ts"), "ocsp", "--json", "--quick"];
   const { code, stdout, stderr } = await run(process.execPath, args);
   expect(code, stderr).toBe(0);
@@ -48,7 +48,7 @@ test("OCSP answers are measured beside openssl's", { timeout: 120_000 }, async (
   for (const row of rows) expect(row).toMatchObject({ ...measured, ofOpenssl: positive });
 });
 
-test("CRLs are measured in a server, and beside openssl", { timeout: 180_000 }, async () => {
+test("CRLs are measured in a server, and beside openssl", { timeout: 300_000 }, async () => {
   const args = [join(projectRoot, "bench/main.ts"), "crl", "--json", "--entries", "50"];
   const { code, stdout, stderr } = await run(process.execPath, args);
   expect(code, stderr).toBe(0);
@@ -63,7 +63,7 @@ test("CRLs are measured in a server, and beside openssl", { timeout: 180_000 }, 
   ]);
 });
 
-test("the enforcer is measured beside bare Node", { timeout: 180_000 }, async () => {
+test("the enforcer is measured beside bare Node", { timeout: 300_000 }, async () => {
   const args = [join(projectRoot, "bench/main.ts"), "enforce", "--json", "--quick"];
   const { code, stdout, stderr } = await run(process.execPath, args);
   expect(code, stderr).toBe(0);

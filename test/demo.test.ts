@@ -28,7 +28,7 @@ function listeningIn(printed: string): Listening {
   return JSON.parse(/^\{"event":"listening".*$/m.exec(printed)?.[0] ?? "") as Listening;
 }
 
-test("the demo plays every step and takes everything away again", { timeout: 120_000 }, async () => {
+test("the demo plays every step and takes everything away again", async () => {
   const { code, stdout, stderr } = await run(process.execPath, [demo]);
   expect(stderr).toBe("");
   expect(code).toBe(0);
@@ -43,19 +43,15 @@ test("the demo plays every step and takes everything away again", { timeout: 120
   expect(isRunning(pid)).toBe(false);
 });
 
-test(
-  "a step that does something else fails the demo, and nothing stays behind",
-  { timeout: 60_000 },
-  async () => {
-    const workspace = await testWorkspace();
-    await writeFile(workspace.file(".curlrc"), "max-time = 0.001\n"); // no call gets an answer
-    const env = { ...process.env, CURL_HOME: workspace.path };
-    const { code, stdout, stderr } = await run(process.execPath, [demo], { env });
-    expect(code).toBe(1);
-    expect(stderr).toContain("The demo failed: step 3 exited 28.");
-    expect(stdout).not.toContain("Every step did what it says.");
-    const { home, pid } = listeningIn(stdout);
-    expect(existsSync(home)).toBe(false);
-    expect(isRunning(pid)).toBe(false);
-  },
-);
+test("a step that does something else fails the demo, and nothing stays behind", async () => {
+  const workspace = await testWorkspace();
+  await writeFile(workspace.file(".curlrc"), "max-time = 0.001\n"); // no call gets an answer
+  const env = { ...process.env, CURL_HOME: workspace.path };
+  const { code, stdout, stderr } = await run(process.execPath, [demo], { env });
+  expect(code).toBe(1);
+  expect(stderr).toContain("The demo failed: step 3 exited 28.");
+  expect(stdout).not.toContain("Every step did what it says.");
+  const { home, pid } = listeningIn(stdout);
+  expect(existsSync(home)).toBe(false);
+  expect(isRunning(pid)).toBe(false);
+});

@@ -10,6 +10,8 @@ import { errorTable } from "../src/domain/errors.ts";
 import { defaultLimits, limitNames } from "../src/domain/limits.ts";
 import { call, enrolled } from "./support/client.ts";
 import { blocksOf, page } from "./support/docs.ts";
+import { command } from "./support/command.ts";
+import { freshHome } from "./support/fresh-home.ts";
 import { countersign, projectRoot, run, runOk } from "./support/run.ts";
 import { type TestServer, serveHome } from "./support/server.ts";
 import { type Workspace, testWorkspace } from "./support/workspace.ts";
@@ -29,9 +31,14 @@ function tableRows(markdown: string): string[][] {
     );
 }
 
-/** A folder that looks like a checkout in which `npm start` runs, with the ports that it got. */
-async function checkout(): Promise<{ workspace: Workspace; server: TestServer }> {
+/**
+ * A folder that looks like a checkout in which `npm start` runs, with the ports that it got.
+ *
+ * @param isFirst whether that makes the home, or finds one that has no account yet
+ */
+async function checkout(isFirst: boolean): Promise<{ workspace: Workspace; server: TestServer }> {
   const workspace = await testWorkspace();
+  if (!isFirst) await freshHome(workspace.file("ca"));
   for (const name of ["package.json", "bin", "scripts", "src", "node_modules"]) {
     await symlink(join(projectRoot, name), workspace.file(name));
   }
@@ -42,7 +49,7 @@ async function checkout(): Promise<{ workspace: Workspace; server: TestServer }>
   onTestFinished(async () => {
     await server.stop();
   });
-  await expect.poll(() => server.log(), { timeout: 20_000 }).toContain("Then revoke it");
+  await expect.poll(() => server.log()).toContain("Then revoke it");
   return { workspace, server };
 }
 
@@ -78,7 +85,7 @@ describe("the commands on a page work as pasted, and print what is shown", () =>
   const withCommands = pages.filter((name) => blocksOf(page(name)).some(({ info }) => info.startsWith("sh")));
 
   test.each(withCommands)("%s", { timeout: 300_000 }, async (name) => {
-    const { workspace, server } = await checkout();
+    const { workspace, server } = await checkout(name === "README.md");
     const env = readersEnvironment();
     for (const { info, text, shown } of blocksOf(page(name))) {
       if (info !== "sh" && info !== "sh fails") continue;
@@ -92,72 +99,64 @@ describe("the commands on a page work as pasted, and print what is shown", () =>
     }
   });
 
-  test(
-    "README's first commands are those that `serve --quickstart` prints",
-    { timeout: 60_000 },
-    async () => {
-      const { workspace, server } = await checkout();
-      const printed = server.log().replaceAll(workspace.file("ca"), "ca");
-      const [enrol, revoke] = blocksOf(page("README.md")).filter(({ info }) => info === "sh");
-      for (const line of `${enrol?.text ?? ""}${revoke?.text ?? ""}`.trim().split("\n")) {
-        expect(printed).toContain(`  ${withPorts(line, server)}\n`);
-      }
-    },
-  );
+  test("README's first commands are those that `serve --quickstart` prints", async () => {
+    const { workspace, server } = await checkout(true);
+    const printed = server.log().replaceAll(workspace.file("ca"), "ca");
+    const [enrol, revoke] = blocksOf(page("README.md")).filter(({ info }) => info === "sh");
+    for (const line of `${enrol?.text ?? ""}${revoke?.text ?? ""}`.trim().split("\n")) {
+      expect(printed).toContain(`  ${withPorts(line, server)}\n`);
+    }
+  });
 
-  test(
-    "the servers in docs/enforcement.md let their own CA's client in, and nobody else",
-    { timeout: 60_000 },
-    async () => {
-      const { workspace, server } = await checkout();
-      const examples = blocksOf(page("docs/enforcement.md")).filter(({ info }) => info === "ts");
-      const example = examples.map(({ text }) => text).join("");
-      const source = example.replaceAll('"countersign"', '"./src/index.ts"').replaceAll(/\b944[4-7]\b/g, "0");
-      const tellPorts = `const servers = [server, webServer, app.server, both];
+  test("the servers in docs/enforcement.md let their own CA's client in, and nobody else", async () => {
+    const { workspace, server } = await checkout(false);
+    const examples = blocksOf(page("docs/enforcement.md")).filter(({ info }) => info === "ts");
+    const example = examples.map(({ text }) => text).join("");
+    const source = example.replaceAll('"countersign"', '"./src/index.ts"').replaceAll(/\b944[4-7]\b/g, "0");
+    const tellPorts = `const servers = [server, webServer, app.server, both];
         while (!servers.every(({ listening }) => listening)) await new Promise(setImmediate);
         console.log(JSON.stringify(servers.map((each) => each.address().port)));\n`;
-      await writeFile(workspace.file("service.ts"), source + tellPorts);
-      const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
-      const files = ["-keyout", "service.key", "-out", "service.crt"];
-      const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-      await runOk("openssl", ["req", "-x509", ...key, ...subject, ...files], { cwd: workspace.path });
+    await writeFile(workspace.file("service.ts"), source + tellPorts);
+    const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
+    const files = ["-keyout", "service.key", "-out", "service.crt"];
+    const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+    await runOk("openssl", ["req", "-x509", ...key, ...subject, ...files], { cwd: workspace.path });
 
-      const home = workspace.file("ca");
-      const token = readFileSync(join(home, "secrets", "demo.token"), "utf8").trim();
-      const client = await enrolled({ ca: server.ca, root: join(home, "certs", "root.crt") }, token);
+    const home = workspace.file("ca");
+    const token = readFileSync(join(home, "secrets", "demo.token"), "utf8").trim();
+    const client = await enrolled({ ca: server.ca, root: join(home, "certs", "root.crt") }, token);
 
-      const service = spawn(process.execPath, ["service.ts"], { cwd: workspace.path });
-      onTestFinished(() => void service.kill("SIGKILL"));
-      let errors = "";
-      service.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
-      const ports = await Promise.race([
-        once(service.stdout, "data").then(([bytes]) => JSON.parse(String(bytes)) as number[]),
-        once(service, "exit").then(() => {
-          throw new Error(errors);
-        }),
+    const service = spawn(process.execPath, ["service.ts"], { cwd: workspace.path });
+    onTestFinished(() => void service.kill("SIGKILL"));
+    let errors = "";
+    service.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
+    const ports = await Promise.race([
+      once(service.stdout, "data").then(([bytes]) => JSON.parse(String(bytes)) as number[]),
+      once(service, "exit").then(() => {
+        throw new Error(errors);
+      }),
+    ]);
+    const ca = readFileSync(workspace.file("service.crt"));
+    const known = { ca, cert: client.cert, key: client.key };
+    const told = async (port: number, path: string, tls: object): Promise<unknown[]> => {
+      const { status, json, text } = await call(`https://127.0.0.1:${String(port)}${path}`, { tls });
+      return [status, json["code"] ?? text];
+    };
+    for (const port of ports) {
+      expect(await told(port, "/", known)).toEqual([
+        200,
+        expect.stringMatching(/^hello demo( over HTTP\/1.1)?\n$/),
       ]);
-      const ca = readFileSync(workspace.file("service.crt"));
-      const known = { ca, cert: client.cert, key: client.key };
-      const told = async (port: number, path: string, tls: object): Promise<unknown[]> => {
-        const { status, json, text } = await call(`https://127.0.0.1:${String(port)}${path}`, { tls });
-        return [status, json["code"] ?? text];
-      };
-      for (const port of ports) {
-        expect(await told(port, "/", known)).toEqual([
-          200,
-          expect.stringMatching(/^hello demo( over HTTP\/1.1)?\n$/),
-        ]);
-        expect(await told(port, "/", { ca })).toEqual([401, "CERT_REQUIRED"]);
-      }
-      for (const port of ports.slice(1, 3)) {
-        expect(await told(port, "/healthz", { ca })).toEqual([200, "ok\n"]);
-        expect(await told(port, "/orders", known)).toEqual([403, "SCOPE_MISSING"]);
-      }
-      const chat = new WebSocket(`wss://127.0.0.1:${String(ports[3])}/chat`, known);
-      expect(String((await once(chat, "message"))[0])).toBe("hello demo");
-      chat.terminate();
-    },
-  );
+      expect(await told(port, "/", { ca })).toEqual([401, "CERT_REQUIRED"]);
+    }
+    for (const port of ports.slice(1, 3)) {
+      expect(await told(port, "/healthz", { ca })).toEqual([200, "ok\n"]);
+      expect(await told(port, "/orders", known)).toEqual([403, "SCOPE_MISSING"]);
+    }
+    const chat = new WebSocket(`wss://127.0.0.1:${String(ports[3])}/chat`, known);
+    expect(String((await once(chat, "message"))[0])).toBe("hello demo");
+    chat.terminate();
+  });
 });
 
 test("docs/errors.md has every code, with its status and sentence", () => {
@@ -187,8 +186,8 @@ describe("docs/cli.md and --help agree", () => {
   const optionsIn = (text: string): string[] => text.match(/(?<![\w-])--[a-z][a-z-]*/g) ?? [];
   const common = ["--help", "--version", "--json", "--home"];
 
-  async function help(command: readonly string[]): Promise<string> {
-    const ran = await countersign([...command, "--help"]);
+  async function help(of: readonly string[]): Promise<string> {
+    const ran = await command([...of, "--help"]);
     expect(ran.code).toBe(0);
     return ran.stdout;
   }
@@ -215,12 +214,12 @@ describe("docs/cli.md and --help agree", () => {
     expect([...sections.keys()].sort()).toEqual((await commandsUnder([])).sort());
   });
 
-  test.each([...sections])("on the options of %s", async (command, section) => {
-    const offered = new Set(optionsIn(await help(command.split(" "))));
+  test.each([...sections])("on the options of %s", async (name, section) => {
+    const offered = new Set(optionsIn(await help(name.split(" "))));
     const documented = new Set(optionsIn(section));
     expect([...documented].filter((option) => !offered.has(option))).toEqual([]);
     expect([...offered].filter((option) => !documented.has(option) && !common.includes(option))).toEqual([]);
-    expect(section).toContain(`npx countersign ${command}`);
+    expect(section).toContain(`npx countersign ${name}`);
   });
 });
 

@@ -9,9 +9,19 @@ export interface OpensslSpeed {
   readonly pairsPerSecond: number;
 }
 
-/** What OpenSSL's own measure says of P-256 on the server's core; `undefined` without openssl. */
-export async function opensslSpeed({ pinning, signal }: Surroundings): Promise<OpensslSpeed | undefined> {
-  const [program, ...args] = [...pinning.server, "openssl", "speed", "-seconds", "2", "ecdsap256"];
+/** What OpenSSL's own measure says of P-256 on the server's core, in so many seconds each; `undefined` without openssl. */
+export async function opensslSpeed(
+  { pinning, signal }: Surroundings,
+  seconds: number,
+): Promise<OpensslSpeed | undefined> {
+  const [program, ...args] = [
+    ...pinning.server,
+    "openssl",
+    "speed",
+    "-seconds",
+    String(seconds),
+    "ecdsap256",
+  ];
   const { stdout } = await run(program, args, { signal }).catch((error: unknown) => {
     signal.throwIfAborted();
     return { stdout: String(error) };

@@ -16,6 +16,7 @@ import type {
   Intent,
   IssuerRecord,
   KeyRecord,
+  NewChange,
   StatusUpdate,
   TokenRecord,
 } from "./records.ts";
@@ -222,7 +223,7 @@ export interface IssuerStore {
 
 export interface ChangeStore {
   /** Returns the last one's sequence number. */
-  append(changes: readonly Omit<Change, "sequence">[]): Promise<number>;
+  append(changes: readonly NewChange[]): Promise<number>;
   after(sequence: number, limit: number): Promise<Change[]>;
   last(): Promise<number>;
   /** The last one itself. */
@@ -268,10 +269,10 @@ export interface Database extends Stores {
     decide: (standing: IssuanceStanding) => { readonly outcome: Outcome; readonly writes: IssuanceWrites },
   ): Promise<Outcome>;
   /**
-   * Told after each of this process's own transactions was committed – but not of `issue`, for which nobody waits –, until
-   * what is returned is called.
+   * Told after each of this process's own transactions was committed, with what it has changed – but not of `issue`, for which
+   * nobody waits –, until what is returned is called.
    */
-  onCommit(listener: () => void): () => void;
+  onCommit(listener: (changes: readonly NewChange[]) => void): () => void;
   close(): Promise<void>;
 }
 

@@ -174,6 +174,9 @@ export interface Change {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
+/** One that is about to be written. */
+export type NewChange = Omit<Change, "sequence">;
+
 export type ChangeAction =
   | "home.init"
   | "account.create"

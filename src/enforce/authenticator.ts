@@ -58,6 +58,7 @@ export class Authenticator {
   readonly #seen = new WeakMap<Transport, Seen>();
   readonly #gates: LimitGates;
   readonly #pruning: NodeJS.Timeout;
+  readonly #unlisten: () => void;
 
   private constructor(parts: AuthenticatorParts, index: CredentialIndex, trust: TrustedCas) {
     this.#clock = parts.clock;
@@ -84,6 +85,10 @@ export class Authenticator {
       onFault: (error) => {
         parts.logger.error({ err: error }, "changes cannot be followed; deciding from memory for a while");
       },
+    });
+    this.#unlisten = parts.database.onCommit((changes) => {
+      for (const { action, subject } of changes)
+        if (action === "certificate.revoke") this.#index.revoke(subject as Fingerprint);
     });
     this.#pruning = setInterval(() => {
       void index.prune(this.#clock.now());
@@ -163,6 +168,7 @@ export class Authenticator {
 
   async close(): Promise<void> {
     clearInterval(this.#pruning);
+    this.#unlisten();
     this.connections.close();
     await this.#follower.stop();
   }

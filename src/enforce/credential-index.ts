@@ -107,6 +107,14 @@ export class CredentialIndex {
     for (const record of records) this.#put(record);
   }
 
+  /** Denies what is known to be revoked at once; the rest comes with the change. */
+  revoke(fingerprint: Fingerprint): void {
+    const record = this.#credentials.get(fingerprint);
+    if (!record || record.status === "revoked") return;
+    this.#credentials.set({ ...record, status: "revoked" });
+    this.#version += 1;
+  }
+
   /** Forgets what ended more than an hour ago: should it be presented again, the store still knows it. */
   async prune(now: Instant): Promise<void> {
     await this.#credentials.prune(now - HOUR);

@@ -40,7 +40,7 @@ export function createFileAtomically(path: string, contents: string | Uint8Array
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
       created = false;
     }
-    rmSync(temporary);
+    rmSync(temporary, { force: true }); // another attempt may have tidied up meanwhile
   });
   return created;
 }

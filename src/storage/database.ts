@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Knex } from "knex";
 import { Refusal } from "../domain/errors.ts";
 import type { Database, Stores } from "../domain/ports.ts";
+import type { NewChange } from "../domain/records.ts";
 import type { Engine } from "./engine.ts";
 import { migrationSource } from "./migrations/index.ts";
 import { postgresEngine } from "./postgres.ts";
@@ -24,12 +25,18 @@ export type DatabaseLocation =
  */
 export async function openDatabase(location: DatabaseLocation): Promise<Database> {
   const engine = await open(location);
-  const listeners = new Set<() => void>();
+  const listeners = new Set<(changes: readonly NewChange[]) => void>();
   return {
     ...guardedStores(engine.stores),
     transaction: async (work) => {
-      const result = await refuseWhenUnavailable(() => engine.transaction(work));
-      for (const listener of listeners) listener();
+      let changes: NewChange[] = [];
+      const result = await refuseWhenUnavailable(() =>
+        engine.transaction((stores) => {
+          changes = []; // of an attempt that was not committed, none
+          return work(notingChanges(stores, changes));
+        }),
+      );
+      for (const listener of listeners) listener(changes);
       return result;
     },
     issue: (question, decide) => refuseWhenUnavailable(() => engine.issue(question, decide)),
@@ -75,6 +82,14 @@ async function leaveOneLock(db: Knex): Promise<void> {
   if (await db.schema.hasTable("knex_migrations_lock")) {
     await locks().where("index", ">", locks().min("index")).delete();
   }
+}
+
+function notingChanges(stores: Stores, noted: NewChange[]): Stores {
+  const append: Stores["changes"]["append"] = (changes) => {
+    noted.push(...changes);
+    return stores.changes.append(changes);
+  };
+  return { ...stores, changes: { ...stores.changes, append } };
 }
 
 /** Outside a transaction, each call by itself says when the database can't be asked. */

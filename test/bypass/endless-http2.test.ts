@@ -25,7 +25,7 @@ test.concurrent.each([
   ["a preface", "patient", preface()],
   ["headers that do not end", "patient", Buffer.concat([preface(), get(1, "127.0.0.1", false)])],
   ["a request whose answer it never takes", "hasty", Buffer.concat([preface(0), get(1, "127.0.0.1")])],
-] as const)("keeps no connection with %s", { timeout: 20_000 }, async (_name, server, octets) => {
+] as const)("keeps no connection with %s", async (_name, server, octets) => {
   const socket = await rawHttp2(urls[server], {});
   const closed = new Promise((resolve) => socket.once("close", resolve));
   socket.write(octets);

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type TestCredential, enrolled } from "../support/client.ts";
+import { command } from "../support/command.ts";
 import { countersign, script } from "../support/run.ts";
 import { signedOffRecord } from "../support/own-issuer.ts";
 import { sharedServer } from "../support/server.ts";
@@ -13,7 +14,7 @@ beforeAll(async () => {
 });
 
 function here(...args: string[]) {
-  return countersign([...args, "--home", server.home]);
+  return command([...args, "--home", server.home]);
 }
 
 describe("refused, with nothing changed", () => {
@@ -63,7 +64,7 @@ describe("refused, with nothing changed", () => {
     [["credential", "update", "01", "--json"]],
     [["credential", "update", "01", "--all-scopes", "--scopes", "orders:read"]],
   ])("usage: %j exits 2", async (args) => {
-    expect((await countersign(args)).code).toBe(2);
+    expect((await command(args)).code).toBe(2);
   });
 
   test("a credential beyond its account", async () => {

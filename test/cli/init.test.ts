@@ -18,13 +18,13 @@ import pg from "pg";
 import { keyTypes } from "../../src/domain/key-policy.ts";
 import { initHome } from "../../src/home/init.ts";
 import { systemClock } from "../../src/home/open.ts";
+import { command } from "../support/command.ts";
 import { countersign, projectRoot, runOk } from "../support/run.ts";
 import { snapshot } from "../support/snapshot.ts";
 import { testWorkspace } from "../support/workspace.ts";
 
-async function init(home: string, ...args: string[]) {
-  return countersign(["init", "--home", home, "--json", ...args]);
-}
+const order = (home: string, ...args: string[]) => ["init", "--home", home, "--json", ...args];
+const init = (home: string, ...args: string[]) => command(order(home, ...args));
 
 function certificate(home: string, name: string): X509Certificate {
   return new X509Certificate(readFileSync(join(home, "certs", name)));
@@ -32,7 +32,7 @@ function certificate(home: string, name: string): X509Certificate {
 
 test("makes a root and an issuing CA with what RFC 5280 asks of them", async () => {
   const home = (await testWorkspace()).file("home");
-  const made = await init(home, "--name", "Acme, Inc.");
+  const made = await countersign(order(home, "--name", "Acme, Inc."));
   expect(made).toMatchObject({ code: 0, stderr: "" });
   const [root, issuer] = [certificate(home, "root.crt"), certificate(home, "issuer.crt")];
   expect(JSON.parse(made.stdout)).toMatchObject({
@@ -132,7 +132,7 @@ describe("an attempt that is killed is taken up by the next", () => {
     }
     expect(snapshot(home)["issuers"]).toHaveLength(2);
     expect(readdirSync(join(home, "secrets")).filter((name) => /^init-|\.tmp$/.test(name))).toEqual([]);
-    expect(await countersign(["list", "--home", home])).toMatchObject({ code: 0 });
+    expect(await command(["list", "--home", home])).toMatchObject({ code: 0 });
   });
 });
 
@@ -207,7 +207,9 @@ test("of several at once, in this process and in others, one makes the home", as
   const mutation = { clock: systemClock, actor: "test" };
   const here = () => initHome({ home, flags: {}, env: {}, keyType: "ec-p256", mutation });
   const there = () =>
-    init(home).then(({ code, stderr }) => (code === 0 ? code : Promise.reject(new Error(stderr))));
+    countersign(order(home)).then(({ code, stderr }) =>
+      code === 0 ? code : Promise.reject(new Error(stderr)),
+    );
   const settled = await Promise.allSettled([here(), here(), there(), there()]);
   expect(settled.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
   for (const each of settled) {

@@ -1,11 +1,12 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, test, vi } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { formatTime } from "../../src/domain/time.ts";
 import { readCrl } from "../../src/x509/crl-reader.ts";
 import { type TestCredential, call, enrolled, freshRequest, requestCertificate } from "../support/client.ts";
 import { admin, command } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
 import { makeTokens } from "../support/own-issuer.ts";
 import { changeProfile, modeOf, reload } from "../support/rollover.ts";
 import { serveHome, sharedServer } from "../support/server.ts";
@@ -100,17 +101,14 @@ describe("once it is retired", () => {
     };
     const its = published.crls.find(({ issuer }) => issuer === edge)?.number;
     expect(its).toBe(number + 1);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(await crlOfEdge()).toMatchObject({ number: its, entries: [] });
     });
     await admin(server.home, "revoke", old.fingerprint, "--reason", "superseded");
     expect((await whoami(old)).json).toMatchObject({ status: 403, code: "CERT_REVOKED" });
-    await vi.waitFor(
-      async () => {
-        expect((await crlOfEdge()).entries).toMatchObject([{ serial: old.serial, reason: 4 }]);
-      },
-      { timeout: 10_000, interval: 50 },
-    );
+    await eventually(async () => {
+      expect((await crlOfEdge()).entries).toMatchObject([{ serial: old.serial, reason: 4 }]);
+    });
   });
 
   test("is listed as retired, and not retired again", async () => {

@@ -1,7 +1,7 @@
 import { X509Certificate, createPrivateKey, createPublicKey } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, test, vi } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { DAY, HOUR } from "../../src/domain/time.ts";
 import { type Root, homeRoot, openRoot } from "../../src/home/root.ts";
 import { makeKeyPair } from "../../src/keys/key-pair.ts";
@@ -10,6 +10,7 @@ import { codec } from "../../src/x509/codec.ts";
 import { readCrl } from "../../src/x509/crl-reader.ts";
 import { toPem } from "../../src/x509/pem.ts";
 import { admin, command } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
 import { makeIssuer, testNow, testSerial } from "../support/fixtures-issuer.ts";
 import { filesBelow, modeOf, spkiOf } from "../support/rollover.ts";
 import { runOk } from "../support/run.ts";
@@ -49,7 +50,7 @@ test("one that is made is called after its key's type, and in service at once", 
   expect(certificate.verify(certificateAt(server.root).publicKey)).toBe(true);
   expect(certificate.validToDate.getTime() - certificate.validFromDate.getTime()).toBe(1825 * DAY + HOUR);
   expect((await fetched(`/issuers/${id}.crt`)).equals(certificate.raw)).toBe(true);
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     expect(readCrl(await fetched(`/crl/${id}.crl`), certificate.raw)).toMatchObject({
       number: 1,
       entries: [],

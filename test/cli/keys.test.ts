@@ -1,12 +1,14 @@
 import { writeFileSync } from "node:fs";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { call, enrolled, keepAlive, requestCertificate } from "../support/client.ts";
-import { countersign, runOk } from "../support/run.ts";
+import { command } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
+import { runOk } from "../support/run.ts";
 import { sharedServer } from "../support/server.ts";
 import { snapshot } from "../support/snapshot.ts";
 
 const server = sharedServer();
-const here = (...args: string[]) => countersign([...args, "--home", server.home]);
+const here = (...args: string[]) => command([...args, "--home", server.home]);
 
 test("a key that leaked is blocked by its file, and its open connection ends", async () => {
   const victim = await enrolled(server, await server.token("acme"));
@@ -31,7 +33,7 @@ test("a key that leaked is blocked by its file, and its open connection ends", a
 
   const csr = await runOk("openssl", ["req", "-new", "-key", file, "-subj", "/CN=x"]);
   const token = await server.token("acme");
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const answer = await requestCertificate(server, token, { csr });
     expect(answer.json).toMatchObject({ status: 403, code: "KEY_BLOCKED" });
   });

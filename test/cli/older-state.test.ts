@@ -8,6 +8,7 @@ import { readCrl } from "../../src/x509/crl-reader.ts";
 import { type TestCredential, call, enrolled, freshRequest, requestCertificate } from "../support/client.ts";
 import { admin } from "../support/command.ts";
 import { TestDatabase, databaseKinds } from "../support/databases.ts";
+import { eventually } from "../support/eventually.ts";
 import { listenerCertificate, makeTokens } from "../support/own-issuer.ts";
 import { backUp, fromOutside } from "../support/restored.ts";
 import { countersign } from "../support/run.ts";
@@ -40,7 +41,7 @@ async function refused(
   const ports = ["ca", "enforce", "public", "metrics"].flatMap((name) => [`--${name}-listen`, "127.0.0.1:0"]);
   const ran = await countersign(["serve", "--json", "--home", home, ...ports], {
     env: { ...process.env, ...env },
-    timeout: 20_000, // should it be served after all
+    timeout: 100_000, // should it be served after all
   });
   expect(ran).toMatchObject({ code: 1, stdout: "" });
   expect(ran.stderr).toContain(`"${code}"`);
@@ -69,7 +70,7 @@ async function codeOf(url: string, { key, cert, ca }: TestCredential): Promise<u
 }
 
 /** Waits for as long as a process of its own may take. */
-const soon = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 10_000, interval: 20 });
+const soon = (check: () => void | Promise<void>) => eventually(check);
 
 describe.each(databaseKinds)("the database goes back under running servers, %s", (kind) => {
   test("who was revoked stays refused, new revocations apply, and the next start is refused", async () => {

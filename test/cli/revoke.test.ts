@@ -2,11 +2,12 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type TestCredential, call, enrolled, keepAlive } from "../support/client.ts";
+import { command } from "../support/command.ts";
 import { type Ran, countersign, runOk, script } from "../support/run.ts";
 import { sharedServer } from "../support/server.ts";
 
 const server = sharedServer();
-const here = (...args: string[]): Promise<Ran> => countersign([...args, "--home", server.home]);
+const here = (...args: string[]): Promise<Ran> => command([...args, "--home", server.home]);
 const from = async (account: string): Promise<TestCredential> =>
   enrolled(server, await server.token(account));
 const whoami = (agent: ReturnType<typeof keepAlive>) => call(`${server.enforce}/whoami`, { agent });
@@ -38,9 +39,7 @@ describe("account revoke-all", () => {
     expect(told).toMatchObject({ status: 403, reusedSocket: true, json: { code: "CERT_REVOKED" } });
     expect(told.headers["connection"]).toBe("close");
     // Those that ask nothing are closed as well: what is sent next goes over a new connection.
-    await expect
-      .poll(() => rest.flatMap((agent) => Object.keys(agent.freeSockets)), { timeout: 5000 })
-      .toEqual([]);
+    await expect.poll(() => rest.flatMap((agent) => Object.keys(agent.freeSockets))).toEqual([]);
     expect(await whoami(spared)).toMatchObject({ status: 200, reusedSocket: true });
     for (const agent of [...agents, spared]) agent.destroy();
 
@@ -281,8 +280,8 @@ describe("a list", () => {
 
   test("from standard input; what is so already is no failure, and is said", async () => {
     const one = await from("piped");
-    const piped = (command: string, input: string) =>
-      countersign([command, "--from-file", "-", "--home", server.home], { input });
+    const piped = (verb: string, input: string) =>
+      countersign([verb, "--from-file", "-", "--home", server.home], { input });
     const input = `${one.fingerprint}\n`;
     const done = await piped("suspend", input);
     expect(done).toMatchObject({ code: 0, stderr: "" });

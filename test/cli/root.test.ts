@@ -1,12 +1,13 @@
 import { X509Certificate } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, test, vi } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { DAY, HOUR } from "../../src/domain/time.ts";
 import { codec, issuerIdOf } from "../../src/x509/codec.ts";
 import { toPem } from "../../src/x509/pem.ts";
 import { freshRequest } from "../support/client.ts";
 import { admin, command } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
 import { makeIssuer, testNow } from "../support/fixtures-issuer.ts";
 import { filesBelow, modeOf } from "../support/rollover.ts";
 import { type Ran, countersign, runOk } from "../support/run.ts";
@@ -136,13 +137,10 @@ describe("a CRL that the moved root signs", () => {
     const ran = await here("crl", "install", crl(4));
     expect(ran).toMatchObject({ code: 0, stderr: "" });
     expect(ran.stdout).toMatch(new RegExp(`^CRL 4 of ${rootId}, valid to \\S+Z\\.\n$`));
-    await vi.waitFor(
-      async () => {
-        const served = await (await fetch(`${server.public}/crl/${rootId}.pem`)).text();
-        expect(served).toBe(readFileSync(crl(4), "latin1"));
-      },
-      { timeout: 10_000, interval: 50 },
-    );
+    await eventually(async () => {
+      const served = await (await fetch(`${server.public}/crl/${rootId}.pem`)).text();
+      expect(served).toBe(readFileSync(crl(4), "latin1"));
+    });
   });
 
   test("makes openssl accept what the home has issued, with every CRL of the chain", async () => {

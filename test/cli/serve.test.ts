@@ -31,7 +31,7 @@ async function npmStart(home: string): Promise<{ npm: ChildProcess; output: () =
   let output = "";
   npm.stderr.setEncoding("utf8").on("data", (text: string) => (output += text));
   npm.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
-  await expect.poll(() => output, { timeout: 20_000 }).toContain("Calls over mTLS");
+  await expect.poll(() => output).toContain("Calls over mTLS");
   return { npm, output: () => output };
 }
 

@@ -2,15 +2,17 @@ import { once } from "node:events";
 import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { DAY, MINUTE } from "../../src/domain/time.ts";
 import { createEnforcer } from "../../src/index.ts";
 import { TrustCrls } from "../../src/serve/trust-crls.ts";
 import { readForeignCas } from "../../src/x509/foreign-ca.ts";
+import { eventually } from "../support/eventually.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { call, enrolled, keepAlive } from "../support/client.ts";
 import { listenerCertificate } from "../support/own-issuer.ts";
-import { countersign, runOk } from "../support/run.ts";
+import { command } from "../support/command.ts";
+import { runOk } from "../support/run.ts";
 import { type TestServer, serveHome } from "../support/server.ts";
 import { type Workspace, makeWorkspace } from "../support/workspace.ts";
 
@@ -18,7 +20,7 @@ let workspace: Workspace;
 let server: TestServer;
 const at = (name: string) => workspace.file(name);
 const openssl = (...args: string[]) => runOk("openssl", args);
-const here = (...args: string[]) => countersign([...args, "--home", at("home")]);
+const here = (...args: string[]) => command([...args, "--home", at("home")]);
 const trust = (entries: readonly object[]) => {
   const path = at("home/config.json");
   writeFileSync(
@@ -277,13 +279,10 @@ test("the other CA's list denies, on open connections too, and an older one chan
   expect((await call(`${server.enforce}/whoami`, { agent })).status).toBe(200);
   const index = entry(await serialOf("good")) + entry(await serialOf("held"), ",certificateHold");
   await publishCrl(index, "06", at("partner.crl"));
-  await vi.waitFor(
-    async () => {
-      const good = await call(`${server.enforce}/whoami`, { tls: credential("good") });
-      expect(good.json).toMatchObject({ code: "CERT_REVOKED" });
-    },
-    { timeout: 10_000 },
-  );
+  await eventually(async () => {
+    const good = await call(`${server.enforce}/whoami`, { tls: credential("good") });
+    expect(good.json).toMatchObject({ code: "CERT_REVOKED" });
+  });
   const again = await call(`${server.enforce}/whoami`, { agent }).catch(() => undefined);
   expect(again?.json["code"] ?? "CERT_REVOKED").toBe("CERT_REVOKED");
   const held = await call(`${server.enforce}/whoami`, { tls: credential("held") });
@@ -294,12 +293,9 @@ test("the other CA's list denies, on open connections too, and an older one chan
   expect(await why("good")).toMatchObject({ allowed: false, code: "CERT_REVOKED", rule });
   expect(await why("held")).toMatchObject({ allowed: false, code: "CERT_SUSPENDED", rule });
   await publishCrl("", "05", at("partner.crl"));
-  await vi.waitFor(
-    () => {
-      expect(server.log()).toContain("older than the one that is held");
-    },
-    { timeout: 10_000 },
-  );
+  await eventually(() => {
+    expect(server.log()).toContain("older than the one that is held");
+  });
   const good = await call(`${server.enforce}/whoami`, { tls: credential("good") });
   expect(good.json).toMatchObject({ code: "CERT_REVOKED" });
 });
@@ -354,20 +350,14 @@ test("a list from the future is taken over once it is not, though its file has n
   try {
     behind = 10 * MINUTE;
     await publishCrl(entry("1234567890"), "07", crl);
-    await vi.waitFor(
-      () => {
-        expect(told).toContain("a CA's CRL cannot be used: the last good one stays");
-      },
-      { timeout: 10_000 },
-    );
+    await eventually(() => {
+      expect(told).toContain("a CA's CRL cannot be used: the last good one stays");
+    });
     expect(sizes).toEqual([0]);
     behind = 0;
-    await vi.waitFor(
-      () => {
-        expect(sizes).toEqual([0, 1]);
-      },
-      { timeout: 10_000 },
-    );
+    await eventually(() => {
+      expect(sizes).toEqual([0, 1]);
+    });
     expect(readFileSync(at("early.copy"))).toEqual(readFileSync(crl));
   } finally {
     await crls.stop();

@@ -2,8 +2,9 @@ import { once } from "node:events";
 import type { Server } from "node:https";
 import { type AddressInfo, type Socket, connect as connectTcp } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Enforcer, type Limits, createEnforcer } from "../../src/index.ts";
+import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { type TestCredential, call, keepAlive } from "../support/client.ts";
@@ -65,7 +66,7 @@ async function silent(url: string, count: number, localAddress = "127.0.0.1"): P
 
 /** Waits until so many of them are closed, and not one more. */
 async function untilClosed(made: readonly Socket[], count: number): Promise<void> {
-  await vi.waitFor(() => {
+  await eventually(() => {
     expect(made.filter(({ closed }) => closed)).toHaveLength(count);
   });
 }
@@ -84,7 +85,7 @@ describe("half-open connections of one address", () => {
     expect(await call(url, { agent: inside })).toMatchObject({ status: 200, reusedSocket: true });
     expect(await call(url, { tls: from("127.0.0.2") })).toMatchObject({ status: 200, text: "acme" });
     for (const socket of flood) socket.resetAndDestroy();
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(await call(url, { tls: from("127.0.0.1") })).toMatchObject({ status: 200, text: "acme" });
     });
     inside.destroy();
@@ -118,28 +119,22 @@ describe("half-open connections of one address", () => {
   });
 
   test("are cut after a time, and who waited behind them too; the log says so once, with how many", async () => {
-    const url = await listening({ ...limits, handshakeTime: 1000 });
+    const url = await listening({ ...limits, handshakeTime: 2000 });
     warned.length = 0;
     const flood = await silent(url, 20);
     await untilClosed(flood, 14);
     const waiting = call(url, { tls: from("127.0.0.2") });
     expect((await waiting).status).toBe(200);
-    await vi.waitFor(
-      () => {
-        expect(flood.every(({ closed }) => closed)).toBe(true);
-      },
-      { timeout: 8000 },
-    );
+    await eventually(() => {
+      expect(flood.every(({ closed }) => closed)).toBe(true);
+    });
     expect((await call(url, { tls: from("127.0.0.1") })).status).toBe(200);
-    await vi.waitFor(
-      () => {
-        expect(warned[0]).toMatchObject([{ count: expect.any(Number) as unknown }, /closed before/]);
-        // Two that waited until there was no time left for them.
-        const [{ shed }] = warned.at(-1) as [{ shed: Record<string, number> }];
-        expect(shed["time"]).toBeGreaterThanOrEqual(2);
-      },
-      { timeout: 3000 },
-    );
+    await eventually(() => {
+      expect(warned[0]).toMatchObject([{ count: expect.any(Number) as unknown }, /closed before/]);
+      // Two that waited until there was no time left for them.
+      const [{ shed }] = warned.at(-1) as [{ shed: Record<string, number> }];
+      expect(shed["time"]).toBeGreaterThanOrEqual(2);
+    });
     expect(warned.length).toBeLessThan(5);
   });
 });
@@ -168,7 +163,7 @@ describe("open connections", () => {
     await expect(call(url, { tls: from("127.0.0.1") })).rejects.toThrow();
     expect((await call(url, { tls: from("127.0.0.2") })).status).toBe(200);
     one.destroy();
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect((await call(url, { tls: from("127.0.0.1") })).status).toBe(200);
     });
     two.destroy();

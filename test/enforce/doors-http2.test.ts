@@ -11,6 +11,8 @@ import { runOk } from "../support/run.ts";
 
 let good: TestCredential;
 let url: string;
+/** Ends the latest answer to `/brief`. */
+let finish: () => unknown = () => undefined;
 /** Of the request for `/later`: it has come; its answer may begin. */
 const [asked, mayBegin] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
 const shared = sharedScene(async (scene) => {
@@ -32,7 +34,7 @@ const shared = sharedScene(async (scene) => {
       }
       if (request.url === "/events") response.setHeader("Content-Type", "text/event-stream");
       response.write("begun\n");
-      if (request.url === "/brief") setTimeout(() => response.end("done\n"), 1000);
+      if (request.url === "/brief") finish = () => response.end("done\n");
     },
     certificate,
     { http2: true },
@@ -125,11 +127,13 @@ test("a revocation ends that credential's session, event streams first, and no o
     closing(idle).then(() => order.push("idle")),
   ];
   await scene.revoke(revoked);
-  await expect.poll(() => order).toEqual(["events cut"]);
+  await expect.poll(() => order[0]).toBe("events cut");
   // The streams under way may end; the next is refused.
   expect(await ask(session, "/hello")).toMatchObject({ status: 403, code: "CERT_REVOKED" });
+  finish();
   await Promise.all(ends);
-  expect(order).toEqual(["events cut", "brief begun\ndone\n", "idle", "endless cut"]);
+  expect(order).toContain("brief begun\ndone\n");
+  expect(order.filter((what) => !what.startsWith("brief"))).toEqual(["events cut", "idle", "endless cut"]);
   await closing(session);
   expect([others.stream.closed, other.closed]).toEqual([false, false]);
   other.destroy();
@@ -151,6 +155,7 @@ test("a suspension cuts event streams, those to come too, and leaves the session
   mayBegin.resolve(undefined);
   expect(await ending(later)).toBe("cut");
   expect(await ask(session, "/hello")).toMatchObject({ status: 403, code: "CERT_SUSPENDED" });
+  finish();
   expect(await ending(brief.stream)).toBe("begun\ndone\n");
   expect(session.closed).toBe(false);
   session.destroy();

@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { type TestCredential, call } from "../support/client.ts";
 import { sharedScene } from "../support/door-scene.ts";
+import { withinLife } from "../support/within-life.ts";
 
 let good: TestCredential;
 let url: string;
@@ -107,9 +108,11 @@ test.each([
 
 test("the end of a certificate's life closes it at once", async () => {
   const { scene } = shared;
-  const brief = await scene.credential("acme", Date.now() + 2000);
-  const { socket } = await greeted(brief);
-  await once(socket, "close");
+  const { closed } = await withinLife(async (notAfter) => {
+    const { socket } = await greeted(await scene.credential("acme", notAfter));
+    return { closed: new Promise((resolve) => socket.once("close", resolve)) };
+  });
+  await closed;
 });
 
 describe("without upgrade()", () => {

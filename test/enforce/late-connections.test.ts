@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { type TLSSocket, connect } from "node:tls";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { readConfigFile, resolveConfig } from "../../src/config.ts";
 import { type Fingerprint, parseFingerprint } from "../../src/domain/identifiers.ts";
 import type { Database } from "../../src/domain/ports.ts";
@@ -11,6 +11,7 @@ import { Authenticator } from "../../src/enforce/authenticator.ts";
 import { createEnforceListener } from "../../src/enforce/listener.ts";
 import { openState, systemClock, systemSteadyClock } from "../../src/home/open.ts";
 import { revoke } from "../../src/services/revocation.ts";
+import { eventually } from "../support/eventually.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { expiredSelfSigned } from "../support/library-certificates.ts";
 import { issuedAt, listenerCertificate, makeTokens } from "../support/own-issuer.ts";
@@ -28,7 +29,7 @@ beforeAll(async () => {
   workspace = await makeWorkspace();
   home = workspace.file("home");
   await freshHome(home);
-  await makeTokens(home, "acme", 1);
+  await makeTokens(home, "acme", 2);
   database = await openState(resolveConfig(home, {}, {}, readConfigFile(home)));
   const { certificates, changes } = database;
   const troubled: Database = {
@@ -89,7 +90,7 @@ test("a connection that could not be placed at its handshake is ended by a revoc
   expect(await ask(socket)).toBe("503");
   expect(authenticator.connections.openConnections).toBe(0);
   isHeld = false;
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     expect(await ask(socket)).toBe("200");
   });
   expect(authenticator.connections.openConnections).toBe(1);
@@ -97,6 +98,18 @@ test("a connection that could not be placed at its handshake is ended by a revoc
   const id = { fingerprint: parseFingerprint(fingerprint) };
   await revoke(database, { clock: systemClock, actor: "test" }, id, "keyCompromise");
   await closed;
+});
+
+test("what this process has revoked is refused before it is read as a change", async () => {
+  const { key, cert, fingerprint } = await issuedAt(home, "acme", 1);
+  const socket = await connected({ key, cert });
+  expect(await ask(socket)).toBe("200");
+  isHeld = true;
+  const id = { fingerprint: parseFingerprint(fingerprint) };
+  await revoke(database, { clock: systemClock, actor: "test" }, id, "keyCompromise");
+  expect(await ask(socket)).toBe("403");
+  isHeld = false;
+  await once(socket, "close");
 });
 
 test("strangers with expired certificates of their own cost no look-up", async () => {

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { type TLSSocket, connect } from "node:tls";
-import { beforeAll, describe, expect, test, vi } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { type TestAnswer, type TestCredential, call, enrolled, keepAlive } from "../support/client.ts";
-import { countersign } from "../support/run.ts";
+import { command } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
 import { sharedServer } from "../support/server.ts";
 
 const server = sharedServer();
@@ -73,13 +74,13 @@ describe("connections at once", () => {
     expect(await ask(one)).toMatch(/^HTTP\/1\.1 200 /); // the first two have their places, asked or not
     const three = await open(credential);
     expect(await ask(three)).toMatch(/^HTTP\/1\.1 429 [^]*Connection: close[^]*CONNECTION_LIMIT/);
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(three.readableEnded || three.destroyed).toBe(true);
     });
     expect(await ask(two)).toMatch(/^HTTP\/1\.1 200 /);
     expect((await whoami(keepAlive(bystander))).status).toBe(200);
     one.destroy();
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const four = await open(credential);
       expect(await ask(four)).toMatch(/^HTTP\/1\.1 200 /);
       four.destroy();
@@ -127,7 +128,7 @@ test("what has ended, is unknown or makes no sense changes nothing", async () =>
   const { fingerprint } = await fresh("ended");
   await server.admin("revoke", fingerprint);
   const refused = async (...args: string[]): Promise<unknown> => {
-    const ran = await countersign([...args, "--home", server.home, "--json"]);
+    const ran = await command([...args, "--home", server.home, "--json"]);
     return [ran.code, (JSON.parse(ran.stderr) as { code: string }).code];
   };
   expect(await refused("credential", "update", fingerprint, "--rate", "1/1s")).toEqual([

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { HOUR } from "../../src/domain/time.ts";
 import { type Enforcer, createEnforcer } from "../../src/index.ts";
 import { type TestCredential, enrolled } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import { listenerCertificate } from "../support/own-issuer.ts";
 import { run } from "../support/run.ts";
 import { serveHome, sharedServer } from "../support/server.ts";
@@ -125,7 +126,7 @@ describe.each(versions)("on %s, a session", (version) => {
       [url, session],
       [ca.enforce, theirs.session],
     ] as const) {
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         const { reused, answer } = await visit(at, version, saved, victim);
         expect(reused).toBe(true);
         expect(answer).toMatch(/ 403 .*"code":"CERT_REVOKED"/s);
@@ -145,7 +146,7 @@ test("no session is resumed after another CA is trusted", async () => {
   const visits = await Promise.all(versions.map((version) => visit(url, version)));
   const trusted = vi.spyOn(service, "setTicketKeys");
   await ca.admin("issuer", "create", "another");
-  await vi.waitFor(() => {
+  await eventually(() => {
     expect(trusted).toHaveBeenCalled();
   });
   for (const [index, version] of versions.entries()) {

@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { connect } from "node:tls";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { type TestCredential, call, enrolled, keepAlive } from "../support/client.ts";
+import { command } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
 import { ask, openSession } from "../support/http2-client.ts";
-import { countersign } from "../support/run.ts";
 import { sharedServer } from "../support/server.ts";
 
 describe("serve --http2", () => {
@@ -53,12 +54,12 @@ describe("serve --refuse-in-tls", () => {
       return path;
     };
     const files = ["--key", file("key"), "--cert", file("cert"), "--ca", file("ca")];
-    const asked = await countersign(["whoami", server.enforce, ...files]);
+    const asked = await command(["whoami", server.enforce, ...files]);
     expect(asked).toMatchObject({ code: 1, stdout: "" });
     expect(asked.stderr).toMatch(
       /has cut the connection \((ECONNRESET|EPIPE)\)\. It may refuse callers in TLS, .*countersign why.* \(SERVER_UNREACHABLE\)/,
     );
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(server.log()).toMatch(/"code":"CERT_REQUIRED".*"refused in TLS"/);
       expect(server.log()).toMatch(/"code":"CERT_REVOKED".*"refused in TLS"/);
     });

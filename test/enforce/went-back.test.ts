@@ -8,15 +8,8 @@ import { CredentialIndex } from "../../src/enforce/credential-index.ts";
 import { setAccountStatus } from "../../src/services/accounts.ts";
 import { revoke } from "../../src/services/revocation.ts";
 import { onEachDatabase } from "../support/databases.ts";
-import {
-  START,
-  eventually,
-  freshAccount,
-  makeCsr,
-  makeIssuing,
-  signRecord,
-  testLogger,
-} from "../support/issuing.ts";
+import { eventually } from "../support/eventually.ts";
+import { START, freshAccount, makeCsr, makeIssuing, signRecord, testLogger } from "../support/issuing.ts";
 import { backUp } from "../support/restored.ts";
 
 onEachDatabase("what is in memory when the database goes back", (db) => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { HomeIssuers } from "../../src/home/issuers.ts";
 import { changeProfile } from "../support/rollover.ts";
+import { command } from "../support/command.ts";
 import { countersign } from "../support/run.ts";
 import { serveHome } from "../support/server.ts";
 import { testWorkspace } from "../support/workspace.ts";
@@ -14,9 +15,9 @@ import { openState, readPassword } from "../../src/home/open.ts";
 async function homeWith(first: string, further: Readonly<Record<string, string>>) {
   const workspace = await testWorkspace();
   const home = workspace.file("home");
-  expect(await countersign(["init", "--home", home, "--key-type", first])).toMatchObject({ code: 0 });
+  expect(await command(["init", "--home", home, "--key-type", first])).toMatchObject({ code: 0 });
   for (const [name, keyType] of Object.entries(further)) {
-    const made = await countersign(["issuer", "create", name, "--key-type", keyType, "--home", home]);
+    const made = await command(["issuer", "create", name, "--key-type", keyType, "--home", home]);
     expect(made).toMatchObject({ code: 0 });
   }
   return { workspace, home };

@@ -13,6 +13,7 @@ import { ListenerCertificate, type TlsCertificate } from "../../src/home/listene
 import { HomeIssuers } from "../../src/home/issuers.ts";
 import { issuingParts, openState, readPassword } from "../../src/home/open.ts";
 import { revoke, suspend } from "../../src/services/revocation.ts";
+import { eventually } from "../support/eventually.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { call } from "../support/client.ts";
 import { testLogger } from "../support/issuing.ts";
@@ -127,7 +128,7 @@ test.each([
   const told: TlsCertificate[] = [];
   const look = vi.spyOn(database.certificates, "byFingerprint");
   certificate.watch(logger, (renewed) => told.push(renewed));
-  await vi.waitFor(() => {
+  await eventually(() => {
     expect(look).toHaveBeenCalledTimes(1);
   });
   await look.mock.results[0]?.value; // the first look, after which it was left as it is

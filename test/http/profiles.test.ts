@@ -3,8 +3,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { call, enrolled, freshRequest, requestCertificate } from "../support/client.ts";
+import { command } from "../support/command.ts";
+import { eventually } from "../support/eventually.ts";
 import { countersign, run, runOk } from "../support/run.ts";
 import { sharedServer } from "../support/server.ts";
 
@@ -148,13 +150,13 @@ test("SIGHUP has the profiles read again; bad ones change nothing, and the log s
   writeFileSync(file, JSON.stringify({ ...profile, life: { default: "2h", max: "2h" } }));
   expect(await lives()).toBe(24 * 3600);
   server.process.kill("SIGHUP");
-  await vi.waitFor(() => {
+  await eventually(() => {
     expect(server.log()).toContain("the profiles were read again");
   });
   expect(await lives()).toBe(2 * 3600);
   writeFileSync(file, JSON.stringify({ ...profile, life: { default: "3h", max: "91d" } }));
   server.process.kill("SIGHUP");
-  await vi.waitFor(() => {
+  await eventually(() => {
     expect(server.log()).toContain("the profiles were not read again: the old ones stay");
   });
   expect(server.log()).toContain("client.json: life.max is more than 90d");
@@ -175,16 +177,16 @@ test("serve does not start with profiles that are not valid, and names every fau
   for (const fault of ["one.json: ", "isCA", "life.max is more than 90d", "issuer 'nobody' does not exist"]) {
     expect(ran.stderr).toContain(fault);
   }
-  const checked = await countersign(["profile", "check", "--home", server.home]);
+  const checked = await command(["profile", "check", "--home", server.home]);
   expect(checked).toMatchObject({ code: 1, stdout: "" });
   expect(checked.stderr).toContain("other.json: issuer 'nobody' does not exist");
-  const alone = await countersign(["profile", "check", one]);
+  const alone = await command(["profile", "check", one]);
   expect(alone).toMatchObject({ code: 1, stdout: "" });
   expect(alone.stderr).toContain("life.max is more than 90d");
 });
 
 test("profile list, show and check tell of what there is", async () => {
-  const here = (...args: string[]) => countersign(["profile", ...args, "--home", server.home]);
+  const here = (...args: string[]) => command(["profile", ...args, "--home", server.home]);
   expect((await here("check")).stdout).toBe("Valid: client, device, server.\n");
   expect((await here("list")).stdout).toMatch(/^PROFILE +ISSUER .*\nclient +default +1d +90d +clientAuth /);
   const shown = JSON.parse((await here("show", "device")).stdout) as Record<string, unknown>;

@@ -1,9 +1,10 @@
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { beforeAll, describe, expect, test, vi } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { type IssuingCode, errorTable } from "../../src/domain/errors.ts";
 import { makeToken } from "../../src/domain/token.ts";
 import { call, enrolled, freshRequest, requestCertificate } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import { runOk } from "../support/run.ts";
 import { sharedServer } from "../support/server.ts";
 import { snapshot } from "../support/snapshot.ts";
@@ -78,12 +79,10 @@ describe("the token", () => {
 
   test("has expired", async () => {
     const token = await server.token("acme", "--ttl", "1s");
-    await vi.waitFor(
-      () =>
-        expectRefusal("TOKEN_EXPIRED", /expired/, () =>
-          send(token, { csr: "not a CSR, so that it stays unused" }),
-        ),
-      { timeout: 5000, interval: 200 },
+    await eventually(() =>
+      expectRefusal("TOKEN_EXPIRED", /expired/, () =>
+        send(token, { csr: "not a CSR, so that it stays unused" }),
+      ),
     );
   });
 

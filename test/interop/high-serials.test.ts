@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readConfigFile, resolveConfig } from "../../src/config.ts";
 import { type Serial, fingerprintOf, parseSerial, spkiHashOf } from "../../src/domain/identifiers.ts";
 import { parseSlug } from "../../src/domain/names.ts";
@@ -14,6 +14,7 @@ import { toPem } from "../../src/x509/pem.ts";
 import { freshRequest } from "../support/client.ts";
 import { admin } from "../support/command.ts";
 import { judgedCrl } from "../support/crls.ts";
+import { eventually } from "../support/eventually.ts";
 import { requireCerttool } from "../support/judges.ts";
 import { stolenIssuer } from "../support/own-issuer.ts";
 import { run, runOk } from "../support/run.ts";
@@ -102,14 +103,11 @@ beforeAll(async () => {
   for (const reason of reasons) await change("revoke", reason, "--reason", reason);
   await admin(server.home, "account", "suspend", "paused");
   // The server's own: another scheduled one would have no more of those that have expired.
-  await vi.waitFor(
-    async () => {
-      const answer = await fetch(`${server.public}/crl/${issuerId}.crl`);
-      const { entries } = await judgedCrl(Buffer.from(await answer.arrayBuffer()), ca);
-      expect(entries.map(({ serial }) => serial)).toContain(of("paused")[0]?.serial);
-    },
-    { timeout: 20_000, interval: 100 },
-  );
+  await eventually(async () => {
+    const answer = await fetch(`${server.public}/crl/${issuerId}.crl`);
+    const { entries } = await judgedCrl(Buffer.from(await answer.arrayBuffer()), ca);
+    expect(entries.map(({ serial }) => serial)).toContain(of("paused")[0]?.serial);
+  });
   await publish("--due");
   full = published("all.pem");
   delta = published(`${issuerId}-delta.pem`);

@@ -208,7 +208,7 @@ test("openssl takes the responder's certificate for one, and it is on record", a
 });
 
 describe("an issuing CA", () => {
-  test("with ML-DSA is answered for with ML-DSA", { timeout: 60_000 }, async (context) => {
+  test("with ML-DSA is answered for with ML-DSA", async (context) => {
     await admin(server.home, "issuer", "create", "pq", "--key-type", "ml-dsa-65");
     changeProfile(server.home, "client", { issuer: "pq", keyTypes: ["ml-dsa-65"] });
     await reload(server);
@@ -224,7 +224,7 @@ describe("an issuing CA", () => {
     expect(judged.stdout).toContain(": good\n");
   });
 
-  test("that is retired is answered for, also after a restart", { timeout: 60_000 }, async () => {
+  test("that is retired is answered for, also after a restart", async () => {
     await admin(server.home, "issuer", "create", "old");
     changeProfile(server.home, "client", { issuer: "old" });
     await reload(server);

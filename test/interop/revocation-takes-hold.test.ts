@@ -5,8 +5,9 @@ import { writeFile } from "node:fs/promises";
 import type { Agent } from "node:https";
 import { createInterface } from "node:readline";
 import { connect } from "node:tls";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { call, enrolled, keepAlive } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import { runOk, script } from "../support/run.ts";
 import { type TestServer, sharedServer } from "../support/server.ts";
 
@@ -59,7 +60,7 @@ test("openssl and curl: enrol, call, be revoked by script, be refused on the sam
   const lines: string[] = [];
   const reader = createInterface(curl.stdout).on("line", (line) => lines.push(line));
   const closed = once(reader, "close"); // curl may be refused, and gone, before the script has ended
-  await vi.waitFor(() => {
+  await eventually(() => {
     expect(lines).toContain("200 0");
   });
   expect(lines).toContain("200 1");
@@ -139,14 +140,11 @@ test("the listeners present their own certificate no longer once it is revoked, 
   const before = await presented(server.ca);
   expect(await presented(server.enforce)).toBe(before);
   await server.admin("revoke", before);
-  await vi.waitFor(
-    async () => {
-      const now = [await presented(server.ca), await presented(server.enforce)];
-      expect(now[0]).not.toBe(before);
-      expect(now[1]).toBe(now[0]);
-    },
-    { timeout: 5000, interval: 50 },
-  );
+  await eventually(async () => {
+    const now = [await presented(server.ca), await presented(server.enforce)];
+    expect(now[0]).not.toBe(before);
+    expect(now[1]).toBe(now[0]);
+  });
   expect(server.log()).toContain("the listeners' certificate was revoked or suspended");
   expect(await whoami(server, agent)).toMatchObject({ status: 200, reusedSocket: true });
   agent.destroy();

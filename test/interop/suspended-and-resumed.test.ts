@@ -2,12 +2,13 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import type { Agent } from "node:https";
 import { join } from "node:path";
-import { beforeAll, expect, test, vi } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { HOLD, REMOVED } from "../../src/domain/revocation.ts";
 import { issuerIdOf } from "../../src/x509/codec.ts";
 import { type TestAnswer, type TestCredential, call, enrolled, keepAlive } from "../support/client.ts";
 import { admin } from "../support/command.ts";
 import { type JudgedCrl, judgedCrl } from "../support/crls.ts";
+import { eventually } from "../support/eventually.ts";
 import { certId, named, readSigned, requestOf } from "../support/ocsp.ts";
 import { makeTokens } from "../support/own-issuer.ts";
 import { sharedServer } from "../support/server.ts";
@@ -37,15 +38,12 @@ async function crls(): Promise<Record<"full" | "delta", JudgedCrl>> {
 
 /** The first ones after that number, full and delta of the same one. */
 function crlsAfter(number: number): Promise<Record<"full" | "delta", JudgedCrl>> {
-  return vi.waitFor(
-    async () => {
-      const both = await crls();
-      expect(both.full.number).toBeGreaterThan(number);
-      expect(both.delta.number).toBe(both.full.number);
-      return both;
-    },
-    { timeout: 10_000, interval: 50 },
-  );
+  return eventually(async () => {
+    const both = await crls();
+    expect(both.full.number).toBeGreaterThan(number);
+    expect(both.delta.number).toBe(both.full.number);
+    return both;
+  });
 }
 
 /** Reasons that a list has of it; none when it isn't there. */

@@ -7,8 +7,8 @@ import { revoke } from "../../src/services/revocation.ts";
 import { crlBuilder } from "../../src/x509/crl-builder.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import { HeldTimers } from "../support/held-timers.ts";
+import { eventually } from "../support/eventually.ts";
 import {
-  eventually,
   freshAccount,
   freshSlug,
   makeCsr,

@@ -9,10 +9,10 @@ import { CredentialIndex } from "../../src/enforce/credential-index.ts";
 import { ChangeFollower } from "../../src/services/follow-changes.ts";
 import { revoke } from "../../src/services/revocation.ts";
 import { onEachDatabase } from "../support/databases.ts";
+import { eventually } from "../support/eventually.ts";
 import {
   START,
   type TestClock,
-  eventually,
   freshAccount,
   makeCsr,
   makeIssuing,

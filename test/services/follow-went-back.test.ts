@@ -7,7 +7,8 @@ import { HOUR, SECOND } from "../../src/domain/time.ts";
 import { awaitFollowers } from "../../src/services/await-followers.ts";
 import { ChangeFollower, type WentBack } from "../../src/services/follow-changes.ts";
 import { onEachDatabase } from "../support/databases.ts";
-import { type TestClock, eventually, freshAccount, testClock, testLogger } from "../support/issuing.ts";
+import { eventually } from "../support/eventually.ts";
+import { type TestClock, freshAccount, testClock, testLogger } from "../support/issuing.ts";
 import { backUp } from "../support/restored.ts";
 
 onEachDatabase("a server whose database goes back", (db) => {

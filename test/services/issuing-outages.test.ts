@@ -2,7 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Step } from "../../src/services/issue/parts.ts";
 import { TestDatabase } from "../support/databases.ts";
-import { type TestIssuing, eventually, expectRefusal, freshAccount } from "../support/issuing.ts";
+import { eventually } from "../support/eventually.ts";
+import { type TestIssuing, expectRefusal, freshAccount } from "../support/issuing.ts";
 import { whileLocked } from "../support/lock-holder.ts";
 import { type CuttableWay, cuttableWay } from "../support/outage.ts";
 import {
@@ -134,7 +135,7 @@ describe("a PostgreSQL", () => {
   );
 
   test("that falls silent is not waited for for ever, and all go through after it", async () => {
-    const scene = await sceneOn(records, await records.openAt({ url: way.url, timeout: 400 }));
+    const scene = await sceneOn(records, await records.openAt({ url: way.url, timeout: 1500 }));
     const silence = Promise.withResolvers<undefined>();
     const outcomes = await enrolAround(scene, "sign", () => {
       void way.whileSilent(() => silence.promise);

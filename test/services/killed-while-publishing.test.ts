@@ -11,8 +11,8 @@ import { crlBuilder } from "../../src/x509/crl-builder.ts";
 import { toPem } from "../../src/x509/pem.ts";
 import { judgedCrl } from "../support/crls.ts";
 import { onEachDatabase } from "../support/databases.ts";
+import { eventually } from "../support/eventually.ts";
 import {
-  eventually,
   freshAccount,
   freshSlug,
   makeIssuer,

@@ -147,40 +147,36 @@ onEachDatabase("a large CRL", (db) => {
   });
 
   if (db.kind !== "SQLite") return; // pieces on PostgreSQL are in `killed-while-publishing`
-  test(
-    "of more than 1 MiB is stored in pieces, and is the same when it is read",
-    { timeout: 60_000 },
-    async () => {
-      const some = await putSome(9);
-      const [held] = some;
-      if (!held) throw new Error("there are nine");
-      await putMany(22_000);
-      const first = await publish();
-      expect(first.der.length).toBeGreaterThan(PIECE);
-      const pieces = async (): Promise<number[]> =>
-        (
-          await db.query(
-            `SELECT length(octets) AS octets FROM crl_chunks WHERE issuer_id = '${parts.issuer.id}' ORDER BY number, position`,
-          )
-        ).map(({ octets }) => Number(octets));
-      expect(await pieces()).toEqual([PIECE, first.der.length - PIECE]);
-      await suspend(db.database, parts, held);
-      const second = await publish();
-      for (const one of some.slice(1)) await revoke(db.database, parts, one, "privilegeWithdrawn");
-      await resume(db.database, parts, held);
-      const third = await publish();
+  test("of more than 1 MiB is stored in pieces, and is the same when it is read", async () => {
+    const some = await putSome(9);
+    const [held] = some;
+    if (!held) throw new Error("there are nine");
+    await putMany(22_000);
+    const first = await publish();
+    expect(first.der.length).toBeGreaterThan(PIECE);
+    const pieces = async (): Promise<number[]> =>
+      (
+        await db.query(
+          `SELECT length(octets) AS octets FROM crl_chunks WHERE issuer_id = '${parts.issuer.id}' ORDER BY number, position`,
+        )
+      ).map(({ octets }) => Number(octets));
+    expect(await pieces()).toEqual([PIECE, first.der.length - PIECE]);
+    await suspend(db.database, parts, held);
+    const second = await publish();
+    for (const one of some.slice(1)) await revoke(db.database, parts, one, "privilegeWithdrawn");
+    await resume(db.database, parts, held);
+    const third = await publish();
 
-      const other = await db.open(); // as another server reads it
-      const read = await other.crls.latest(parts.issuer.id);
-      expect(Buffer.from(read?.der ?? []).equals(Buffer.from(third.der))).toBe(true);
-      expect(read).toMatchObject({ number: 3, delta: Buffer.from(third.delta ?? []) });
-      const judged = await expectRight(third);
-      expect(judged.entries).toHaveLength(22_008);
-      const delta = await expectRightWith(await judgedCrl(second.der, ca), third);
-      expect(delta.entries).toHaveLength(9);
+    const other = await db.open(); // as another server reads it
+    const read = await other.crls.latest(parts.issuer.id);
+    expect(Buffer.from(read?.der ?? []).equals(Buffer.from(third.der))).toBe(true);
+    expect(read).toMatchObject({ number: 3, delta: Buffer.from(third.delta ?? []) });
+    const judged = await expectRight(third);
+    expect(judged.entries).toHaveLength(22_008);
+    const delta = await expectRightWith(await judgedCrl(second.der, ca), third);
+    expect(delta.entries).toHaveLength(9);
 
-      await maker.tidy(parts.issuer.id);
-      expect(await pieces()).toEqual([PIECE, third.der.length - PIECE]);
-    },
-  );
+    await maker.tidy(parts.issuer.id);
+    expect(await pieces()).toEqual([PIECE, third.der.length - PIECE]);
+  });
 });

@@ -3,7 +3,8 @@ import { DAY, MINUTE } from "../../src/domain/time.ts";
 import { makeKeyPair } from "../../src/keys/key-pair.ts";
 import { revoke } from "../../src/services/revocation.ts";
 import { onEachDatabase } from "../support/databases.ts";
-import { START, eventually, freshSlug, makeIssuer, recordIssuer } from "../support/issuing.ts";
+import { eventually } from "../support/eventually.ts";
+import { START, freshSlug, makeIssuer, recordIssuer } from "../support/issuing.ts";
 import { OcspScene, never } from "../support/ocsp-scene.ts";
 import { certId, readAnswer, readSigned, requestOf } from "../support/ocsp.ts";
 

@@ -38,6 +38,25 @@ onEachDatabase("changes", (db) => {
     expect(sequences).toEqual([before + 1, before + 2, before + 2]);
   });
 
+  test("are told of once they are committed, and not when they come to nothing", async () => {
+    const told: string[][] = [];
+    const stop = db.database.onCommit((changes) => told.push(changes.map(({ subject }) => subject)));
+    const failing = db.database.transaction(async (stores) => {
+      await stores.changes.append([someChange("nothing")]);
+      throw new Error("it comes to nothing");
+    });
+    await expect(failing).rejects.toThrow("it comes to nothing");
+    await db.database.transaction(async (stores) => {
+      await stores.changes.append([someChange("a")]);
+      await stores.changes.append([someChange("b")]);
+      expect(told).toEqual([]);
+    });
+    expect(told).toEqual([["a", "b"]]);
+    stop();
+    await append(db.database);
+    expect(told).toHaveLength(1);
+  });
+
   test("are numbered in their order when they come together, and the last number is told", async () => {
     const before = await db.database.changes.last();
     const last = await db.database.transaction((stores) =>

@@ -1,8 +1,9 @@
 import { type AddressInfo, createServer } from "node:net";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Database } from "../../src/domain/ports.ts";
 import { openDatabase } from "../../src/storage/database.ts";
 import { TestDatabase } from "../support/databases.ts";
+import { eventually } from "../support/eventually.ts";
 import { START, expectRefusal, freshSlug } from "../support/issuing.ts";
 import { type CuttableWay, cuttableWay } from "../support/outage.ts";
 import { someAccount } from "./records.ts";
@@ -75,7 +76,7 @@ describe("a PostgreSQL that goes away and comes back", () => {
   });
 
   test("a network that drops everything is not waited for for ever, and is got over", async () => {
-    const impatient = await openDatabase({ url: way.url, timeout: 400 });
+    const impatient = await openDatabase({ url: way.url, timeout: 1500 });
     try {
       await impatient.changes.last();
       await way.whileSilent(async () => {
@@ -87,7 +88,7 @@ describe("a PostgreSQL that goes away and comes back", () => {
         );
       });
       // An attempt to connect that began meanwhile may still have to give up.
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         expect(await impatient.changes.last()).toBeGreaterThan(0);
       });
     } finally {

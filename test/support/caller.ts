@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
-import { vi } from "vitest";
 import { type TestCredential, call, keepAlive } from "./client.ts";
+import { eventually } from "./eventually.ts";
 
 /** Between a call and the next: several callers and a server share a small machine. */
 const PAUSE = 40;
@@ -23,23 +23,17 @@ export class Caller {
   /** Goes on with another credential; afterwards no call is under way with the one before. */
   async use(credential: TestCredential): Promise<void> {
     this.#credential = credential;
-    await vi.waitFor(
-      () => {
-        if (this.#loops.some((loop) => loop.credential !== credential)) throw new Error("still with the old");
-      },
-      { timeout: 10_000, interval: 10 },
-    );
+    await eventually(() => {
+      if (this.#loops.some((loop) => loop.credential !== credential)) throw new Error("still with the old");
+    });
   }
 
   /** Waits until each kind of call was made a few times more. */
   async goOn(): Promise<void> {
     const wanted = this.#loops.map(({ calls }) => calls + 2);
-    await vi.waitFor(
-      () => {
-        if (this.#loops.some(({ calls }, index) => calls < (wanted[index] ?? 0))) throw new Error("it hangs");
-      },
-      { timeout: 10_000, interval: 10 },
-    );
+    await eventually(() => {
+      if (this.#loops.some(({ calls }, index) => calls < (wanted[index] ?? 0))) throw new Error("it hangs");
+    });
   }
 
   async stop(): Promise<void> {

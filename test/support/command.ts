@@ -2,11 +2,19 @@ import { vi } from "vitest";
 import { run as runCommand } from "../../src/cli/run.ts";
 import type { Ran } from "./run.ts";
 
+let last: Promise<unknown> = Promise.resolve();
+
 /**
- * Runs a command in this process, as `countersign` does in one of its own, which takes ten times as long. One at a time:
- * what is written to standard output and standard error meanwhile is taken to be the command's.
+ * Runs a command in this process, as `countersign` does in one of its own, which takes ten times as long. One after the
+ * other: what is written to standard output and standard error meanwhile is taken to be the command's.
  */
-export async function command(args: readonly string[]): Promise<Ran> {
+export function command(args: readonly string[]): Promise<Ran> {
+  const next = last.then(() => runAlone(args));
+  last = next.catch(() => undefined);
+  return next;
+}
+
+async function runAlone(args: readonly string[]): Promise<Ran> {
   const [stdout, stderr] = [caught(process.stdout), caught(process.stderr)];
   try {
     const code = await runCommand(args);

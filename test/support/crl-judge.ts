@@ -2,9 +2,10 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { Agent } from "node:https";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type TestCredential, call } from "./client.ts";
 import type { CrlScene } from "./crl-scene.ts";
+import { eventually } from "./eventually.ts";
 import { freePort } from "./free-port.ts";
 
 /** Other people's TLS server, that is to refuse whom our CRLs name. */
@@ -121,12 +122,9 @@ export function runningServer(
       const [program = "", ...args] = await judge.prepare(port, folder);
       child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"], env });
       child.stderr?.setEncoding("utf8").on("data", (text: string) => (log += text));
-      await vi.waitFor(
-        async () => {
-          expect(await status(anybody()).catch(() => log)).toBe(200);
-        },
-        { timeout: 20_000 },
-      );
+      await eventually(async () => {
+        expect(await status(anybody()).catch(() => log)).toBe(200);
+      });
     },
     /** Makes it read the CRLs again. */
     async reload(): Promise<void> {
@@ -134,11 +132,11 @@ export function runningServer(
       if (!signal) return;
       const before = log.length;
       child?.kill(signal);
-      if (reloaded) await expect.poll(() => log.slice(before), { timeout: 10_000 }).toContain(reloaded);
+      if (reloaded) await expect.poll(() => log.slice(before)).toContain(reloaded);
     },
     /** Waits for that status: after a reload its old processes may answer for a moment. */
     async comesTo(client: TestCredential | Agent, expected: number): Promise<void> {
-      await expect.poll(() => status(client), { timeout: 10_000, interval: 20 }).toBe(expected);
+      await expect.poll(() => status(client), { interval: 20 }).toBe(expected);
     },
     async end(): Promise<void> {
       if (child?.exitCode !== null) return;

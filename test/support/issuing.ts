@@ -1,6 +1,6 @@
 import type { KeyPair } from "../../src/domain/key-policy.ts";
 import { randomBytes } from "node:crypto";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { type ErrorCode, Refusal } from "../../src/domain/errors.ts";
 import { SERIAL_RANDOM_OCTETS, serialFrom } from "../../src/domain/identifiers.ts";
 import { type KeyType, keyTypes } from "../../src/domain/key-policy.ts";
@@ -190,11 +190,6 @@ export async function expectRefusal(
   if (!(error instanceof Refusal)) throw error;
   expect(error.code).toBe(code);
   if (message !== undefined) expect(error.message).toBe(message);
-}
-
-/** Waits for what another part does in its own time; the limit is there for the case that it never does. */
-export function eventually(check: () => void | Promise<void>): Promise<void> {
-  return vi.waitFor(check, { timeout: 5000, interval: 10 });
 }
 
 /** Enrols, and returns what is on record then. */

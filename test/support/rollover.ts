@@ -1,9 +1,10 @@
 import { type X509Certificate, generateKeyPairSync } from "node:crypto";
 import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { sha256Hex } from "../../src/domain/identifiers.ts";
 import { type TestCredential, freshRequest, requestCertificate } from "./client.ts";
+import { eventually } from "./eventually.ts";
 import type { TestServer } from "./server.ts";
 
 // What tests of a move to another issuing CA have in common.
@@ -19,14 +20,11 @@ export function changeProfile(home: string, name: string, changes: object): void
 export async function reload(server: TestServer): Promise<string> {
   const before = server.log().length;
   server.process.kill("SIGHUP");
-  return vi.waitFor(
-    () => {
-      const said = server.log().slice(before);
-      expect(said).toMatch(/the profiles were (not )?read again/);
-      return said;
-    },
-    { timeout: 10_000, interval: 20 },
-  );
+  return eventually(() => {
+    const said = server.log().slice(before);
+    expect(said).toMatch(/the profiles were (not )?read again/);
+    return said;
+  });
 }
 
 /** Enrols a new key of that type over the wire. */

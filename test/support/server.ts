@@ -10,6 +10,7 @@ import { loadProfiles } from "../../src/home/profiles.ts";
 import type { Listening } from "../../src/main.ts";
 import { createAccount, noRights } from "../../src/services/accounts.ts";
 import { DEFAULT_TTL, createToken } from "../../src/services/tokens.ts";
+import { admin as adminHere } from "./command.ts";
 import { freshHome, initHome } from "./fresh-home.ts";
 import { countersign, projectRoot } from "./run.ts";
 import { type Workspace, makeWorkspace } from "./workspace.ts";
@@ -23,7 +24,7 @@ export interface TestServer extends Listening {
   log(): string;
   /** Makes an account and returns a token for it. */
   token(account: string, ...args: string[]): Promise<string>;
-  /** Runs an admin command in another process; throws unless it exits 0; returns its JSON. */
+  /** Runs an admin command in the tests' process; throws unless it exits 0; returns its JSON. */
   admin(...args: string[]): Promise<Record<string, unknown>>;
   /** SIGTERM, and wait. Returns the exit code. */
   stop(): Promise<number | null>;
@@ -94,6 +95,7 @@ export async function serveHome(
   const listening = JSON.parse(line) as Listening;
 
   const admin = async (...args: string[]): Promise<Record<string, unknown>> => {
+    if (!options.env) return adminHere(home, ...args);
     const ran = await countersign([...args, "--home", home, "--json"], { env });
     if (ran.code !== 0) throw new Error(`${args.join(" ")} exited ${String(ran.code)}: ${ran.stderr}`);
     return JSON.parse(ran.stdout) as Record<string, unknown>;
