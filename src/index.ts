@@ -4,7 +4,7 @@ import { Authenticator } from "./enforce/authenticator.ts";
 import { type Doors, openDoors } from "./enforce/doors.ts";
 import { UseRecorder } from "./enforce/use-recorder.ts";
 import { type EnforcerOptions, openEnforcerState } from "./home/enforcer-state.ts";
-import { processIdentity, systemClock } from "./home/open.ts";
+import { processIdentity, systemClock, systemSteadyClock } from "./home/open.ts";
 import { foreignAnchors } from "./home/trust.ts";
 import { TrustCrls } from "./serve/trust-crls.ts";
 import { UseWriter } from "./services/record-use.ts";
@@ -56,6 +56,7 @@ export async function createEnforcer(options: EnforcerOptions): Promise<Enforcer
     const use = new UseRecorder();
     const authenticator = await Authenticator.start({
       ...{ database, clock, logger, identity, use, foreignAnchors: foreignAnchors(trusted) },
+      validityClock: systemSteadyClock(),
     });
     const trustCrls = await TrustCrls.start({ authenticator, clock, logger }, trusted).catch(
       async (error: unknown) => {

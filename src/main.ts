@@ -15,7 +15,15 @@ import { UseRecorder } from "./enforce/use-recorder.ts";
 import { certificateNames } from "./home/init.ts";
 import { HomeIssuers } from "./home/issuers.ts";
 import { ListenerCertificate, type TlsCertificate } from "./home/listener-certificate.ts";
-import { issuingParts, openState, processIdentity, publicUrlOf, systemClock, urlHost } from "./home/open.ts";
+import {
+  issuingParts,
+  openState,
+  processIdentity,
+  publicUrlOf,
+  systemClock,
+  systemSteadyClock,
+  urlHost,
+} from "./home/open.ts";
 import { homePaths } from "./home/paths.ts";
 import { loadProfiles } from "./home/profiles.ts";
 import { foreignAnchors, loadTrust } from "./home/trust.ts";
@@ -151,6 +159,7 @@ async function start(
   closers.push(() => useWriter.stop());
   const following = await startFollowing({
     ...{ database, clock, logger, identity, use, issuing: parts, publicUrl, newCrlBuilder: crlBuilder },
+    validityClock: systemSteadyClock(),
     crlLife: config.crlLife,
     foreignAnchors: foreignAnchors(trusted),
     issuers: () => issuers.opened,

@@ -84,5 +84,7 @@ function explain(url: URL, error: NodeJS.ErrnoException): Refusal {
     const clock = code.startsWith("CERT_") ? " Check the clocks." : "";
     return new Refusal("SERVER_UNTRUSTED", `The TLS handshake with ${url.host} failed (${code}).${clock}`);
   }
+  if (code === "ECONNRESET" || code === "EPIPE")
+    return new Refusal("SERVER_UNREACHABLE", `${url.host} has cut the connection (${code}).`);
   return new Refusal("SERVER_UNREACHABLE", `${url.host} cannot be reached (${code || error.message}).`);
 }

@@ -29,10 +29,19 @@ export async function whoami(
   const target = httpsUrl(url);
   if (target.pathname === "/") target.pathname = "/whoami";
   const { passphrase, ...tls } = files;
+  const options = { ...tls, ...(passphrase === undefined ? {} : { passphrase }) };
   const result = answerSchema.safeParse(
-    parseAnswer(await httpsRequest(target, { ...tls, ...(passphrase === undefined ? {} : { passphrase }) })),
+    parseAnswer(await httpsRequest(target, options).catch(rethrowSayingWhy)),
   );
   if (!result.success)
     throw new Refusal("SERVER_UNTRUSTED", "The server's answer is not an enforcing server's.");
   return result.data;
+}
+
+/** Who is refused in TLS is cut off without an answer, and would look for a fault in the network. */
+function rethrowSayingWhy(error: unknown): never {
+  if (!(error instanceof Refusal) || !/\((ECONNRESET|EPIPE)\)/.test(error.message)) throw error;
+  const hint =
+    "It may refuse callers in TLS, without an answer: its log then says why, and so does countersign why.";
+  throw new Refusal(error.code, `${error.message} ${hint}`, error.detail);
 }

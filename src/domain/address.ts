@@ -6,7 +6,11 @@ declare const brand: unique symbol;
 /** An address range in its written form, such as `192.0.2.0/24`. */
 export type Cidr = string & { readonly [brand]: "Cidr" };
 
-/** Reads `ADDRESS/PREFIX`, or an address alone as a range of one. Throws CIDR_INVALID. */
+/**
+ * Reads `ADDRESS/PREFIX`, or an address alone as a range of one. Throws CIDR_INVALID.
+ *
+ * @returns it in its one form: bits beyond the prefix, which count for nothing, are zero, and IPv6 is as RFC 5952 has it.
+ */
 export function parseCidr(text: string): Cidr {
   const [address = "", prefix, ...rest] = text.split("/");
   const family = isIP(address);
@@ -22,7 +26,34 @@ export function parseCidr(text: string): Cidr {
 function plainRange(address: string, prefix: number): Cidr {
   const mapped = isIP(address) === 6 && prefix >= MAPPED ? mappedIn(address) : undefined;
   const [plain, bits] = mapped === undefined ? [address, prefix] : [mapped, prefix - MAPPED];
-  return `${plain}/${String(bits)}` as Cidr;
+  return `${networkOf(plain, bits)}/${String(bits)}` as Cidr;
+}
+
+/** Without the bits beyond the prefix, so that what is shown is what is matched. */
+function networkOf(address: string, bits: number): string {
+  if (isIP(address) === 4) return masked(address.split(".").map(Number), 8, bits).join(".");
+  const [before = "", after] = canonical(address).split("::");
+  const [head, tail] = [wordsOf(before), wordsOf(after ?? "")];
+  const zeros = Array.from({ length: 8 - head.length - tail.length }, () => 0);
+  const words = masked([...head, ...zeros, ...tail], 16, bits);
+  return canonical(words.map((word) => word.toString(16)).join(":"));
+}
+
+function wordsOf(text: string): number[] {
+  return text === "" ? [] : text.split(":").map((word) => Number.parseInt(word, 16));
+}
+
+/** The first so many bits, of words of a size. */
+function masked(words: readonly number[], size: number, bits: number): number[] {
+  return words.map((word, index) => {
+    const beyond = size - Math.min(size, Math.max(0, bits - index * size));
+    return (word >> beyond) << beyond;
+  });
+}
+
+/** IPv6 as RFC 5952 has it, which is how URLs have it. */
+function canonical(address: string): string {
+  return new URL(`http://[${address}]`).hostname.slice(1, -1);
 }
 
 function mappedOrPlain(address: string): string | undefined {
@@ -33,8 +64,7 @@ function mappedOrPlain(address: string): string | undefined {
 const MAPPED = 96;
 
 function mappedIn(address: string): string | undefined {
-  const { hostname } = new URL(`http://[${address}]`);
-  const [, high = "", low = ""] = /^\[::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})\]$/.exec(hostname) ?? [];
+  const [, high = "", low = ""] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(canonical(address)) ?? [];
   if (high === "") return undefined;
   const octets = [high, low].flatMap((part) => {
     const value = Number.parseInt(part, 16);

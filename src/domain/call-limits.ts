@@ -36,7 +36,10 @@ export function parseRate(text: string): Rate {
   const [, count = "", duration = ""] = /^([1-9][0-9]{0,9})\/([1-9][0-9]{0,8}[smhd])$/.exec(text) ?? [];
   const interval = duration === "" ? Number.NaN : parseDuration(duration);
   if (!(Number(count) <= MOST_REQUESTS && interval >= SECOND && interval <= DAY)) {
-    throw new Refusal("RATE_INVALID", `'${text}' is not a rate such as 100/1m.`);
+    throw new Refusal(
+      "RATE_INVALID",
+      `'${text}' is not a rate such as 100/1m: so many requests in a time from 1s to 1d, in s, m, h or d.`,
+    );
   }
   return { count: Number(count), interval, burst: Number(count) };
 }

@@ -112,6 +112,8 @@ export interface Question {
   /** "unavailable": it is not in memory, and the store cannot be asked. */
   readonly credential: Credential | "unavailable" | undefined;
   readonly now: Instant;
+  /** What the system's clock says, by which OpenSSL goes; without it, the same. */
+  readonly wall?: Instant | undefined;
   readonly address: string;
   readonly requiredScopes: readonly Scope[];
   /** Of a caller whose calls or connections are limited; asked in this order, once everything else allows the call. */
@@ -185,11 +187,11 @@ export function decide(question: Question): Decision {
 
 /** Why what was presented says nothing of who is calling. */
 function whyDistrusted(
-  { presented, credential, now }: Question,
+  { presented, credential, now, wall = now }: Question,
   known: Credential | undefined,
 ): DenialCode | undefined {
   if (!presented) return "CERT_REQUIRED";
-  const untrusted = distrust(presented, known, now);
+  const untrusted = distrust(presented, known, [now, wall]);
   if (untrusted) return untrusted;
   if (presented.isCa || !presented.clientAuth) return "CERT_PURPOSE";
   return credential === "unavailable" ? "STATUS_UNAVAILABLE" : undefined;
@@ -228,10 +230,11 @@ function allowsAddress(limits: HeldLimits | undefined, address: string): boolean
 function distrust(
   presented: PresentedCertificate,
   known: Credential | undefined,
-  now: Instant,
+  [now, wall]: readonly [Instant, Instant],
 ): DenialCode | undefined {
   if (presented.authorized) return undefined;
-  if (presented.fault === "time" && known) return outsideValidity(known, now) ?? "CERT_UNTRUSTED";
+  if (presented.fault === "time" && known)
+    return outsideValidity(known, now) ?? outsideValidity(known, wall) ?? "CERT_UNTRUSTED";
   if (presented.fault === "purpose" && presented.signedByUs) return "CERT_PURPOSE";
   return "CERT_UNTRUSTED";
 }

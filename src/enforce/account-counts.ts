@@ -3,7 +3,8 @@ import type { Slug } from "../domain/names.ts";
 
 /** So many accounts are counted by name; what comes after them is counted together. */
 const MOST = 1000;
-const OTHER = "other";
+/** No slug begins so: an account that is called `other` is counted by itself. */
+const OTHER = "_other";
 
 export interface AccountCount {
   requests: number;

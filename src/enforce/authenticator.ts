@@ -11,6 +11,7 @@ import type { Fingerprint, IssuerId } from "../domain/identifiers.ts";
 import type { Scope, Slug } from "../domain/names.ts";
 import type { Clock, Database, Logger } from "../domain/ports.ts";
 import type { Change } from "../domain/records.ts";
+import type { SteadyClock } from "../domain/steady-clock.ts";
 import { HOUR, type Instant } from "../domain/time.ts";
 import { ChangeFollower, MAX_STALENESS, type WentBack } from "../services/follow-changes.ts";
 import { ConnectionRegistry } from "./connection-registry.ts";
@@ -28,6 +29,8 @@ const MOST_NAMED = 100;
 export interface AuthenticatorParts {
   readonly database: Database;
   readonly clock: Clock;
+  /** By which certificates end: one that is not set back. */
+  readonly validityClock: SteadyClock;
   readonly logger: Logger;
   /** CAs beside our own, PEM: a credential of theirs that is registered may call. */
   readonly foreignAnchors?: readonly string[] | undefined;
@@ -46,6 +49,7 @@ export class Authenticator {
   readonly connections: ConnectionRegistry;
   readonly trust: TrustedCas;
   readonly #clock: Clock;
+  readonly #validityClock: SteadyClock;
   readonly #index: CredentialIndex;
   readonly #lookup: StoreLookup;
   readonly #follower: ChangeFollower;
@@ -58,12 +62,13 @@ export class Authenticator {
 
   private constructor(parts: AuthenticatorParts, index: CredentialIndex, trust: TrustedCas) {
     this.#clock = parts.clock;
+    this.#validityClock = parts.validityClock;
     this.#logger = parts.logger;
     this.#use = parts.use;
     this.#index = index;
     this.trust = trust;
     this.#lookup = new StoreLookup((fingerprint) => index.fetch(fingerprint), parts.clock);
-    this.connections = new ConnectionRegistry(parts.clock, parts.logger);
+    this.connections = new ConnectionRegistry(parts.validityClock, parts.logger);
     this.#gates = new LimitGates(parts.clock, this.connections);
     this.#follower = new ChangeFollower({
       ...parts,
@@ -206,7 +211,8 @@ export class Authenticator {
     const decision = decide({
       presented,
       credential,
-      now,
+      now: this.#validityClock.now(),
+      wall: now,
       address: address ?? "",
       requiredScopes,
       gate,

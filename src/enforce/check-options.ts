@@ -115,24 +115,28 @@ function listFaults(value: unknown, name: string, faultOf: (item: unknown) => st
 
 /** With one that cannot be used, a server would listen, and each handshake would fail. */
 function certificateFaults(value: unknown): string[] {
-  if (!isObject(value)) return ["certificate: it takes { cert, key }, the service's own, as PEM text"];
+  if (!isObject(value)) return ["certificate: it takes { cert, key }, the service's own, as PEM"];
   const { cert, key } = value;
   // What else comes with a certificate is its owner's; an option among it was meant for us, and would not be read.
   const misplaced = Object.keys(value).filter((name) => Object.hasOwn(checks, name));
   const faults = misplaced.map((name) => `certificate: '${name}' is not of it, but an option`);
   const leaf = readPem(cert, (pem) => new X509Certificate(pem));
   const secret = readPem(key, createPrivateKey);
-  if (leaf === undefined) faults.push("cert: not a certificate as PEM text (a file has to be read first)");
+  if (leaf === undefined)
+    faults.push("cert: not a certificate as PEM, text or a Buffer (a file has to be read first)");
   if (secret === undefined)
-    faults.push("key: not a private key as PEM text, without a password (a file has to be read first)");
+    faults.push(
+      "key: not a private key as PEM, text or a Buffer, without a password (a file has to be read first)",
+    );
   if (leaf && secret && !leaf.checkPrivateKey(secret)) faults.push("key: not that of the certificate");
   return faults;
 }
 
 function readPem<Read>(value: unknown, read: (pem: string) => Read): Read | undefined {
-  if (typeof value !== "string" || !value.includes("-----BEGIN ")) return undefined;
+  const pem = Buffer.isBuffer(value) ? value.toString("latin1") : value;
+  if (typeof pem !== "string" || !pem.includes("-----BEGIN ")) return undefined;
   try {
-    return read(value);
+    return read(pem);
   } catch {
     return undefined; // what OpenSSL says of it could quote a key
   }

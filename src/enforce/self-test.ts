@@ -6,6 +6,7 @@ import { connect } from "node:tls";
 import { noLimits } from "../domain/call-limits.ts";
 import { parseSlug } from "../domain/names.ts";
 import type { Clock, Database, Logger } from "../domain/ports.ts";
+import { steadyClock } from "../domain/steady-clock.ts";
 import type { Account, Change, CredentialRecord } from "../domain/records.ts";
 import { SECOND } from "../domain/time.ts";
 import type { TrialCredential, Trials } from "../domain/trial.ts";
@@ -26,7 +27,7 @@ export async function listenerFaults(trials: Trials, clock: Clock): Promise<stri
   const records = [trials.good, trials.suspended, trials.expired].map(({ record }) => record);
   const state = new TrialState(trials.ca, records);
   const authenticator = await Authenticator.start({
-    ...{ database: state.database, clock, logger: silent },
+    ...{ database: state.database, clock, validityClock: steadyClock(clock, () => 0), logger: silent },
     identity: { id: "self-test", pid: process.pid, host: "self-test" },
   });
   const server = createEnforceListener({

@@ -11,10 +11,10 @@ import type { TrustedCas } from "./trusted-cas.ts";
  */
 const KEY_EXCHANGE = "X25519MLKEM768/X25519:prime256v1:secp384r1";
 
-/** A service's own certificate chain and key, PEM. */
+/** A service's own certificate chain and key, PEM, as text or as a file was read. */
 export interface TlsCertificate {
-  readonly cert: string;
-  readonly key: string;
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
 }
 
 /**

@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import type { Config } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
 import type { Clock, Database, RandomBytes } from "../domain/ports.ts";
+import { type SteadyClock, steadyClock } from "../domain/steady-clock.ts";
 import { Ledger } from "../services/issue/ledger.ts";
 import type { IssuingParts } from "../services/issue/parts.ts";
 import { openDatabase } from "../storage/database.ts";
@@ -12,8 +13,12 @@ import { readInput, readSecret } from "../files/files.ts";
 import type { HomeIssuers } from "./issuers.ts";
 import { homePaths } from "./paths.ts";
 import { loadProfiles } from "./profiles.ts";
+import { foreignKeys, loadTrust } from "./trust.ts";
 
 export const systemClock: Clock = { now: () => Date.now() };
+/** For what is not to begin anew when the system's clock is set back. */
+export const systemSteadyClock = (): SteadyClock => steadyClock(systemClock, () => performance.now());
+
 export const systemRandom: RandomBytes = (count) => randomBytes(count);
 
 const POOL = 4096;
@@ -79,7 +84,7 @@ export function requireDatabaseFile(config: Config): void {
  * Puts together what issuing works with.
  *
  * @param publicUrl what certificates carry
- * @throws Refusal CONFIG_INVALID when the profiles are not valid, or name an issuer that can't sign.
+ * @throws Refusal CONFIG_INVALID when the profiles are not valid, or name an issuer that can't sign; or `trust` is not.
  */
 export function issuingParts(
   config: Config,
@@ -95,6 +100,7 @@ export function issuingParts(
     profiles: () => profiles,
     randomBytes: pooledRandom,
     trustDomain: config.trustDomain,
+    foreignKeys: foreignKeys(loadTrust(config, clock.now())),
   };
 }
 

@@ -2,8 +2,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Config } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
+import type { SpkiHash } from "../domain/identifiers.ts";
 import type { Instant } from "../domain/time.ts";
-import { type ForeignCa, readForeignCas } from "../x509/foreign-ca.ts";
+import { type ForeignCa, foreignIssuerRecord, readForeignCas } from "../x509/foreign-ca.ts";
 import { homePaths } from "./paths.ts";
 
 /** A CA beside our own, of which credentials may be registered. */
@@ -42,6 +43,11 @@ export function loadTrust(config: Pick<Config, "home" | "trust">, now: Instant):
 /** For the handshake of calls, PEM. */
 export function foreignAnchors(authorities: readonly TrustedAuthority[]): string[] {
   return authorities.flatMap(({ cas }) => cas.map(({ certificate }) => certificate.toString()));
+}
+
+/** Of all these CAs. */
+export function foreignKeys(authorities: readonly TrustedAuthority[]): Set<SpkiHash> {
+  return new Set(authorities.flatMap(({ cas }) => cas.map((ca) => foreignIssuerRecord(ca).spkiHash)));
 }
 
 /** The list of one would stand in the other's place. */

@@ -21,7 +21,10 @@ export interface Following {
 
 export interface FollowingParts
   extends
-    Pick<AuthenticatorParts, "database" | "clock" | "logger" | "identity" | "use" | "foreignAnchors">,
+    Pick<
+      AuthenticatorParts,
+      "database" | "clock" | "validityClock" | "logger" | "identity" | "use" | "foreignAnchors"
+    >,
     Pick<CrlParts, "newCrlBuilder" | "publicUrl" | "crlLife">,
     Pick<CrlPublisherParts, "onCrl"> {
   /** Signs the OCSP responders' certificates. */
@@ -45,6 +48,7 @@ export async function startFollowing(parts: FollowingParts): Promise<Following> 
   const responder = new OcspResponder({ database, codec, clock, logger, delegates, isCurrent });
   const authenticator = await Authenticator.start({
     ...{ database, clock, logger, identity: parts.identity, use: parts.use },
+    validityClock: parts.validityClock,
     foreignAnchors: parts.foreignAnchors,
     onChanges: async (changes) => {
       if (changes.some(({ action }) => action.startsWith("issuer."))) await parts.refreshIssuers();

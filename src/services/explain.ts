@@ -8,13 +8,14 @@ import {
 } from "../domain/decision.ts";
 import { noLimits } from "../domain/call-limits.ts";
 import { type DenialCode, errorTable } from "../domain/errors.ts";
-import type { Fingerprint } from "../domain/identifiers.ts";
+import type { Fingerprint, IssuerId, Serial } from "../domain/identifiers.ts";
 import type { Scope, Slug } from "../domain/names.ts";
 import type { Stores } from "../domain/ports.ts";
 import { isOwnRoute } from "../domain/own-routes.ts";
 import type { Account, CertificateRecord } from "../domain/records.ts";
 import type { Instant } from "../domain/time.ts";
 import { nameRule } from "./name-rule.ts";
+import { type UnaskedRule, unaskedLimits } from "./unasked-rules.ts";
 
 export interface Explanation {
   readonly allowed: boolean;
@@ -27,7 +28,13 @@ export interface Explanation {
   readonly scopes?: readonly Scope[];
   /** Of a certificate that is suspended or revoked: since when, by whom, and why. */
   readonly record?: Pick<CertificateRecord, "statusAt" | "reason" | "invalidityAt" | "statusBy" | "note">;
+  /** Of a call that is let through: what may refuse it all the same. */
+  readonly unasked?: readonly UnaskedRule[];
 }
+
+/** What another CA's CRL says of a serial number; "unread" where there is one that could not be asked. */
+export type Listing =
+  { readonly ca: string; readonly status: "revoked" | "suspended" | "unread" } | undefined;
 
 /**
  * Asks the decision of every request what it would say of a call with this certificate.
@@ -35,6 +42,7 @@ export interface Explanation {
  * @param presented the certificate as a handshake would find it, but for its validity, which the record tells
  * @param call.address without it, address rules are taken to be met
  * @param call.route without it, the routes are not asked; those of `serve` itself are
+ * @param call.listing asks the CRLs of other CAs
  */
 export async function explain(
   stores: Stores,
@@ -44,10 +52,14 @@ export async function explain(
     readonly address: string | undefined;
     readonly scopes: readonly Scope[];
     readonly route?: { readonly method: string; readonly path: string } | undefined;
+    readonly listing?: ((issuer: IssuerId, serial: Serial) => Listing) | undefined;
   },
 ): Promise<Explanation> {
   const { fingerprint } = presented;
-  const record = await stores.certificates.byFingerprint(fingerprint);
+  const onRecord = await stores.certificates.byFingerprint(fingerprint);
+  const listing = onRecord && call.listing?.(onRecord.issuerId, onRecord.serial);
+  const isListed = denies(listing, onRecord);
+  const record = isListed && onRecord ? { ...onRecord, status: listing.status } : onRecord;
   const account = record?.accountId === undefined ? undefined : await stores.accounts.byId(record.accountId);
   const isOutOfTime = record && outsideValidity(record, call.now) !== undefined;
   const decision = decide({
@@ -62,6 +74,8 @@ export async function explain(
     directed: true,
   });
   const rule = (code: DenialCode) => {
+    if (isListed && (code === "CERT_REVOKED" || code === "CERT_SUSPENDED"))
+      return { rule: `the CRL of '${listing.ca}' lists its serial number` };
     const named = nameRule({ code, record, account, address: call.address, scopes: call.scopes });
     return named === undefined ? {} : { rule: named };
   };
@@ -72,15 +86,30 @@ export async function explain(
     return { allowed: false, code, because, ...rule(code), fingerprint, account: caller.account };
   }
   if (decision.allowed) {
-    const { account, scopes } = decision.caller;
+    const { account: slug, scopes } = decision.caller;
     const because = "The certificate is on record, in force, and its account may do this.";
-    return { allowed: true, code: "ALLOWED", because, fingerprint, account, scopes };
+    const unasked = [
+      ...(record && account ? unaskedLimits(record, account, call.address !== undefined) : []),
+    ];
+    if (listing?.status === "unread")
+      unasked.push({ rule: "crl", says: `the CRL of '${listing.ca}': there is no copy that can be read` });
+    const left = unasked.length > 0 ? { unasked } : {};
+    return { allowed: true, code: "ALLOWED", because, fingerprint, account: slug, scopes, ...left };
   }
   const because = errorTable[decision.code][1];
   const { code } = decision;
   const owner = decision.account === undefined ? {} : { account: decision.account };
-  const about = record && record.status !== "active" ? { record: statusOf(record) } : {};
+  const about = record && record.status !== "active" && !isListed ? { record: statusOf(record) } : {};
   return { allowed: false, code, because, ...rule(code), fingerprint, ...owner, ...about };
+}
+
+/** As the enforcer has it: what our own records say of a certificate that is revoked stays. */
+function denies(
+  listing: Listing,
+  record: CertificateRecord | undefined,
+): listing is { readonly ca: string; readonly status: "revoked" | "suspended" } {
+  if (!listing || listing.status === "unread" || record?.status === "revoked") return false;
+  return record?.status !== listing.status;
 }
 
 function statusOf(record: CertificateRecord): NonNullable<Explanation["record"]> {

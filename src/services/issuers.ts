@@ -7,7 +7,7 @@ import type { Instant } from "../domain/time.ts";
 import { signFirstCrl } from "./crl.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
-/** Puts a CA on record. Its key is ours from now on, and nobody else's. */
+/** Puts a CA on record, our own or another. Its key is a CA's from now on, and no account's. */
 export async function recordIssuer(stores: Stores, { clock }: Mutation, issuer: IssuerRecord): Promise<void> {
   const { spkiHash, keyType } = issuer;
   await stores.keys.bind([{ spkiHash, keyType, accountId: undefined, seenAt: clock.now() }]);

@@ -4,6 +4,7 @@ import { parseSlug } from "../domain/names.ts";
 import type { Database, Stores } from "../domain/ports.ts";
 import type { Account, CertificateRecord, IssuerRecord } from "../domain/records.ts";
 import { requireAccount, requireScopesOf } from "./accounts.ts";
+import { recordIssuer } from "./issuers.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
 /** What is registered: a certificate of another CA, whose signature and contents were checked. */
@@ -36,7 +37,7 @@ export function registerCredential(
     const { issuer, fingerprint, ...rest } = credential;
     const now = mutation.clock.now();
     const known = (await stores.issuers.foreign()).some(({ id }) => id === issuer.id);
-    if (!known) await stores.issuers.insert(issuer);
+    if (!known) await recordIssuer(stores, mutation, issuer);
     const { spkiHash, keyType } = credential;
     await stores.keys.bind([{ spkiHash, keyType, accountId: account.id, seenAt: now }]);
     const common = { ...rest, issuerId: issuer.id, accountId: account.id, profile: REGISTERED };

@@ -33,7 +33,8 @@ export function readCertificate(der: Uint8Array): ParsedCertificate {
   const signature = certificate.bits();
   certificate.end();
 
-  const version = tbs.enter(0xa0).integer();
+  // Version 1 is the default, which is left out.
+  const version = tbs.nextTag === 0xa0 ? tbs.enter(0xa0).integer() : [];
   if (version.length !== 1 || version[0] !== 2) throw new DerError("not a version 3 certificate");
   const serial = readSerial(tbs.integer());
   if (!Buffer.from(tbs.read(tags.sequence).encoded).equals(signatureAlgorithm)) {

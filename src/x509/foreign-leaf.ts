@@ -7,6 +7,7 @@ import type { CertificateRecord, IssuerRecord } from "../domain/records.ts";
 import type { Instant } from "../domain/time.ts";
 import { algorithmNamed } from "./algorithms.ts";
 import { type ParsedCertificate, readCertificate } from "./certificate-reader.ts";
+import { DerError } from "./der-reader.ts";
 import { type ForeignCa, foreignIssuerRecord } from "./foreign-ca.ts";
 import { readPublicKey } from "./public-key.ts";
 
@@ -45,7 +46,7 @@ export function readForeignLeaf(bytes: Buffer, cas: readonly ForeignCa[], now: I
   if (!issuer || faults.length > 0) {
     throw new Refusal("CREDENTIAL_INVALID", `The certificate cannot be registered: ${faults.join("; ")}.`);
   }
-  const key = readPublicKey(parsed.spki);
+  const key = orInvalid(() => readPublicKey(parsed.spki));
   const keyType = identifyKey(key);
   requireStrongKey(key);
   const { serial } = parsed;
@@ -56,10 +57,25 @@ export function readForeignLeaf(bytes: Buffer, cas: readonly ForeignCa[], now: I
 }
 
 function readLeaf(bytes: Buffer): { readonly leaf: X509Certificate; readonly parsed: ParsedCertificate } {
+  const leaf = x509Of(bytes);
+  return { leaf, parsed: orInvalid(() => readCertificate(leaf.raw)) };
+}
+
+function x509Of(bytes: Buffer): X509Certificate {
   try {
-    const leaf = new X509Certificate(bytes);
-    return { leaf, parsed: readCertificate(leaf.raw) };
+    return new X509Certificate(bytes);
   } catch (error) {
     throw new Refusal("CREDENTIAL_INVALID", "The file holds no certificate that can be read.", String(error));
+  }
+}
+
+/** OpenSSL reads more than RFC 5280 allows. */
+function orInvalid<Read>(read: () => Read): Read {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof DerError)) throw error;
+    const fault = `it is not as RFC 5280 has it (${error.message})`;
+    throw new Refusal("CREDENTIAL_INVALID", `The certificate cannot be registered: ${fault}.`);
   }
 }

@@ -43,6 +43,8 @@ describe("refused, with nothing changed", () => {
       "SCOPE_INVALID",
       ["token", "create", "acme", "--scopes", "orders:read"],
     ],
+    ["certificates of nobody", 1, "NOT_FOUND", ["list", "--account", "nobody"]],
+    ["tokens of nobody", 1, "NOT_FOUND", ["token", "list", "nobody"]],
     ["revoking no token", 1, "NOT_FOUND", ["token", "revoke", "00"]],
   ])("%s: exit %i, %s", async (_name, code, expected, args) => {
     const before = snapshot(server.home);

@@ -3,12 +3,14 @@ import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { MINUTE } from "../../src/domain/time.ts";
+import { DAY, MINUTE } from "../../src/domain/time.ts";
+import { createEnforcer } from "../../src/index.ts";
 import { TrustCrls } from "../../src/serve/trust-crls.ts";
 import { readForeignCas } from "../../src/x509/foreign-ca.ts";
 import { eventually } from "../support/eventually.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { call, enrolled, keepAlive } from "../support/client.ts";
+import { listenerCertificate } from "../support/own-issuer.ts";
 import { command } from "../support/command.ts";
 import { runOk } from "../support/run.ts";
 import { type TestServer, serveHome } from "../support/server.ts";
@@ -189,7 +191,27 @@ test("a registered credential may call, one that only leads to the CA may not", 
   expect((await whoami("good")).json).toMatchObject({ account: "acme" });
   expect((await whoami("held")).status).toBe(200);
   expect((await whoami("stranger")).json).toMatchObject({ code: "CERT_UNKNOWN" });
-  expect((await here("why", at("good.pem"))).stdout).toMatch(/let through/);
+  expect((await here("why", at("good.pem"))).stdout).toMatch(/let through/); // its CRL lists nobody yet
+});
+
+test("an enforcer of the home trusts whom its configuration does, and knows who is registered", async () => {
+  const { cert, key } = listenerCertificate(at("home"));
+  const enforcer = await createEnforcer({ home: at("home") });
+  const service = enforcer.createServer((_request, response, { account }) => response.end(account), {
+    cert,
+    key,
+  });
+  try {
+    service.listen(0, "127.0.0.1");
+    await once(service, "listening");
+    const url = `https://127.0.0.1:${String((service.address() as AddressInfo).port)}/`;
+    expect((await call(url, { tls: credential("good") })).text).toBe("acme");
+    expect((await call(url, { tls: credential("stranger") })).json["code"]).toBe("CERT_UNKNOWN");
+  } finally {
+    service.close();
+    service.closeAllConnections();
+    await enforcer.close();
+  }
 });
 
 test("the CA listener does not trust the other CA", async () => {
@@ -207,6 +229,13 @@ test.each([
 ])("%s cannot be registered", async (name, words) => {
   const ran = await here("credential", "register", at(`${name}.pem`), "--account", "acme");
   expect([ran.code, ran.stderr]).toEqual([1, expect.stringContaining(words)]);
+});
+
+test("nobody is signed a certificate for that CA's own key", async () => {
+  const root = ["-key", at("root.key"), "-config", at("ca.cnf"), "-subj", "/CN=acme"];
+  await openssl("req", "-new", ...root, "-out", at("root.csr"));
+  const ran = await here("sign", at("root.csr"), "--account", "acme");
+  expect([ran.code, ran.stdout, ran.stderr]).toEqual([1, "", expect.stringContaining("(KEY_IN_USE)")]);
 });
 
 test("none is registered for scopes that its account has not", async () => {
@@ -259,6 +288,10 @@ test("the other CA's list denies, on open connections too, and an older one chan
   const held = await call(`${server.enforce}/whoami`, { tls: credential("held") });
   expect(held.json).toMatchObject({ code: "CERT_SUSPENDED" });
   agent.destroy();
+  const rule = "the CRL of 'partner' lists its serial number";
+  const why = (name: string) => server.admin("why", at(`${name}.pem`));
+  expect(await why("good")).toMatchObject({ allowed: false, code: "CERT_REVOKED", rule });
+  expect(await why("held")).toMatchObject({ allowed: false, code: "CERT_SUSPENDED", rule });
   await publishCrl("", "05", at("partner.crl"));
   await eventually(() => {
     expect(server.log()).toContain("older than the one that is held");
@@ -329,6 +362,30 @@ test("a list from the future is taken over once it is not, though its file has n
   } finally {
     await crls.stop();
   }
+});
+
+test("a list past its nextUpdate denies still, and is warned of; one that cannot be used stops the start", async () => {
+  const { cas } = readForeignCas(readFileSync(at("cas.pem")), Date.now());
+  const told: string[] = [];
+  const sizes: number[] = [];
+  const say = (_about: unknown, words?: string) => void told.push(words ?? "");
+  const parts = {
+    authenticator: {
+      setListed: (_issuer: unknown, listed: { size: number }) => void sizes.push(listed.size),
+    },
+    clock: { now: () => Date.now() + 8 * DAY },
+    logger: { info: say, warn: say, error: say },
+  };
+  await publishCrl(entry("1234567890"), "08", at("ended.crl"));
+  const authority = { name: "ended", cas, crl: at("ended.crl"), copy: at("ended.copy") };
+  await (await TrustCrls.start(parts, [authority])).stop();
+  expect(sizes).toEqual([1]);
+  expect(told).toContain("a CA's CRL is past its nextUpdate: what it lists stays denied");
+  const [root] = cas;
+  if (!root) throw new TypeError("there are two");
+  // Of somebody else, to a trust that knows the root alone.
+  const stranger = { ...authority, cas: [root], copy: at("no.copy") };
+  await expect(TrustCrls.start(parts, [stranger])).rejects.toMatchObject({ code: "CONFIG_INVALID" });
 });
 
 test("every fault of what is trusted is named", async () => {

@@ -36,7 +36,10 @@ describe("a rate", () => {
     "100/1m ",
     "100/m",
   ])("is not '%s'", (text) => {
-    expect(refusalOf(() => parseRate(text)).code).toBe("RATE_INVALID");
+    expect(refusalOf(() => parseRate(text))).toEqual({
+      code: "RATE_INVALID",
+      message: `'${text}' is not a rate such as 100/1m: so many requests in a time from 1s to 1d, in s, m, h or d.`,
+    });
   });
 
   test("gets another burst, which is nothing without a rate", () => {

@@ -166,6 +166,15 @@ describe("the decision", () => {
     expect(codeOf(asked)).toBe(expected);
   });
 
+  it("goes by the system's clock only where OpenSSL did, which found it too early", () => {
+    const wall = now - 2 * HOUR;
+    expect(codeOf(question({ presented: failed("time"), wall }))).toBe("CERT_NOT_YET_VALID");
+    expect(codeOf(question({ wall }))).toBe("allowed");
+    const ended = { credential: { notAfter: now }, wall };
+    expect(codeOf(question(ended))).toBe("CERT_EXPIRED");
+    expect(codeOf(question({ ...ended, presented: failed("time") }))).toBe("CERT_EXPIRED");
+  });
+
   it("names the first reason of several", () => {
     const worst: Changes = {
       presented: { ...failed("other"), clientAuth: false },

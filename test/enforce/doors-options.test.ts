@@ -191,6 +191,16 @@ describe("a door is refused", () => {
     expect(() => opening[door]?.(...args)).toThrow(fault(message));
   });
 
+  test("nothing where files are given as they were read; broken ones are", async () => {
+    const cert = Buffer.from(scene.certificate.cert);
+    const key = Buffer.from(scene.certificate.key);
+    const server = scene.enforcer.createServer((_request, response) => response.end(), { cert, key });
+    const url = await scene.listen(server);
+    expect((await call(url, { tls: { ca: readFileSync(root) } })).json["code"]).toBe("CERT_REQUIRED");
+    const broken = { cert, key: Buffer.from("-----BEGIN X") };
+    expect(() => scene.enforcer.tlsOptions(broken)).toThrow(/key: not a private key/);
+  });
+
   test("another's key", async () => {
     const { key } = await signedOffRecord(scene.home);
     const certificate = { ...scene.certificate, key };

@@ -9,7 +9,7 @@ import type { Database } from "../../src/domain/ports.ts";
 import type { Change } from "../../src/domain/records.ts";
 import { Authenticator } from "../../src/enforce/authenticator.ts";
 import { createEnforceListener } from "../../src/enforce/listener.ts";
-import { openState, systemClock } from "../../src/home/open.ts";
+import { openState, systemClock, systemSteadyClock } from "../../src/home/open.ts";
 import { revoke } from "../../src/services/revocation.ts";
 import { eventually } from "../support/eventually.ts";
 import { freshHome } from "../support/fresh-home.ts";
@@ -49,7 +49,9 @@ beforeAll(async () => {
   };
   const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
   const identity = { id: "late", pid: process.pid, host: "test" };
-  authenticator = await Authenticator.start({ database: troubled, clock: systemClock, logger, identity });
+  authenticator = await Authenticator.start({
+    ...{ database: troubled, clock: systemClock, validityClock: systemSteadyClock(), logger, identity },
+  });
   server = createEnforceListener({
     authenticator,
     certificate: listenerCertificate(home),

@@ -1,7 +1,9 @@
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { connect } from "node:tls";
 import { describe, expect, test } from "vitest";
 import { type TestCredential, call, enrolled, keepAlive } from "../support/client.ts";
+import { command } from "../support/command.ts";
 import { eventually } from "../support/eventually.ts";
 import { ask, openSession } from "../support/http2-client.ts";
 import { sharedServer } from "../support/server.ts";
@@ -46,6 +48,17 @@ describe("serve --refuse-in-tls", () => {
     expect(await visit({ ca: credential.ca })).toBe("");
     await server.admin("revoke", credential.fingerprint);
     expect(await visit(credential)).toBe("");
+    const file = (name: "key" | "cert" | "ca"): string => {
+      const path = server.workspace.file(`client.${name}`);
+      writeFileSync(path, credential[name]);
+      return path;
+    };
+    const files = ["--key", file("key"), "--cert", file("cert"), "--ca", file("ca")];
+    const asked = await command(["whoami", server.enforce, ...files]);
+    expect(asked).toMatchObject({ code: 1, stdout: "" });
+    expect(asked.stderr).toMatch(
+      /has cut the connection \((ECONNRESET|EPIPE)\)\. It may refuse callers in TLS, .*countersign why.* \(SERVER_UNREACHABLE\)/,
+    );
     await eventually(() => {
       expect(server.log()).toMatch(/"code":"CERT_REQUIRED".*"refused in TLS"/);
       expect(server.log()).toMatch(/"code":"CERT_REVOKED".*"refused in TLS"/);

@@ -90,11 +90,14 @@ test("keeps of what a client calls itself 200 characters, and no control charact
   expect(recorder.take()[0]?.agent).toBe(`a[2J${"b".repeat(194)}`);
 });
 
-test("counts what comes after 1,000 accounts as other", () => {
+test("counts what comes after 1,000 accounts together, apart from an account of any name", () => {
   const counts = new AccountCounts();
+  counts.of(parseSlug("other")).requests = 7;
   for (let i = 0; i < 1100; i++) counts.of(parseSlug(`a${String(i)}`)).requests++;
   const entries = new Map(counts.entries());
-  expect([entries.size, entries.get("other")?.requests]).toEqual([1001, 100]);
+  expect([entries.size, entries.get("_other")?.requests]).toEqual([1001, 101]);
+  expect(entries.get("other")?.requests).toBe(7);
+  expect(() => parseSlug("_other")).toThrow(); // nobody is called so
 });
 
 test("is written in chunks; what fails is kept, said once, and written later", async () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import type { CertificateRecord } from "../../src/domain/records.ts";
+import { steadyClock } from "../../src/domain/steady-clock.ts";
 import { type Slug, parseSlug } from "../../src/domain/names.ts";
 import { Authenticator } from "../../src/enforce/authenticator.ts";
 import { CredentialIndex } from "../../src/enforce/credential-index.ts";
@@ -102,7 +103,12 @@ onEachDatabase("what is in memory when the database goes back", (db) => {
     const logger = testLogger();
     let told = 0;
     const authenticator = await Authenticator.start({
-      ...{ database: db.database, clock: parts.clock, logger },
+      ...{
+        database: db.database,
+        clock: parts.clock,
+        validityClock: steadyClock(parts.clock, () => 0),
+        logger,
+      },
       identity: { id: randomUUID(), pid: process.pid, host: "test" },
       onWentBack: () => {
         told += 1;

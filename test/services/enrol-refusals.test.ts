@@ -1,5 +1,6 @@
 import { beforeAll, expect, test, vi } from "vitest";
 import type { ErrorCode } from "../../src/domain/errors.ts";
+import { spkiHashOf } from "../../src/domain/identifiers.ts";
 import { parseSlug } from "../../src/domain/names.ts";
 import type { Account } from "../../src/domain/records.ts";
 import { DAY, MINUTE } from "../../src/domain/time.ts";
@@ -165,6 +166,16 @@ const cases: Case[] = [
     async prepare(parts, account) {
       const pair = await makeKeyPair("ec-p256");
       await recordIssuer(parts.database, await makeIssuer("Another CA", pair), "root", freshSlug("root"));
+      return withToken(parts, account, { csr: await csrOf(pair) });
+    },
+  },
+  {
+    name: "the key of another CA that is trusted",
+    code: "KEY_IN_USE",
+    async prepare(parts, account) {
+      const pair = await makeKeyPair("ec-p256");
+      const spki = pair.publicKey.export({ format: "der", type: "spki" });
+      Object.assign(parts, { foreignKeys: new Set([spkiHashOf(spki)]) });
       return withToken(parts, account, { csr: await csrOf(pair) });
     },
   },

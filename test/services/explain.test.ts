@@ -7,7 +7,9 @@ import { parseFingerprint } from "../../src/domain/identifiers.ts";
 import { parseScope } from "../../src/domain/names.ts";
 import type { CertificateRecord } from "../../src/domain/records.ts";
 import { DAY, HOUR } from "../../src/domain/time.ts";
-import { createAccount, noRights, setAccountStatus } from "../../src/services/accounts.ts";
+import { parseRate } from "../../src/domain/call-limits.ts";
+import { createAccount, noRights, setAccountStatus, updateAccount } from "../../src/services/accounts.ts";
+import { updateCredential } from "../../src/services/credentials.ts";
 import { explain } from "../../src/services/explain.ts";
 import { revoke, suspend } from "../../src/services/revocation.ts";
 import { onEachDatabase } from "../support/databases.ts";
@@ -65,8 +67,52 @@ onEachDatabase("why a certificate", (db) => {
         fingerprint,
         account,
         scopes: ["orders:read"],
+        ...("address" in call ? {} : { unasked: [addresses(account ?? "")] }),
       });
     }
+  });
+
+  const addresses = (account: string) => ({
+    rule: "address",
+    says: `account ${account}: allow-ip 192.0.2.0/24`,
+  });
+
+  test("says which rules it did not ask, of account and credential, once all others let it through", async () => {
+    const certificate = await issued();
+    const { account = freshSlug(), fingerprint } = certificate;
+    await updateAccount(db.database, parts, account, { rate: parseRate("100/1m"), maxConnections: 3 });
+    const own = { denyIps: [parseCidr("192.0.2.7")], rate: parseRate("5/1s"), maxConnections: undefined };
+    await updateCredential(db.database, parts, { fingerprint }, own);
+    const ofAccount = `account ${account}`;
+    const limits = [
+      { rule: "rate", says: `${ofAccount}: rate 100/1m` },
+      { rule: "connections", says: `${ofAccount}: max-connections 3` },
+    ];
+    const rate = { rule: "rate", says: `credential of ${ofAccount}: rate 5/1s` };
+    const address = "192.0.2.8";
+    expect((await ask(certificate, {}, { address })).unasked).toEqual([...limits, rate]);
+    const denied = { rule: "address", says: `credential of ${ofAccount}: deny-ip 192.0.2.7/32` };
+    expect((await ask(certificate)).unasked).toEqual([addresses(account), ...limits, denied, rate]);
+    expect((await ask(certificate, {}, { address: "192.0.2.7" })).unasked).toBeUndefined();
+  });
+
+  test("asks the CRL of another CA, which only denies", async () => {
+    const certificate = await issued();
+    const listed = (status: "revoked" | "suspended" | "unread") => ({
+      listing: () => ({ ca: "partner", status }),
+    });
+    const rule = "the CRL of 'partner' lists its serial number";
+    expect(await ask(certificate, {}, listed("revoked"))).toMatchObject({ code: "CERT_REVOKED", rule });
+    const held = await ask(certificate, {}, listed("suspended"));
+    expect(held).toMatchObject({ code: "CERT_SUSPENDED", rule });
+    expect(held).not.toHaveProperty("record");
+    const says = "the CRL of 'partner': there is no copy that can be read";
+    const unread = await ask(certificate, {}, { address: "192.0.2.8", ...listed("unread") });
+    expect(unread).toMatchObject({ code: "ALLOWED", unasked: [{ rule: "crl", says }] });
+    await revoke(db.database, parts, certificate, "keyCompromise");
+    const ours = await ask(certificate, {}, listed("suspended"));
+    expect(ours).toMatchObject({ code: "CERT_REVOKED", record: { reason: "keyCompromise" } });
+    expect(ours.rule).toMatch(/^credential: revoked/);
   });
 
   const cases: Case[] = [

@@ -64,6 +64,16 @@ onEachDatabase("the OCSP responder", (db) => {
     expect(readAnswer((await responder.answer(requestOf(mixed))).der)).toEqual({ status: 6 });
   });
 
+  test("knows nothing of a registered certificate of another CA, by whichever CA it is asked about", async () => {
+    const partner = await makeIssuer("Partner CA");
+    await recordIssuer(db.database, partner, "foreign", freshSlug("foreign"));
+    const { statuses, responder } = await scene.started();
+    const { serial } = await putCertificate(db.database, partner.id, scene.account);
+    expect(await statuses(serial)).toEqual(["unknown"]);
+    const byPartner = await responder.answer(requestOf([certId(partner, serial)]));
+    expect(byPartner.outcomes).toEqual(["unauthorized"]);
+  });
+
   test("speaks for no issuer that is not its own, nor one that has ended", async () => {
     const stranger = await makeIssuer("Somebody else's CA");
     const { responder } = await scene.started();

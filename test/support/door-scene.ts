@@ -106,6 +106,12 @@ export class DoorScene {
     await this.applied();
   }
 
+  /** Gives an account these scopes and no others, and waits until the enforcer goes by them. */
+  async permit(slug: string, ...scopes: string[]): Promise<void> {
+    await updateAccount(this.database, mutation, parseSlug(slug), { scopes: scopes.map(parseScope) });
+    await this.applied();
+  }
+
   /** Waits until the enforcer goes by all that was changed. */
   async applied(): Promise<void> {
     const last = await this.database.changes.last();

@@ -39,6 +39,7 @@ async function runList(options: ListFlags): Promise<void> {
   const { parseSlug } = await import("../../domain/names.ts");
   const { parseDuration } = await import("../../domain/time.ts");
   const { shownUse } = await import("../use-words.ts");
+  const { requireAccount } = await import("../../services/accounts.ts");
   const { requireIssuerNamed } = await import("../../services/issuers.ts");
   const { withState } = await import("../state.ts");
   const now = Date.now();
@@ -53,6 +54,7 @@ async function runList(options: ListFlags): Promise<void> {
     ...(unusedSince === undefined ? {} : { unusedSince }),
   };
   const { found, uses } = await withState(options, async (database) => {
+    if (filter.account !== undefined) await requireAccount(database, filter.account);
     const id = issuer === undefined ? undefined : (await requireIssuerNamed(database, parseSlug(issuer))).id;
     const found = await database.certificates.list({
       ...filter,

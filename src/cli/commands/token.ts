@@ -46,10 +46,14 @@ async function runCreate(account: string, options: CreateFlags): Promise<void> {
 async function runList(account: string | undefined, options: CommonOptions): Promise<void> {
   const { parseSlug } = await import("../../domain/names.ts");
   const { formatTime } = await import("../../domain/time.ts");
+  const { requireAccount } = await import("../../services/accounts.ts");
   const { tokenStatus } = await import("../../services/tokens.ts");
   const { withState } = await import("../state.ts");
   const slug = account === undefined ? undefined : parseSlug(account);
-  const tokens = await withState(options, (database) => database.tokens.list(slug));
+  const tokens = await withState(options, async (database) => {
+    if (slug !== undefined) await requireAccount(database, slug);
+    return database.tokens.list(slug);
+  });
   const now = Date.now();
   const all = tokens.map((token) => ({
     id: token.id,

@@ -23,6 +23,7 @@ async function runWhy(id: string, options: WhyFlags): Promise<void> {
   const { parseScope } = await import("../../domain/names.ts");
   const { formatTime } = await import("../../domain/time.ts");
   const { loadTrust } = await import("../../home/trust.ts");
+  const { listingsOf } = await import("../../home/trust-copies.ts");
   const { explain } = await import("../../services/explain.ts");
   const { certificateInQuestion } = await import("../named-certificate.ts");
   const { withState } = await import("../state.ts");
@@ -33,9 +34,11 @@ async function runWhy(id: string, options: WhyFlags): Promise<void> {
   const route = isRouted ? { method, path: path.split("?", 1)[0] ?? path } : undefined;
   const scopes = (options.scope ?? []).map(parseScope);
   const explained = await withState(options, async (database, config) => {
-    const foreign = loadTrust(config, Date.now()).flatMap(({ cas }) => cas.map((ca) => ca.certificate));
+    const trusted = loadTrust(config, Date.now());
+    const foreign = trusted.flatMap(({ cas }) => cas.map((ca) => ca.certificate));
     const question = await certificateInQuestion(database, id, foreign);
-    return explain(database, question, { now: Date.now(), address, scopes, route });
+    const listing = await listingsOf(trusted);
+    return explain(database, question, { now: Date.now(), address, scopes, route, listing });
   });
   const { record, ...answer } = explained;
   const time = (at: number | undefined) => (at === undefined ? undefined : formatTime(at));
@@ -60,6 +63,7 @@ async function runWhy(id: string, options: WhyFlags): Promise<void> {
       By: status?.statusBy,
       Note: status?.note,
       Scopes: explained.scopes && (explained.scopes.join(", ") || "none"),
+      "Not asked": explained.unasked?.map(({ says }) => says).join("; "),
     }),
   );
 }

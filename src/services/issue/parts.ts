@@ -1,4 +1,4 @@
-import type { IssuerId } from "../../domain/identifiers.ts";
+import type { IssuerId, SpkiHash } from "../../domain/identifiers.ts";
 import type { Slug } from "../../domain/names.ts";
 import type { Clock, Codec, Database, Issuer, RandomBytes } from "../../domain/ports.ts";
 import type { Profile } from "../../domain/profile.ts";
@@ -34,6 +34,8 @@ export interface IssuingParts {
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly trustDomain: string;
+  /** Of CAs that are trusted beside our own: they are no account's, on record or not. */
+  readonly foreignKeys?: ReadonlySet<SpkiHash> | undefined;
   /** Base of the URLs that certificates carry; `undefined` leaves them out. */
   readonly publicUrl: string | undefined;
   /** Told of each step before it is taken. */

@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import type { Authenticator } from "../../../src/enforce/authenticator.ts";
 import type { Fingerprint } from "../../../src/domain/identifiers.ts";
 import type { CrlRecord } from "../../../src/domain/records.ts";
+import { steadyClock } from "../../../src/domain/steady-clock.ts";
 import { HOUR, MINUTE, SECOND } from "../../../src/domain/time.ts";
 import { type Following, startFollowing } from "../../../src/serve/following.ts";
 import { CRL_LIFE } from "../../../src/domain/crl-schedule.ts";
@@ -46,7 +47,8 @@ export class StoryServer {
     const logger = testLogger();
     let applied = await database.changes.last();
     const following = await startFollowing({
-      ...{ database, clock, logger, issuing: parts, publicUrl, newCrlBuilder: builders(threaded) },
+      ...{ database, clock, validityClock: steadyClock(clock, () => 0), logger, issuing: parts },
+      ...{ publicUrl, newCrlBuilder: builders(threaded) },
       identity: { id: randomUUID(), pid: process.pid, host: "test" },
       crlLife: CRL_LIFE,
       issuers: () => [issuer],

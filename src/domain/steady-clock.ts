@@ -1,0 +1,19 @@
+import type { Clock } from "./ports.ts";
+
+declare const brand: unique symbol;
+
+/** A clock that is not set back; a type of its own, so that the system's is not taken for it. */
+export type SteadyClock = Clock & { readonly [brand]: "SteadyClock" };
+
+/**
+ * Makes of the system's clock one that is not set back: what ended while this process ran stays ended.
+ *
+ * @param wall what the system says the time is
+ * @param elapsed milliseconds of a count that only grows, whatever the clock is set to
+ */
+export function steadyClock(wall: Clock, elapsed: () => number): SteadyClock {
+  const began = wall.now() - elapsed();
+  // Not "the latest time that was seen": a clock that was years ahead for a moment would have everybody's certificate
+  // ended until a restart. The time that has passed since the start is certain, and nobody can set it.
+  return { now: () => Math.max(wall.now(), began + elapsed()) } as SteadyClock;
+}
