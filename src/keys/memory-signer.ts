@@ -6,8 +6,8 @@ import { algorithmFor } from "../x509/algorithms.ts";
 
 /** What is longer, such as a CRL, is not hashed at one go on the event loop. */
 const LARGE = 1 << 16;
-/** Hashed in less than a millisecond. */
-const PIECE = 1 << 20;
+/** Hashed in a fraction of a millisecond: every turn of the event loop is longer by that. */
+const PIECE = 1 << 17;
 
 /** A signer whose key is in this process's memory, as the encrypted key files are once they are opened. */
 export function memorySigner(privateKey: KeyObject): Signer {

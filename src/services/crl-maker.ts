@@ -25,8 +25,8 @@ const ENTRY_TEXT = 60;
 const AHEAD = 20;
 /** A delta that tells of more is no shorter to fetch: whoever has an older list fetches the full one. */
 const LONGEST_DELTA = 20_000;
-/** Octets that are stored in one transaction: few milliseconds, between which others write. */
-const PIECE = 1 << 20;
+/** Octets that are stored in one transaction: a few milliseconds, between which others write. */
+const PIECE = 1 << 18;
 
 export interface MadeCrl {
   readonly crl: CrlRecord;

@@ -35,8 +35,8 @@ export const points = [
 ] as const;
 export type Point = (typeof points)[number];
 
-/** A CRL that says where its delta is has more than 1 MiB then, without a hundred thousand entries: two pieces. */
-export const longUrl = `http://127.0.0.1/${"x".repeat((1 << 20) + (1 << 18))}`;
+/** A CRL that says where its delta is has more than 256 KiB then, without a hundred thousand entries: two pieces. */
+export const longUrl = `http://127.0.0.1/${"x".repeat((1 << 18) + (1 << 16))}`;
 
 const watched = ["stage", "replace", "unstage"] as const;
 
