@@ -84,7 +84,7 @@ async function measureEverything(
   const { tell } = surroundings;
   tell("a home and its clients …");
   const scene = await makeScene(surroundings);
-  const victims = await makeClients(scene.home, 2 * plan.revocations);
+  const victims = await makeClients(scene.home, 1 + 2 * plan.revocations);
   const without = await startServer(surroundings, scene, "enforcer");
   await without.worker.stop();
   tell(`${String(plan.credentials)} credentials …`);

@@ -14,7 +14,7 @@ const LIMIT = 5 * 60_000;
 export async function benchRevoke(): Promise<{ text: string; figures: object }> {
   return withSurroundings(LIMIT, async (surroundings) => {
     const scene = await makeScene(surroundings);
-    const victims = await makeClients(scene.home, 2 * REVOCATIONS);
+    const victims = await makeClients(scene.home, 1 + 2 * REVOCATIONS);
     const revocations = await measureRevocations(surroundings, scene, victims);
     return { text: revocationTable({ revocations }).text, figures: { revocations } };
   });

@@ -1,4 +1,5 @@
 // Revokes, and calls until it is refused: in a process of its own, beside the load.
+import { setTimeout as sleep } from "node:timers/promises";
 import { readConfigFile, resolveConfig } from "../../src/config.ts";
 import type { Database } from "../../src/domain/ports.ts";
 import { parseFingerprint } from "../../src/domain/identifiers.ts";
@@ -29,7 +30,7 @@ export interface Revoked {
   readonly refused: number;
 }
 
-const methods = { prepare, revokeAll, close };
+const methods = { prepare, warmUp, revokeAll, close };
 export type RevokerMethods = typeof methods;
 answerParent(methods);
 
@@ -39,6 +40,19 @@ let database: Database;
 async function prepare(wanted: RevokerJob): Promise<void> {
   job = wanted;
   database = await openState(resolveConfig(job.home, {}, {}, readConfigFile(job.home)));
+}
+
+/** The first revocation since a server's start has it read the whole list: waits until that is on a CRL. */
+async function warmUp(victim: Client | undefined): Promise<void> {
+  if (!victim) return;
+  await fromOutside(victim);
+  const wanted = await database.changes.lastOfStatus();
+  const issuers = await database.issuers.list();
+  const isListed = async (): Promise<boolean> => {
+    const heads = await Promise.all(issuers.map(({ id }) => database.crls.head(id)));
+    return heads.some((head) => head !== undefined && head.basis >= wanted);
+  };
+  while (!(await isListed())) await sleep(100);
 }
 
 /** One after the other. */

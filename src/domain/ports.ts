@@ -151,6 +151,7 @@ export interface KeyStore {
   byHashes(hashes: readonly SpkiHash[]): Promise<KeyRecord[]>;
   /** Records whose keys these are; one that is known already stays whose it is. */
   bind(keys: readonly Omit<KeyRecord, "blockedAt" | "blockedBecause">[]): Promise<void>;
+  /** One that is blocked already stays as it is. */
   block(key: Pick<KeyRecord, "spkiHash" | "keyType">, at: Instant, because: string): Promise<void>;
   blocked(): Promise<KeyRecord[]>;
 }

@@ -47,10 +47,7 @@ export async function revokeEach(
   const others: CertificateRecord[] = [];
   let { last } = applied;
   for (const key of new Map(certificates.map((one) => [one.spkiHash, one])).values()) {
-    const [known] = await stores.keys.byHashes([key.spkiHash]);
-    if (known?.blockedAt === undefined) {
-      await stores.keys.block(key, mutation.clock.now(), cause.note ?? cause.reason);
-    }
+    await stores.keys.block(key, mutation.clock.now(), cause.note ?? cause.reason);
     const { revoked, applied: further } = await revokeLive(stores, mutation, key.spkiHash, cause);
     others.push(...revoked);
     last = further?.last ?? last;

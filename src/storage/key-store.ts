@@ -43,7 +43,8 @@ export function keyStore(db: Knex, sql: Sql): KeyStore {
           blocked_because: because,
         })
         .onConflict("spki_hash")
-        .merge(["blocked_at", "blocked_because"]);
+        .merge(["blocked_at", "blocked_because"])
+        .whereNull("keys.blocked_at");
       await built(sql, put);
     },
     async blocked() {
