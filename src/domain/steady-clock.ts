@@ -1,9 +1,11 @@
 import type { Clock } from "./ports.ts";
+import type { Instant } from "./time.ts";
 
-declare const brand: unique symbol;
-
-/** A clock that is not set back; a type of its own, so that the system's is not taken for it. */
-export type SteadyClock = Clock & { readonly [brand]: "SteadyClock" };
+/** A clock that is not set back. */
+export interface SteadyClock extends Clock {
+  /** What time it is when the system says that it is `wall`. */
+  by(wall: Instant): Instant;
+}
 
 /**
  * Makes of the system's clock one that is not set back: what ended while this process ran stays ended.
@@ -15,5 +17,6 @@ export function steadyClock(wall: Clock, elapsed: () => number): SteadyClock {
   const began = wall.now() - elapsed();
   // Not "the latest time that was seen": a clock that was years ahead for a moment would have everybody's certificate
   // ended until a restart. The time that has passed since the start is certain, and nobody can set it.
-  return { now: () => Math.max(wall.now(), began + elapsed()) } as SteadyClock;
+  const by = (said: Instant): Instant => Math.max(said, began + elapsed());
+  return { by, now: () => by(wall.now()) };
 }

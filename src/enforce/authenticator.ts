@@ -211,7 +211,7 @@ export class Authenticator {
     const decision = decide({
       presented,
       credential,
-      now: this.#validityClock.now(),
+      now: this.#validityClock.by(now),
       wall: now,
       address: address ?? "",
       requiredScopes,

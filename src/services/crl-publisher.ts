@@ -9,8 +9,8 @@ import { altersCrl } from "./crl.ts";
 
 /** Revocations that come within this share a CRL. */
 const COALESCING = 0.2 * SECOND;
-/** Of the time, a twentieth goes to CRLs, and the rest to calls and revocations alone: a large one has both wait. */
-const REST = 19;
+/** Of the time, a fortieth goes to CRLs, and the rest to calls and revocations alone: a large one has both wait. */
+const REST = 39;
 const RETRY = 5 * SECOND;
 
 export interface CrlPublisherParts extends CrlParts {
