@@ -7,7 +7,7 @@ import { type GridRow, measureGrid } from "./enforce/grid.ts";
 import { type Amount, type Row, measureAll } from "./enforce/measure.ts";
 import { startPeers } from "./enforce/peers.ts";
 import { gridTable, report } from "./enforce/report.ts";
-import { type Revocations, measureRevocations } from "./enforce/revocations.ts";
+import { type Revocations, measureRevocations, victimsFor } from "./enforce/revocations.ts";
 import { type Scene, makeClients, makeScene } from "./enforce/scene.ts";
 import { type NodeServer, peerTarget, startServer } from "./enforce/servers.ts";
 import { kinds } from "./enforce/terms.ts";
@@ -84,7 +84,7 @@ async function measureEverything(
   const { tell } = surroundings;
   tell("a home and its clients …");
   const scene = await makeScene(surroundings);
-  const victims = await makeClients(scene.home, 1 + 2 * plan.revocations);
+  const victims = await makeClients(scene.home, victimsFor(plan.revocations));
   const without = await startServer(surroundings, scene, "enforcer");
   await without.worker.stop();
   tell(`${String(plan.credentials)} credentials …`);

@@ -1,5 +1,5 @@
 import { revocationTable } from "./enforce/report.ts";
-import { measureRevocations } from "./enforce/revocations.ts";
+import { measureRevocations, victimsFor } from "./enforce/revocations.ts";
 import { makeClients, makeScene } from "./enforce/scene.ts";
 import { withSurroundings } from "./processes.ts";
 
@@ -14,7 +14,7 @@ const LIMIT = 5 * 60_000;
 export async function benchRevoke(): Promise<{ text: string; figures: object }> {
   return withSurroundings(LIMIT, async (surroundings) => {
     const scene = await makeScene(surroundings);
-    const victims = await makeClients(scene.home, 1 + 2 * REVOCATIONS);
+    const victims = await makeClients(scene.home, victimsFor(REVOCATIONS));
     const revocations = await measureRevocations(surroundings, scene, victims);
     return { text: revocationTable({ revocations }).text, figures: { revocations } };
   });

@@ -23,9 +23,18 @@ export interface Revocations {
   readonly otherCalls: number;
 }
 
+/** Of each kind, that the server's code is compiled for. */
+const WARM_UP = 80;
+
+/** How many victims it takes to measure so many revocations of each kind. */
+export function victimsFor(revocations: number): number {
+  return 1 + 2 * (WARM_UP + revocations);
+}
+
 /**
- * Revokes each of the victims but the first, after which the server has its CRL, in a real `serve` of the scene's home, half of
- * them by the server itself, while another client calls without pause. Rejects when a call of that client fails, or one of its connections is closed.
+ * Revokes each of the victims in a real `serve` of the scene's home, half of them by the server itself, while another
+ * client calls without pause. The first has the server read its list, and `WARM_UP` of each kind are not counted. Rejects
+ * when a call of that client fails, or one of its connections is closed.
  */
 export async function measureRevocations(
   surroundings: Surroundings,
@@ -36,8 +45,8 @@ export async function measureRevocations(
   const [first, ...others] = victims;
   const half = Math.ceil(others.length / 2);
   const plan = [
-    { by: "same process", victims: others.slice(0, half) },
-    { by: "another process", victims: others.slice(half) },
+    { by: "same process", all: others.slice(0, half) },
+    { by: "another process", all: others.slice(half) },
   ] as const;
   return serving(surroundings, home, async ({ ca, enforce }) => {
     const load = startWorker<LoadMethods>("enforce/load.ts", pinning.load, signal);
@@ -47,12 +56,14 @@ export async function measureRevocations(
       await revoker.ask("prepare", { home, root: readFileSync(root, "latin1"), ca, enforce });
       await revoker.ask("warmUp", first);
       const measured: Revocations[] = [];
-      for (const part of plan) {
-        tell(`${String(part.victims.length)} revocations, ${part.by} …`);
+      for (const { by, all } of plan) {
+        const [before, counted] = [all.slice(0, WARM_UP), all.slice(WARM_UP)];
+        tell(`${String(counted.length)} revocations, ${by} …`);
         const page = { path: "/whoami", ending: '"}\n' };
         await load.ask("begin", { loading: "kept alive", port: Number(new URL(enforce).port), page });
-        const all = await revoker.ask("revokeAll", part);
-        measured.push(summarise(part.by, all, await load.ask("end", undefined)));
+        await revoker.ask("revokeAll", { by, victims: before });
+        const revoked = await revoker.ask("revokeAll", { by, victims: counted });
+        measured.push(summarise(by, revoked, await load.ask("end", undefined)));
       }
       await revoker.ask("close", undefined);
       return measured;

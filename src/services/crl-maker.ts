@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { IssuerId } from "../domain/identifiers.ts";
 import type { CrlBuilder, SignedCrls } from "../domain/crl.ts";
 import { CRL_LIFE, type CrlPlan, planCrl } from "../domain/crl-schedule.ts";
@@ -27,6 +28,9 @@ const AHEAD = 20;
 const LONGEST_DELTA = 20_000;
 /** Octets that are stored in one transaction: a few milliseconds, between which others write. */
 const PIECE = 1 << 18;
+
+/** Between pieces that nobody waits for; milliseconds. */
+const PAUSE = 8;
 
 export interface MadeCrl {
   readonly crl: CrlRecord;
@@ -80,9 +84,9 @@ export class CrlMaker {
     }
   }
 
-  /** Removes the octets of large CRLs that were replaced: piece by piece, too, and when the new one is out. */
+  /** Removes the octets of large CRLs that were replaced: piece by piece, too, and without haste: the new one is out. */
   async tidy(id: IssuerId): Promise<void> {
-    while (await this.#parts.database.transaction((stores) => stores.crls.unstage(id)));
+    while (await this.#parts.database.transaction((stores) => stores.crls.unstage(id))) await sleep(PAUSE);
   }
 
   async close(): Promise<void> {
