@@ -1,4 +1,4 @@
-import type { Server, Socket } from "node:net";
+import { type Server, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Limits } from "../domain/limits.ts";
 import type { Logger } from "../domain/ports.ts";
@@ -28,10 +28,6 @@ const PER_TURN = 4;
 /** How often those that wait are looked through in the time that one may wait. */
 const LOOKS = 4;
 
-/** Of a socket: what it is to the gate. */
-const visitKey = Symbol("visit");
-type Visiting = Socket & { [visitKey]?: Visit | undefined };
-
 /** What one address (of IPv6: one /64) has here. */
 interface Visitor {
   readonly group: string;
@@ -42,7 +38,7 @@ interface Visitor {
 
 /** A connection, until it closes. */
 interface Visit {
-  readonly socket: Visiting;
+  readonly socket: Socket;
   readonly visitor: Visitor;
   /** How often those that wait were looked through since it waits. */
   looks: number;
@@ -63,7 +59,8 @@ export class ConnectionGate {
   readonly #shed = new Map<ShedReason, number>();
   #waiting = 0;
   #looking: NodeJS.Timeout | undefined;
-  readonly #left: (this: Visiting) => void;
+  readonly #visits = new WeakMap<Socket, Visit>();
+  readonly #left: (this: Socket) => void;
   #begunThisTurn = 0;
   #isTurnCounted = false;
   #unreported = 0;
@@ -72,12 +69,12 @@ export class ConnectionGate {
   constructor(server: Server, limits: GateLimits, logger: Logger) {
     this.#limits = limits;
     this.#logger = logger;
-    const leave = (visit: Visit): void => {
-      this.#leave(visit);
+    const leave = (socket: Socket): void => {
+      this.#leave(socket);
     };
-    // One for all connections: what it is about, the socket itself tells.
-    this.#left = function (this: Visiting) {
-      if (this[visitKey]) leave(this[visitKey]);
+    // One for all connections: which it is about, the emitter tells.
+    this.#left = function (this: Socket) {
+      leave(this);
     };
     const listeners = server.listeners("connection") as ((this: Server, socket: Socket) => void)[];
     server.removeAllListeners("connection");
@@ -108,10 +105,10 @@ export class ConnectionGate {
     return this.#shed;
   }
 
-  #enter(socket: Visiting): void {
-    const { remoteAddress } = socket;
-    // A Unix domain socket, or one that was made in this process: there is nobody to keep apart.
-    if (remoteAddress === undefined) {
+  #enter(socket: Socket): void {
+    // Of a Unix domain socket, or what was made in this process, there is nobody to keep apart.
+    const remoteAddress = socket instanceof Socket ? socket.remoteAddress : undefined;
+    if (remoteAddress === undefined || this.#visits.has(socket)) {
       this.#begin(socket);
       return;
     }
@@ -123,7 +120,7 @@ export class ConnectionGate {
     }
     visitor.open += 1;
     const visit: Visit = { socket, visitor, looks: 0 };
-    socket[visitKey] = visit;
+    this.#visits.set(socket, visit);
     socket.on("close", this.#left);
     if (this.#waiting === 0 && this.#mayBegin(visitor)) this.#handshake(visit);
     else this.#wait(visit);
@@ -138,9 +135,11 @@ export class ConnectionGate {
     return visitor;
   }
 
-  #leave(visit: Visit): void {
-    const { socket, visitor } = visit;
-    socket[visitKey] = undefined;
+  #leave(socket: Socket): void {
+    const visit = this.#visits.get(socket);
+    if (!visit) return;
+    const { visitor } = visit;
+    this.#visits.delete(socket);
     this.#endHandshake(visit);
     this.#stopWaiting(visit);
     visitor.open -= 1;
@@ -170,8 +169,8 @@ export class ConnectionGate {
   }
 
   #secured(tls: TLSSocket): void {
-    const below = socketBelow(tls) as Visiting | undefined;
-    const visit = below ? below[visitKey] : this.#visitBelow(tls);
+    const below = socketBelow(tls);
+    const visit = below ? this.#visits.get(below) : this.#visitBelow(tls);
     if (visit) this.#endHandshake(visit);
   }
 

@@ -67,9 +67,10 @@ export class TrustedCas {
   }
 }
 
-/** Those that signed themselves, and those that one of these signed, and so on. */
+/** Those CAs that signed themselves, and those that one of these signed, and so on. */
 function leadingToRoot(cas: readonly X509Certificate[]): X509Certificate[] {
-  const led = cas.filter((ca) => isSignedBy(ca, ca));
-  for (const issuer of led) led.push(...cas.filter((ca) => !led.includes(ca) && isSignedBy(ca, issuer)));
+  const led = cas.filter((one) => one.ca && isSignedBy(one, one));
+  for (const issuer of led)
+    led.push(...cas.filter((one) => one.ca && !led.includes(one) && isSignedBy(one, issuer)));
   return led;
 }

@@ -171,8 +171,8 @@ export class CrlPublisher {
     this.#made.set(issuer.id, { entries, deltaEntries, buildSeconds: (clock.now() - begun) / SECOND });
     this.#serve(crl);
     logger.info({ issuer: issuer.id, number: crl.number, entries }, "CRL published");
-    await this.#maker.tidy(issuer.id);
     this.#restsUntil = clock.now() + REST * (clock.now() - begun);
+    await this.#maker.tidy(issuer.id);
   }
 
   /** Takes what is on record, unless it is at hand. */
