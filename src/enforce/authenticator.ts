@@ -1,11 +1,5 @@
 import type { TLSSocket } from "node:tls";
-import {
-  type Credential,
-  type Decision,
-  type Denial,
-  type PresentedCertificate,
-  decide,
-} from "../domain/decision.ts";
+import { type Credential, type Decision, type Denial, decide } from "../domain/decision.ts";
 import { markOf } from "../domain/history.ts";
 import type { Fingerprint, IssuerId } from "../domain/identifiers.ts";
 import type { Scope, Slug } from "../domain/names.ts";
@@ -17,6 +11,7 @@ import { ChangeFollower, MAX_STALENESS, type WentBack } from "../services/follow
 import { ConnectionRegistry } from "./connection-registry.ts";
 import { CredentialIndex, type ListedSerials } from "./credential-index.ts";
 import { LimitGates } from "./limit-gates.ts";
+import { mayBeLookedUp } from "./presented-certificate.ts";
 import { type Seen, isDirectedOn, see } from "./seen.ts";
 import { StoreLookup } from "./store-lookup.ts";
 import { type Answer, type Incoming, type Transport, hasLeft, transportOf } from "./transport.ts";
@@ -299,9 +294,3 @@ const gone: Denial = {
   fingerprint: undefined,
   account: undefined,
 };
-
-/** What TLS refuses for good is not worth asking the store about; a fault of time in our own is: the record says which. */
-function mayBeLookedUp(presented: PresentedCertificate): boolean {
-  if (presented.fault === "time") return presented.signedByUs;
-  return presented.authorized && presented.clientAuth && !presented.isCa;
-}

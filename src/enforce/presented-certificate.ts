@@ -54,6 +54,12 @@ export function describeLeaf(
   };
 }
 
+/** What TLS refuses for good is not worth asking the store about; a fault of time in our own is: the record says which. */
+export function mayBeLookedUp(presented: PresentedCertificate): boolean {
+  if (presented.fault === "time") return presented.signedByUs;
+  return presented.authorized && presented.clientAuth && !presented.isCa;
+}
+
 /** Certificates that Node has read, of callers that OpenSSL found nothing wrong with: the same octets say the same. */
 const kept = new Map<string, PresentedCertificate>();
 const MOST_KEPT = 50_000;

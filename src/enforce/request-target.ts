@@ -4,8 +4,9 @@ import type { Incoming } from "./transport.ts";
 /**
  * Whether a request asks for the host that the handshake named. Without SNI only an address can have been meant.
  * A request of HTTP/1.0 without Host names nothing that could differ.
+ *
+ * @param named what the handshake named; nothing, or `false`, when it named none
  */
-/** @param named what the handshake named; nothing, or `false`, when it named none */
 export function isDirected(request: Incoming, named: unknown): boolean {
   const sni = typeof named === "string" && named !== "" ? normalise(named) : undefined;
   const asked = authorities(request);

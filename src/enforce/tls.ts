@@ -88,18 +88,20 @@ export function followTrust(
   anchors: () => string[] = () => authenticator.trust.own,
 ): void {
   keepTicketKeysFresh(server);
-  const setContext = server.setSecureContext.bind(server);
+  const makeContext = server.setSecureContext.bind(server);
+  const setContext = (context: SecureContextOptions): void => {
+    makeContext(context);
+    endChainsAtOurs(server, authenticator.trust);
+  };
   const kept = { ...options, cert: undefined, key: undefined };
   let latest = options;
   server.setSecureContext = (renewed) => {
     // What a renewal leaves out Node would reset, the CAs to the public roots.
     latest = { ...kept, ...renewed, ca: renewed.ca ?? anchors() };
     setContext(latest);
-    endChainsAtOurs(server, authenticator.trust);
   };
   const stop = authenticator.trust.onChanged(() => {
     setContext({ ...latest, ca: anchors() });
-    endChainsAtOurs(server, authenticator.trust);
   });
   endChainsAtOurs(server, authenticator.trust);
   server.once("close", stop);
