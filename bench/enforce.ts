@@ -4,7 +4,7 @@ import { runOk } from "../test/support/run.ts";
 import { writeDocs } from "./enforce/docs.ts";
 import { putCredentials, setRevoked } from "./enforce/fill.ts";
 import { type GridRow, measureGrid } from "./enforce/grid.ts";
-import { type Amount, type Row, measureAll } from "./enforce/measure.ts";
+import { type Amount, type Row, type Samples, rowsOf, takeSamples } from "./enforce/measure.ts";
 import { startPeers } from "./enforce/peers.ts";
 import { gridTable, report } from "./enforce/report.ts";
 import { type Revocations, measureRevocations, victimsFor } from "./enforce/revocations.ts";
@@ -29,11 +29,11 @@ export interface Plan {
 
 const FULL: Plan = {
   ...{ credentials: 1_000_000, revoked: 500_000, crl: 100_000, revocations: 1000 },
-  amount: { rounds: 7, ms: 800, warmUpMs: 300 },
+  amount: { processes: 3, breakInMs: 1500, rounds: 9, ms: 300, warmUpMs: 120 },
 };
 const QUICK: Plan = {
   ...{ credentials: 1000, revoked: 500, crl: 100, revocations: 5 },
-  amount: { rounds: 1, ms: 100, warmUpMs: 20 },
+  amount: { processes: 1, breakInMs: 20, rounds: 1, ms: 100, warmUpMs: 20 },
 };
 
 /** What it costs to hold the credentials in memory. */
@@ -116,24 +116,29 @@ async function measureServers(
   crl: string,
   without: NodeServer,
 ): Promise<Pick<Figures, "rows" | "index">> {
-  const running: { stop: () => Promise<void> }[] = [];
-  try {
-    const targets = [];
-    let index: IndexCost | undefined;
-    for (const kind of kinds) {
-      const server = await startServer(surroundings, scene, kind);
-      running.push(server.worker);
-      targets.push(server.target);
-      if (kind === "enforcer") index = costOf(server, without);
+  const { amount } = plan;
+  const samples: Samples[] = [];
+  for (let one = 1; ; one += 1) {
+    surroundings.tell(`process ${String(one)} of ${String(amount.processes)} of each server …`);
+    const running: { stop: () => Promise<void> }[] = [];
+    try {
+      const targets = [];
+      let index: IndexCost | undefined;
+      for (const kind of kinds) {
+        const server = await startServer(surroundings, scene, kind);
+        running.push(server.worker);
+        targets.push(server.target);
+        if (kind === "enforcer") index = costOf(server, without);
+      }
+      const peers = await startPeers(surroundings, scene, crl);
+      running.push(...peers);
+      targets.push(...peers.map((peer) => peerTarget(peer, plan.crl)));
+      samples.push(await takeSamples(surroundings, scene.client, targets, amount));
+      if (!index) throw new Error("no enforcer was started");
+      if (one === amount.processes) return { rows: rowsOf(targets, samples), index };
+    } finally {
+      await Promise.all(running.map((each) => each.stop()));
     }
-    const peers = await startPeers(surroundings, scene, crl);
-    running.push(...peers);
-    targets.push(...peers.map((peer) => peerTarget(peer, plan.crl)));
-    const rows = await measureAll(surroundings, scene.client, targets, plan.amount);
-    if (!index) throw new Error("no enforcer was started");
-    return { rows, index };
-  } finally {
-    await Promise.all(running.map((each) => each.stop()));
   }
 }
 

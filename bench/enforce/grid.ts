@@ -1,7 +1,7 @@
 import type { Plan } from "../enforce.ts";
 import type { Surroundings } from "../processes.ts";
 import { putCredentials, setRevoked } from "./fill.ts";
-import { type Cell, measureAll } from "./measure.ts";
+import { type Cell, rowsOf, takeSamples } from "./measure.ts";
 import { makeScene } from "./scene.ts";
 import { startServer } from "./servers.ts";
 
@@ -36,8 +36,8 @@ export async function measureGrid(
         const enforcer = await startServer(surroundings, scene, "enforcer");
         try {
           const targets = [bare, enforcer].map(({ target }) => target);
-          const measured = await measureAll(surroundings, scene.client, targets, { ...amount, rounds: 3 });
-          const cells = measured[1]?.cells;
+          const samples = await takeSamples(surroundings, scene.client, targets, amount);
+          const cells = rowsOf(targets, [samples])[1]?.cells;
           const { loadMs, memory } = enforcer;
           rows.push({
             ...{ credentials: count, revoked, loadMs, memory: memory.settled },

@@ -9,8 +9,12 @@ import type { ServerMethods } from "./server.ts";
 export const loadings = ["full", "resumed", "kept alive"] as const satisfies readonly Loading[];
 
 export interface Amount {
+  /** How many processes of each server, one after another: two of the same program are not equally fast. */
+  readonly processes: number;
+  /** Of each load on each server before the rounds of a process, until its code is compiled. */
+  readonly breakInMs: number;
   readonly rounds: number;
-  /** Of each load on each server, in each round. */
+  /** Of each load on each server, in each round: short, so that whatever slows the machine down slows all alike. */
   readonly ms: number;
   readonly warmUpMs: number;
 }
@@ -27,7 +31,7 @@ export interface Target {
   readonly worker?: Worker<ServerMethods>;
 }
 
-/** One kind of load on one server: medians of the rounds. */
+/** One kind of load on one server: medians of all rounds. */
 export interface Cell {
   readonly perSecond: number;
   readonly rounds: readonly number[];
@@ -54,41 +58,62 @@ interface Sample {
   readonly delay: { readonly p99: number; readonly max: number } | undefined;
 }
 
+/** Round by round, under the names of server and load. */
+export type Samples = ReadonlyMap<string, readonly Sample[]>;
+
 /** Loads every server in turn, in rounds, so that a slow minute is everybody's. */
-export async function measureAll(
+export async function takeSamples(
   { pinning, signal, tell }: Surroundings,
   client: Identity,
   targets: readonly Target[],
-  amount: Amount,
-): Promise<Row[]> {
+  { breakInMs, rounds, ms, warmUpMs }: Amount,
+): Promise<Samples> {
   const samples = new Map<string, Sample[]>();
   const load = startWorker<LoadMethods>("enforce/load.ts", pinning.load, signal);
+  const loadAll = async (
+    order: readonly Target[],
+    duration: Pick<Amount, "ms" | "warmUpMs">,
+    keep: (target: Target, loading: Loading, sample: Sample) => void,
+  ): Promise<void> => {
+    for (const loading of loadings) {
+      for (const target of order.filter((each) => each.loadings.includes(loading))) {
+        const sample = await measureOnce(load, target, loading, duration).catch((error: unknown) => {
+          throw new Error(`${target.name}, ${loading}: ${String(error)}`);
+        });
+        keep(target, loading, sample);
+      }
+    }
+  };
   try {
     await load.ask("prepare", client);
-    for (let round = 0; round < amount.rounds; round += 1) {
-      tell(`round ${String(round + 1)} of ${String(amount.rounds)} …`);
-      for (const loading of loadings) {
-        const loaded = targets.filter((target) => target.loadings.includes(loading));
-        // Nobody always comes after the same one.
-        for (const target of round % 2 === 0 ? loaded : loaded.reverse()) {
-          const sample = await measureOnce(load, target, loading, amount).catch((error: unknown) => {
-            throw new Error(`${target.name}, ${loading}: ${String(error)}`);
-          });
-          const key = keyOf(target.name, loading);
-          samples.set(key, [...(samples.get(key) ?? []), sample]);
-        }
-      }
+    tell("breaking in …");
+    await loadAll(targets, { ms: breakInMs, warmUpMs: 0 }, () => undefined);
+    for (let round = 0; round < rounds; round += 1) {
+      tell(`round ${String(round + 1)} of ${String(rounds)} …`);
+      // Nobody always comes after the same one.
+      const order = round % 2 === 0 ? targets : targets.toReversed();
+      await loadAll(order, { ms, warmUpMs }, ({ name }, loading, sample) => {
+        const key = keyOf(name, loading);
+        samples.set(key, [...(samples.get(key) ?? []), sample]);
+      });
     }
   } finally {
     await load.stop();
   }
+  return samples;
+}
+
+/** The figures of servers from the samples of all their processes. */
+export function rowsOf(targets: readonly Target[], processes: readonly Samples[]): Row[] {
+  const all = (name: string, loading: Loading): Sample[] =>
+    processes.flatMap((samples) => samples.get(keyOf(name, loading)) ?? []);
   return targets.map(({ name, baseline, loadings: loaded }) => ({
     name,
     baseline,
     cells: Object.fromEntries(
       loaded.map((loading) => {
-        const base = baseline === undefined ? undefined : samples.get(keyOf(baseline, loading));
-        return [loading, summarise(samples.get(keyOf(name, loading)) ?? [], base)];
+        const base = baseline === undefined ? undefined : all(baseline, loading);
+        return [loading, summarise(all(name, loading), base)];
       }),
     ),
   }));
@@ -98,7 +123,7 @@ async function measureOnce(
   load: Worker<LoadMethods>,
   { pid, port, worker }: Target,
   loading: Loading,
-  { ms, warmUpMs }: Amount,
+  { ms, warmUpMs }: Pick<Amount, "ms" | "warmUpMs">,
 ): Promise<Sample> {
   const job = { loading, port };
   const watched = loading === "kept alive" ? worker : undefined;

@@ -20,7 +20,7 @@ export function report(figures: Figures): string {
   const { credentials, revoked, amount } = plan;
   return [
     `Node ${machine.node} (OpenSSL ${machine.openssl}) on ${String(machine.cores)} × ${machine.cpu}; ${machine.pinning}`,
-    `${grouped(credentials)} credentials, ${grouped(revoked)} of them revoked; P-256, TLS 1.3, ${String(AT_ONCE)} at once, medians of ${String(amount.rounds)} rounds`,
+    `${grouped(credentials)} credentials, ${grouped(revoked)} of them revoked; P-256, TLS 1.3, ${String(AT_ONCE)} at once, medians of ${String(amount.rounds)} rounds with each of ${String(amount.processes)} processes`,
     ...["", serverTable(rows).text, "(≥: the load's core was busy, it may have held the server back)"],
     ...["", cpuTable(rows).text],
     ...["", costTable(figures).text],

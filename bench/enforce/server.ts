@@ -5,6 +5,7 @@ import { type Server, createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
+import { DEFAULT_CIPHERS } from "node:tls";
 import express from "express";
 import { createEnforcer } from "../../src/index.ts";
 import { memory } from "../procfs.ts";
@@ -66,6 +67,7 @@ function createBare({ cert, key }: Identity, trust: readonly string[], handler: 
     {
       ...{ cert, key, ca: [...trust], requestCert: true, rejectUnauthorized: false },
       ...{ minVersion: "TLSv1.2", secureOptions: constants.SSL_OP_NO_RENEGOTIATION },
+      ciphers: `TLS_AES_128_GCM_SHA256:${DEFAULT_CIPHERS}`,
       ecdhCurve: "X25519MLKEM768/X25519:prime256v1:secp384r1",
       sessionIdContext: "bench",
       ...{ handshakeTimeout: 10 * SECOND, headersTimeout: 15 * SECOND, requestTimeout: 60 * SECOND },
