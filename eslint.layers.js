@@ -17,7 +17,16 @@ const allowed = {
   ],
   keys: ["domain", "x509"],
   storage: ["domain", "knex", "node:fs", "node:timers"],
-  enforce: ["domain", "services", "node:http", "node:http2", "node:https", "node:stream", "node:tls"],
+  enforce: [
+    "domain",
+    "services",
+    "undici",
+    "node:http",
+    "node:http2",
+    "node:https",
+    "node:stream",
+    "node:tls",
+  ],
   http: [
     "domain",
     "services",
@@ -30,9 +39,11 @@ const allowed = {
     "node:stream",
   ],
   files: ["domain", "node:fs", "node:path"],
-  "config.ts": ["domain", "zod", "node:fs", "node:path"],
+  "config-routes.ts": ["domain", "zod"],
+  "config.ts": ["config-routes.ts", "domain", "zod", "node:fs", "node:path"],
   // What is in a home: it puts the adapters together for those who wire.
   home: [
+    "config-routes.ts",
     "config.ts",
     "domain",
     "services",

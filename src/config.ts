@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { forwardAuthSchema, gatewayFaults, routesSchema, upstreamsSchema } from "./config-routes.ts";
 import { Refusal } from "./domain/errors.ts";
 import { type Limits, describeRule, limitFault, limitNames, limitRules } from "./domain/limits.ts";
 import { DAY, MINUTE, formatDuration, parseDuration } from "./domain/time.ts";
@@ -67,7 +68,7 @@ const trust = z
   )
   .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, "two have the same name");
 
-const schema = z.strictObject({
+const fields = z.strictObject({
   name: z.string().min(1).max(40),
   trustDomain: dnsName.toLowerCase(),
   dns: z.array(z.union([dnsName, z.ipv4(), z.ipv6()], "not a DNS name or an IP address")),
@@ -99,7 +100,16 @@ const schema = z.strictObject({
   http2: onOff,
   limits: z.strictObject(limitShape),
   trust,
+  upstreams: upstreamsSchema,
+  routes: routesSchema,
+  forwardAuth: forwardAuthSchema.optional(),
   listen: z.strictObject({ ca: hostPort, enforce: hostPort, public: hostPort, metrics: hostPort }),
+});
+
+const schema = fields.superRefine(({ routes, upstreams, listen }, context) => {
+  const own = [listen.ca, listen.enforce, listen.public, listen.metrics];
+  for (const fault of gatewayFaults(routes, upstreams, own))
+    context.addIssue({ code: "custom", path: fault.path, message: fault.message });
 });
 
 /** The configuration, validated and frozen. */
@@ -130,6 +140,8 @@ const defaults = {
   http2: false,
   limits: Object.fromEntries(limitNames.map((name) => [name, defaultOf(name)])),
   trust: [],
+  upstreams: {},
+  routes: [],
   listen: {
     ca: "127.0.0.1:8443",
     enforce: "127.0.0.1:9443",

@@ -1,9 +1,18 @@
+import type { Http2SecureServer } from "node:http2";
+import type { Server } from "node:https";
+import { parseGatewayConfig } from "./config-routes.ts";
 import { Refusal } from "./domain/errors.ts";
+import { withLimits } from "./domain/limits.ts";
 import type { Logger } from "./domain/ports.ts";
 import { Authenticator } from "./enforce/authenticator.ts";
-import { type Doors, openDoors } from "./enforce/doors.ts";
+import { requireOptions } from "./enforce/check-options.ts";
+import { type Doors, type ServerSettings, openDoors } from "./enforce/doors.ts";
+import { Gateway, type GatewaySettings } from "./enforce/gateway/gateway.ts";
+import { createEnforceListener } from "./enforce/listener.ts";
+import type { TlsCertificate } from "./enforce/tls.ts";
 import { UseRecorder } from "./enforce/use-recorder.ts";
 import { type EnforcerOptions, openEnforcerState } from "./home/enforcer-state.ts";
+import { loadGateway } from "./home/gateway.ts";
 import { processIdentity, systemClock, systemSteadyClock } from "./home/open.ts";
 import { foreignAnchors } from "./home/trust.ts";
 import { TrustCrls } from "./serve/trust-crls.ts";
@@ -24,10 +33,34 @@ export type { EnforcerOptions } from "./home/enforcer-state.ts";
 
 /** Decides who may call a service in this process, by the same rules and records as `countersign serve`. */
 export interface Enforcer extends Doors {
+  /**
+   * A server that lets callers on to the services behind it, and tells those who is calling (docs/gateway.md).
+   *
+   * @param settings `upstreams` and `routes`, as in config.json; files are looked for from the working directory
+   * @param options `http2`, `refuseInTls`, `resumption`, `limits`
+   * @throws Error with code CONFIG_INVALID, naming every fault
+   */
+  createGateway(
+    settings: object,
+    certificate: TlsCertificate,
+    options?: Omit<ServerSettings, "open">,
+  ): GatewayServer;
   /** Lets go of the database. Close the servers first. */
   close(): Promise<void>;
 }
 
+/** A gateway that was made by `createGateway`. */
+export interface GatewayServer {
+  readonly server: Server | Http2SecureServer;
+  /** Upstreams that are checked, and not well. */
+  readonly down: readonly string[];
+  /** Takes other routes and upstreams; calls under way go on. What is not fit changes nothing. Throws as `createGateway`. */
+  reconfigure(settings: object): void;
+  /** Lets go of the upstreams. Close the server first. */
+  close(): Promise<void>;
+}
+
+const stopwatch = (): number => performance.now();
 const silent: Logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /**
@@ -67,6 +100,27 @@ export async function createEnforcer(options: EnforcerOptions): Promise<Enforcer
     const useWriter = new UseWriter({ source: use, store: database.uses, logger });
     return {
       ...openDoors({ authenticator, logger, resumption, limits }),
+      createGateway(settings, certificate, options = {}) {
+        requireOptions("createGateway()", options, ["http2", "refuseInTls", "resumption", "limits"], {
+          certificate,
+        });
+        const all = withLimits(limits, options.limits ?? {});
+        const gateway = new Gateway({ authenticator, logger, limits: all, stopwatch }, readGateway(settings));
+        const server = createEnforceListener({
+          ...{ authenticator, logger, ...options, certificate, limits: all, ...gateway.entrances() },
+          resumption: options.resumption ?? resumption,
+        });
+        return {
+          server,
+          get down() {
+            return gateway.down;
+          },
+          reconfigure(next) {
+            gateway.reconfigure(readGateway(next));
+          },
+          close: () => gateway.close(),
+        };
+      },
       async close() {
         await trustCrls.stop();
         await authenticator.close();
@@ -78,6 +132,10 @@ export async function createEnforcer(options: EnforcerOptions): Promise<Enforcer
     await database.close();
     throw error;
   }
+}
+
+function readGateway(settings: object): GatewaySettings {
+  return loadGateway({ ...parseGatewayConfig(settings), home: process.cwd() });
 }
 
 /** An older one lacks the key exchange that servers are made with: OpenSSL would say so at the first, in its own words. */

@@ -42,6 +42,8 @@ test("without anything said, the defaults hold", () => {
     refuseInTls: false,
     http2: false,
     limits: defaultLimits,
+    upstreams: {},
+    routes: [],
     listen: {
       ca: { host: "127.0.0.1", port: 8443 },
       enforce: { host: "127.0.0.1", port: 9443 },

@@ -55,6 +55,16 @@ const denials = {
   NO_ROUTE: [404, "There is nothing at this path."],
 } as const;
 
+/** Why a call that was let through has no answer of its upstream's. */
+const proxying = {
+  TARGET_AMBIGUOUS: [400, "The request's target can be read in more than one way."],
+  UPGRADE_REFUSED: [403, "Connections do not leave HTTP that way here."],
+  GATEWAY_LOOP: [508, "The request has come back to where it was sent on from."],
+  UPSTREAM_UNREACHABLE: [502, "The service behind this one cannot be reached."],
+  UPSTREAM_FAILED: [502, "The service behind this one did not answer as it should."],
+  UPSTREAM_TIMEOUT: [504, "The service behind this one did not answer in time."],
+} as const;
+
 /** Why an admin's command was refused. */
 const administration = {
   SLUG_INVALID: [400, "A name is 1 to 63 of a-z, 0-9 and '-', and starts with a letter or digit."],
@@ -97,10 +107,12 @@ const administration = {
   SERVER_UNREACHABLE: [502, "The server cannot be reached."],
 } as const;
 
-const table = { ...issuing, ...revoking, ...denials, ...administration };
+const table = { ...issuing, ...revoking, ...denials, ...proxying, ...administration };
 
 export type IssuingCode = keyof typeof issuing | "ACCOUNT_SUSPENDED";
 export type DenialCode = keyof typeof denials;
+/** Why a gateway answers itself; one that nobody is left to hear is for the log. */
+export type GatewayCode = keyof typeof proxying | "NO_ROUTE" | "METHOD_NOT_ALLOWED" | "BODY_MALFORMED";
 export type ErrorCode = keyof typeof table;
 
 /** Every code with its HTTP status and sentence: the one place that has them. */

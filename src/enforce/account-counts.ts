@@ -1,4 +1,4 @@
-import type { DenialCode } from "../domain/errors.ts";
+import type { ErrorCode } from "../domain/errors.ts";
 import type { Slug } from "../domain/names.ts";
 
 /** So many accounts are counted by name; what comes after them is counted together. */
@@ -8,7 +8,7 @@ const OTHER = "_other";
 
 export interface AccountCount {
   requests: number;
-  readonly denials: Map<DenialCode, number>;
+  readonly denials: Map<ErrorCode, number>;
 }
 
 /** Requests and denials by account since the start, for the metrics: of the first 1,000 accounts that call, and the rest. */
@@ -25,7 +25,7 @@ export class AccountCounts {
 
   #begin(account: string): AccountCount {
     const name = this.#counts.size < MOST ? account : OTHER;
-    const count = this.#counts.get(name) ?? { requests: 0, denials: new Map<DenialCode, number>() };
+    const count = this.#counts.get(name) ?? { requests: 0, denials: new Map<ErrorCode, number>() };
     this.#counts.set(name, count);
     return count;
   }

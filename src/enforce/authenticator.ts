@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { type Credential, type Decision, type Denial, decide } from "../domain/decision.ts";
 import { markOf } from "../domain/history.ts";
@@ -11,7 +12,7 @@ import { ChangeFollower, MAX_STALENESS, type WentBack } from "../services/follow
 import { ConnectionRegistry } from "./connection-registry.ts";
 import { CredentialIndex, type ListedSerials } from "./credential-index.ts";
 import { LimitGates } from "./limit-gates.ts";
-import { mayBeLookedUp } from "./presented-certificate.ts";
+import { describeLeaf, isSignedBy, mayBeLookedUp } from "./presented-certificate.ts";
 import { type Seen, isDirectedOn, see } from "./seen.ts";
 import { StoreLookup } from "./store-lookup.ts";
 import { type Answer, type Incoming, type Transport, hasLeft, transportOf } from "./transport.ts";
@@ -153,6 +154,35 @@ export class Authenticator {
   /** Decides what a request without any demands of its own would be told, by what the handshake says. */
   authorizeHandshake(socket: TLSSocket): Decision | Promise<Decision> {
     return this.#authorize(socket, [], undefined);
+  }
+
+  /**
+   * Decides on a certificate whose key somebody else has seen proven: for a proxy that is trusted with that. It has no
+   * connection here, so that limits of connections are not asked about.
+   *
+   * @param request of the proxy; its User-Agent is taken for the caller's
+   * @param caller.address as the proxy says it
+   */
+  async vouched(
+    request: Incoming,
+    leaf: X509Certificate,
+    caller: { readonly address: string | undefined; readonly scopes: readonly Scope[] },
+  ): Promise<Decision> {
+    const signedByUs = this.trust.issuers.some((issuer) => isSignedBy(leaf, issuer));
+    const isTrusted = signedByUs || this.trust.foreign.some((issuer) => isSignedBy(leaf, issuer));
+    const presented = describeLeaf(leaf, isTrusted ? undefined : "other", () => signedByUs);
+    const { fingerprint } = presented;
+    let credential: Credential | "unavailable" | undefined = this.#index.get(fingerprint);
+    if (!credential && mayBeLookedUp(presented)) credential = await this.#lookup.find(fingerprint);
+    const gate = this.#gates.ofRate(credential);
+    const now = this.#clock.now();
+    const decision = decide({
+      ...{ presented, credential, gate, wall: now, now: this.#validityClock.by(now) },
+      ...{ address: caller.address ?? "", requiredScopes: caller.scopes },
+      ...{ current: this.#isCurrentAt(now), directed: true },
+    });
+    this.#use?.count({ rawHeaders: request.rawHeaders } as Incoming, decision, now, caller.address);
+    return gate?.rates ? { ...decision, rates: gate.rates } : decision;
   }
 
   /** Notes the answer to a request that was decided on: it may have to be cut. */

@@ -1,4 +1,5 @@
 import type { Denial } from "../domain/decision.ts";
+import type { ErrorCode } from "../domain/errors.ts";
 import type { Logger } from "../domain/ports.ts";
 import { pathOf } from "./request-target.ts";
 import { type Incoming, addressOf } from "./transport.ts";
@@ -7,7 +8,7 @@ import { type Incoming, addressOf } from "./transport.ts";
 export function logDenial(
   logger: Logger,
   request: Incoming,
-  { code, fingerprint, account }: Omit<Denial, "allowed">,
+  { code, fingerprint, account }: Pick<Denial, "fingerprint" | "account"> & { readonly code: ErrorCode },
   requestId: string,
 ): void {
   const { method } = request;

@@ -2,7 +2,7 @@ import { STATUS_CODES, ServerResponse } from "node:http";
 import { type ServerHttp2Session, constants } from "node:http2";
 import type { Duplex } from "node:stream";
 import type { Denial } from "../domain/decision.ts";
-import { type DenialCode, errorTable } from "../domain/errors.ts";
+import { type DenialCode, type ErrorCode, errorTable } from "../domain/errors.ts";
 import { problem } from "../domain/problem.ts";
 import { SECOND } from "../domain/time.ts";
 import { rateHeaders, retryAfter } from "./rate-headers.ts";
@@ -10,27 +10,33 @@ import { closeSession } from "./session-limits.ts";
 import type { Outgoing } from "./transport.ts";
 
 /** The denials after which the same connection can never do better. */
-const hopeless: readonly DenialCode[] = [
+const hopeless: readonly ErrorCode[] = [
   "CERT_REQUIRED",
   "CERT_UNTRUSTED",
   "CERT_PURPOSE",
   "CERT_EXPIRED",
   "CERT_REVOKED",
   "CONNECTION_LIMIT",
-];
+] satisfies readonly DenialCode[];
 
 /** What of a denial is told. */
-type Refused = Pick<Denial, "code" | "rates">;
+interface Refused extends Pick<Denial, "rates"> {
+  readonly code: ErrorCode;
+}
 
-/** Answers with the problem document of a denial. */
-export function deny(response: Outgoing, denial: Refused, requestId: string): void {
+/**
+ * Answers with the problem document of a denial.
+ *
+ * @param onlyForbids whether the status is to be 401 or 403, whatever the document says
+ */
+export function deny(response: Outgoing, denial: Refused, requestId: string, onlyForbids = false): void {
   const { code } = denial;
   if (response.headersSent) {
     cutAnswer(response); // somebody else has begun it: what it would go on to say is not decided on
     return;
   }
   const { status, headers, body } = documentOf(denial, requestId);
-  response.statusCode = status;
+  response.statusCode = onlyForbids && status !== 401 ? 403 : status;
   for (const [name, value] of headers) response.setHeader(name, value);
   if (response instanceof ServerResponse) {
     // HTTP/1.1 has one host a connection: one that was not meant will not be meant later.

@@ -170,7 +170,9 @@ export function openDoors(parts: DoorParts): Doors {
       requireOptions("upgrade()", options, ["scopes", "paths"], { handler });
       const { scopes = [], paths } = options ?? {};
       if (!isGuarded(server)) throw new Error("guard() the server first: its connections have to be known");
-      addUpgradeRoute(server, { handler, scopes: scopes.map(parseScope), paths }, { ...parts, admission });
+      const asked = scopes.map(parseScope);
+      const covers = (path: string): boolean => paths?.includes(path) ?? true;
+      addUpgradeRoute(server, { handler, covers, scopesOf: () => asked }, { ...parts, admission });
     },
     async authorize(request, ...asked) {
       const [first] = asked;

@@ -28,6 +28,15 @@ export class LimitGates {
     return new Gate(take, () => this.#hasConnection(transport, credential));
   }
 
+  /** Of a caller that has no connection here. */
+  ofRate(credential: Credential | "unavailable" | undefined): Gate | undefined {
+    if (typeof credential !== "object" || !isLimited(credential)) return undefined;
+    return new Gate(
+      () => this.#limiter.take(credential),
+      () => true,
+    );
+  }
+
   /** A connection takes its place when it comes, not when it first asks. */
   connected(transport: Transport, credential: Credential): void {
     if (isLimited(credential)) this.#hasConnection(transport, credential);

@@ -4,13 +4,16 @@ import { type Server, createServer } from "node:https";
 import type { Caller } from "../domain/decision.ts";
 import { Refusal } from "../domain/errors.ts";
 import { type Limits, defaultLimits } from "../domain/limits.ts";
+import type { Scope } from "../domain/names.ts";
 import { Admission, type AdmissionParts, type Handler } from "./admission.ts";
 import type { ConnectionGate } from "./connection-gate.ts";
 import { closeEntrances, guardServer, openEntrance } from "./guard.ts";
 import { type OpenPath, OpenPaths } from "./open-paths.ts";
 import { holdToLimits, serverOptions } from "./request-limits.ts";
 import { refuseInTls } from "./tls-gate.ts";
+import type { Incoming } from "./transport.ts";
 import { type EnforceTlsOptions, type TlsCertificate, enforceTlsOptions } from "./tls.ts";
+import { type UpgradeHandler, addUpgradeRoute } from "./upgrade.ts";
 
 export type { Handler } from "./admission.ts";
 
@@ -35,6 +38,12 @@ export interface EnforceListenerParts extends AdmissionParts, ListenerOptions {
   readonly certificate: TlsCertificate;
   /** With `open`, an OpenHandler. */
   readonly handler: Handler;
+  /** How large a request may be, where it is not the same for all. */
+  readonly limitsOf?: ((request: Incoming) => Pick<Limits, "headerCount" | "bodySize">) | undefined;
+  /** What a request has to be allowed (nothing but to call). */
+  readonly scopesOf?: ((request: Incoming) => readonly Scope[]) | undefined;
+  /** Takes over connections that leave HTTP and were let through (none is). */
+  readonly upgrade?: UpgradeHandler | undefined;
   /** Told of what stands before the server, for the metrics. */
   readonly onGate?: (gate: ConnectionGate) => void;
 }
@@ -79,9 +88,9 @@ function enter(server: Server | Http2SecureServer, parts: EnforceListenerParts):
     handler(request, response, caller);
   };
   const served = (by: Handler) => (request: IncomingMessage, response: ServerResponse) => {
-    if (!holdToLimits(request, response, limits)) return;
+    if (!holdToLimits(request, response, parts.limitsOf?.(request) ?? limits)) return;
     if (open?.covers(request) !== true) {
-      admission.admit(request, response, by);
+      admission.admit(request, response, by, parts.scopesOf?.(request));
       return;
     }
     admission.admitUnasked(request, response);
@@ -90,6 +99,10 @@ function enter(server: Server | Http2SecureServer, parts: EnforceListenerParts):
   openEntrance(server, "request", served(handler));
   openEntrance(server, "checkContinue", served(continuing));
   openEntrance(server, "checkExpectation", served(refuseExpectation));
+  const { upgrade: onUpgrade, scopesOf = () => [] } = parts;
+  if (onUpgrade) {
+    addUpgradeRoute(server, { handler: onUpgrade, covers: () => true, scopesOf }, { ...parts, admission });
+  }
   // HTTP/2's own way to requests is Node's: it leads to these.
   closeEntrances(server, ["request", "checkContinue", "checkExpectation", "stream"]);
 }

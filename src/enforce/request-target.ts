@@ -48,6 +48,30 @@ export function pathOf(request: Incoming): string {
   return path.split("?", 1)[0] ?? path;
 }
 
+/** The host that a request is for. */
+export interface AskedHost {
+  /** As it was written, with the port. Empty for a request of HTTP/1.0 that names none. */
+  readonly authority: string;
+  /** Without the port, in lower case. */
+  readonly name: string;
+}
+
+/** @returns `undefined` when a request names several, or what is no host */
+export function askedHost(request: Incoming): AskedHost | undefined {
+  const [authority = "", ...others] = [...new Set(authorities(request).map((each) => each.toLowerCase()))];
+  if (authority === "") return request.httpVersion === "1.0" ? { authority, name: "" } : undefined;
+  const name = hostOf(authority);
+  return name === undefined || others.length > 0 ? undefined : { authority, name };
+}
+
+/** Path and query of a request's target, as it is sent on. */
+export function originForm({ url = "/" }: Incoming): string {
+  if (url.startsWith("/")) return url;
+  const absolute = absoluteForm(url);
+  // As it was written: URL would resolve what it is not asked to.
+  return absolute ? url.replace(/^[a-z]+:\/\/[^/?]*/i, "").replace(/^(?!\/)/, "/") : url;
+}
+
 /** Every Host (Node itself looks at the first only), HTTP/2's `:authority`, and the target's own where it has one. */
 function authorities(request: Incoming): string[] {
   const target = request.url ?? "/";

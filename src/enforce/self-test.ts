@@ -8,9 +8,11 @@ import { parseSlug } from "../domain/names.ts";
 import type { Clock, Database, Logger } from "../domain/ports.ts";
 import { steadyClock } from "../domain/steady-clock.ts";
 import type { Account, Change, CredentialRecord } from "../domain/records.ts";
+import { defaultLimits } from "../domain/limits.ts";
 import { SECOND } from "../domain/time.ts";
 import type { TrialCredential, Trials } from "../domain/trial.ts";
 import { Authenticator } from "./authenticator.ts";
+import { Gateway } from "./gateway/gateway.ts";
 import { createEnforceListener } from "./listener.ts";
 import { ownRoutes } from "./own-routes.ts";
 
@@ -35,7 +37,10 @@ export async function listenerFaults(trials: Trials, clock: Clock): Promise<stri
       authenticator,
       certificate: trials.server,
       logger: silent,
-      handler: ownRoutes({ logger: silent, onNoRoute: () => undefined }),
+      handler: ownRoutes(
+        new Gateway({ authenticator, logger: silent, limits: defaultLimits, stopwatch: () => 0 }, NO_ROUTES)
+          .handle,
+      ),
     },
   });
   const faults: string[] = [];
@@ -126,6 +131,7 @@ async function read(response: IncomingMessage): Promise<string> {
   return code;
 }
 
+const NO_ROUTES = { routes: [], upstreams: [] };
 const silent: Logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** What the authenticator asks a database for, with the trials on record. */

@@ -44,6 +44,11 @@ export class TrustedCas {
     return [...this.own, ...this.#foreign];
   }
 
+  /** Those beside our own. */
+  get foreign(): readonly X509Certificate[] {
+    return this.#foreign.map((pem) => new X509Certificate(pem));
+  }
+
   /** Tells when other certificates are to be trusted, until what is returned is called. */
   onChanged(listener: () => void): () => void {
     this.#onChanged.add(listener);

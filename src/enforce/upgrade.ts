@@ -14,11 +14,10 @@ import { pathOf } from "./request-target.ts";
 /** Takes a socket over that was let through, such as a WebSocket library's `handleUpgrade`. */
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer, caller: Caller) => void;
 
-interface UpgradeRoute {
+export interface UpgradeRoute {
   readonly handler: UpgradeHandler;
-  readonly scopes: readonly Scope[];
-  /** All of them, where there are none. */
-  readonly paths: readonly string[] | undefined;
+  readonly covers: (path: string) => boolean;
+  readonly scopesOf: (request: IncomingMessage) => readonly Scope[];
 }
 
 export interface UpgradeParts {
@@ -41,7 +40,7 @@ export function addUpgradeRoute(server: Server, route: UpgradeRoute, parts: Upgr
   openEntrance(server, "upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on("error", () => socket.destroy()); // Node leaves it to itself from here on
     const path = pathOf(request);
-    const found = all.find(({ paths }) => paths?.includes(path) ?? true);
+    const found = all.find(({ covers }) => covers(path));
     upgrade(request, socket, head, found, parts).catch((error: unknown) => {
       parts.logger.error({ err: error }, "an upgrade failed");
       socket.destroy();
@@ -57,7 +56,7 @@ async function upgrade(
   { admission, authenticator }: UpgradeParts,
 ): Promise<void> {
   authenticator.connections.upgraded(socket); // before the decision: whatever changes from then on ends it
-  const decision = await admission.ask(request, route?.scopes ?? [], undefined);
+  const decision = await admission.ask(request, route?.scopesOf(request) ?? [], undefined);
   if (socket.destroyed) return;
   if (!decision.allowed) {
     denyUpgrade(socket, decision, admission.logDenial(request, decision));

@@ -1,5 +1,5 @@
 import type { Caller, Decision } from "../domain/decision.ts";
-import type { DenialCode } from "../domain/errors.ts";
+import type { ErrorCode } from "../domain/errors.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
 import type { Slug } from "../domain/names.ts";
 import type { Instant } from "../domain/time.ts";
@@ -58,7 +58,7 @@ export class UseRecorder {
   }
 
   /** Counts as denied what the decision let through, and has nowhere to go. */
-  deniedLater(request: Incoming, { fingerprint, account }: Caller, code: DenialCode): void {
+  deniedLater(request: Incoming, { fingerprint, account }: Caller, code: ErrorCode): void {
     this.#denied(request, fingerprint, account, code);
   }
 
@@ -103,7 +103,7 @@ export class UseRecorder {
     entry.agent = agentOf(request.rawHeaders);
   }
 
-  #denied(request: Counted, fingerprint: Fingerprint, account: Slug, code: DenialCode): void {
+  #denied(request: Counted, fingerprint: Fingerprint, account: Slug, code: ErrorCode): void {
     const before = request[COUNTED];
     if (before === "denied") return;
     request[COUNTED] = "denied";

@@ -10,6 +10,7 @@ import {
 } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
 import { readInput } from "../files/files.ts";
+import { loadGateway } from "./gateway.ts";
 import { readLastSeen } from "./last-seen.ts";
 import { readPassword, requireDatabaseFile, systemClock } from "./open.ts";
 import { homePaths } from "./paths.ts";
@@ -66,6 +67,7 @@ export function readForStart({ home, flags, env, passwordFile, acceptOlderState 
       requireDatabaseFile(config);
     });
     attempt(() => loadTrust(config, systemClock.now()));
+    attempt(() => loadGateway(config));
   }
   if (!acceptOlderState) attempt(() => readLastSeen(home));
   // Faults of profiles alone are told, all of them, once it is known which issuers there are.

@@ -1,5 +1,5 @@
 import { Counter, type Registry } from "prom-client";
-import type { DenialCode } from "../domain/errors.ts";
+import type { ErrorCode } from "../domain/errors.ts";
 
 /** Registers what was counted by account. @param read what there is when somebody asks, of a bounded number of accounts */
 export function registerAccountCounters(
@@ -7,7 +7,7 @@ export function registerAccountCounters(
   read: () => Iterable<
     readonly [
       account: string,
-      { readonly requests: number; readonly denials: ReadonlyMap<DenialCode, number> },
+      { readonly requests: number; readonly denials: ReadonlyMap<ErrorCode, number> },
     ]
   >,
 ): void {

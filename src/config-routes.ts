@@ -1,0 +1,210 @@
+import { z } from "zod";
+import { Refusal } from "./domain/errors.ts";
+import { parseScope } from "./domain/names.ts";
+import { isOwnRoute } from "./domain/own-routes.ts";
+import { parsePattern } from "./domain/route-path.ts";
+import { type Route, routeFaults } from "./domain/route.ts";
+import { HOUR, MINUTE, SECOND, parseDuration } from "./domain/time.ts";
+
+/** `upstreams` and `routes` of config.json (docs/gateway.md). */
+
+const SLUG = /^[a-z0-9][a-z0-9-]{0,62}$/;
+const slug = z.string().regex(SLUG, "not 1 to 63 of a-z, 0-9 and '-'");
+const DNS_LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";
+const HOST = new RegExp(`^(?:\\*\\.)?${DNS_LABEL}(?:\\.${DNS_LABEL})*$|^[0-9a-f:.]+$`);
+
+const duration = (least: number, most: number, what: string) =>
+  z.string().transform((text, context) => {
+    const value = /^[0-9]{1,9}(?:ms|[smhd])$/.test(text) ? durationOf(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    context.addIssue({ code: "custom", message: `'${text}' is not a duration ${what}` });
+    return z.NEVER;
+  });
+
+function durationOf(text: string): number {
+  if (text.endsWith("ms")) return Number(text.slice(0, -2));
+  return /^0+[smhd]$/.test(text) ? 0 : parseDuration(text);
+}
+
+const origin = z.string().transform((text, context) => {
+  const url = /^https?:\/\//.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  const isBare = url && `${url.pathname}${url.search}${url.hash}${url.username}${url.password}` === "/";
+  if (isBare === true) return url.origin;
+  context.addIssue({ code: "custom", message: `'${text}' is not http://HOST:PORT or https://HOST:PORT` });
+  return z.NEVER;
+});
+
+const upstream = z
+  .strictObject({
+    url: origin,
+    /** A unix socket; the URL then says the Host and whether it is TLS. */
+    socket: z.string().min(1).optional(),
+    /** Files, PEM: whom to trust, and our own certificate there. */
+    ca: z.string().min(1).optional(),
+    cert: z.string().min(1).optional(),
+    key: z.string().min(1).optional(),
+    serverName: z.string().min(1).optional(),
+    connectTime: duration(100, MINUTE, "from 100ms to 1m").default(5 * SECOND),
+    connections: z.number().int().min(1).max(10_000).default(256),
+    health: z
+      .strictObject({
+        path: z.string().regex(/^\/[!-~]*$/, "not a path"),
+        interval: duration(SECOND, HOUR, "from 1s to 1h").default(10 * SECOND),
+      })
+      .optional(),
+  })
+  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), "cert and key go together")
+  .refine(
+    ({ url, ca, cert, serverName }) => url.startsWith("https:") || (ca ?? cert ?? serverName) === undefined,
+    "ca, cert, key and serverName are for https://",
+  );
+
+export const upstreamsSchema = z.record(slug, upstream, "not an object of upstreams by name");
+
+const path = z.string().transform((text, context) => {
+  const pattern = parsePattern(text);
+  if (pattern) return pattern;
+  context.addIssue({
+    code: "custom",
+    message: `'${text}' is not a path such as /orders, /orders/* (one segment) or /orders/** (all below)`,
+  });
+  return z.NEVER;
+});
+
+const scope = z.string().transform((text, context) => {
+  try {
+    return parseScope(text);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: error instanceof Refusal ? error.message : "not a scope" });
+    return z.NEVER;
+  }
+});
+
+/** Of RFC 9110 and RFC 5789, but for CONNECT, which is for proxies of another kind, and TRACE, which shows what was added. */
+const known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
+const identity = z.enum(["client-cert", "xfcc", "headers"]);
+
+const route = z.strictObject({
+  name: slug.optional(),
+  host: z
+    .string()
+    .toLowerCase()
+    .regex(HOST, "not a host such as api.example.org or *.example.org")
+    .optional(),
+  path,
+  methods: z.array(z.enum(known, "not a method, in capitals")).min(1).optional(),
+  upstream: z.string(),
+  scopes: z.array(scope).default([]),
+  /** How the upstream is told who is calling. */
+  identity: z
+    .union([identity.transform((one) => [one]), z.array(identity), z.literal("none").transform(() => [])])
+    .default(["headers"]),
+  /** Protocols that connections may leave HTTP for. */
+  upgrade: z
+    .array(z.string().regex(/^[a-z0-9][a-z0-9./-]*$/, "not a protocol such as websocket"))
+    .default([]),
+  answerTime: duration(100, HOUR, "from 100ms to 1h").default(MINUTE),
+  idleTime: duration(0, 24 * HOUR, "from 0s (none) to 24h").default(5 * MINUTE),
+  maxBody: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+});
+
+export const routesSchema = z.array(route);
+
+/** For proxies that ask before they let a caller go on. */
+export const forwardAuthSchema = z.strictObject({
+  path: z
+    .string()
+    .regex(/^(?:\/[A-Za-z0-9._~-]+)+$/, "not a plain path such as /forward-auth")
+    .default("/forward-auth"),
+  accounts: z.array(slug).min(1),
+  header: z
+    .string()
+    .toLowerCase()
+    .regex(/^[a-z0-9-]+$/, "not the name of a header")
+    .default("x-client-cert"),
+  onlyForbids: z.boolean().default(false),
+});
+
+export type UpstreamsConfig = z.output<typeof upstreamsSchema>;
+export type RoutesConfig = z.output<typeof routesSchema>;
+
+export interface GatewayConfig {
+  readonly upstreams: UpstreamsConfig;
+  readonly routes: RoutesConfig;
+}
+
+/**
+ * Reads routes and upstreams as they stand in config.json.
+ *
+ * @throws Refusal CONFIG_INVALID, naming every fault
+ */
+export function parseGatewayConfig(given: unknown): GatewayConfig {
+  const result = z
+    .strictObject({ upstreams: upstreamsSchema, routes: routesSchema })
+    .superRefine(({ routes, upstreams }, context) => {
+      for (const fault of gatewayFaults(routes, upstreams, []))
+        context.addIssue({ code: "custom", path: fault.path, message: fault.message });
+    })
+    .safeParse(given);
+  if (result.success) return result.data;
+  const faults = result.error.issues.map(
+    ({ path: at, message }) => `${at.join(".") || "gateway"}: ${message}`,
+  );
+  throw new Refusal("CONFIG_INVALID", `${faults.join("; ")}.`);
+}
+
+/** Where the process itself listens. */
+export type Own = readonly { readonly host: string; readonly port: number }[];
+
+export interface Fault {
+  readonly path: (string | number)[];
+  readonly message: string;
+}
+
+/** What is wrong with routes and upstreams that are well formed each; nothing, if empty. */
+export function gatewayFaults(routes: RoutesConfig, upstreams: UpstreamsConfig, own: Own): Fault[] {
+  const missing = routes.flatMap(({ upstream: name }, place) =>
+    Object.hasOwn(upstreams, name)
+      ? []
+      : [{ path: ["routes", place, "upstream"], message: `there is no upstream '${name}'` }],
+  );
+  const names = routes.map(nameOf);
+  const twice = names.filter((name, place) => names.indexOf(name) !== place);
+  const shadowed = routes.flatMap(({ path: { text } }, place) =>
+    isOwnRoute("GET", text)
+      ? [{ path: ["routes", place, "path"], message: `${text} is answered by the gateway itself` }]
+      : [],
+  );
+  const loops = Object.entries(upstreams).flatMap(([name, { url, socket }]) =>
+    socket === undefined && own.some((listener) => leadsTo(url, listener))
+      ? [{ path: ["upstreams", name, "url"], message: `${url} leads back to this server` }]
+      : [],
+  );
+  const doubled = [...new Set(twice)].map((name) => `there are two of the name '${name}'`);
+  const overlaps = doubled.length > 0 ? [] : routeFaults(toRoutes(routes));
+  const ofAll = [...doubled, ...overlaps].map((message) => ({ path: ["routes"], message }));
+  return [...missing, ...shadowed, ...loops, ...ofAll];
+}
+
+export function toRoutes(routes: RoutesConfig): Route[] {
+  return routes.map((given) => ({
+    ...{ name: nameOf(given), host: given.host, path: given.path, methods: given.methods },
+    ...{ upstream: given.upstream, scopes: given.scopes, identity: given.identity, upgrades: given.upgrade },
+    times: { answer: given.answerTime, idle: given.idleTime },
+    bodySize: given.maxBody,
+  }));
+}
+
+/** As its path is, with what else tells it apart. */
+function nameOf({ name, host, path: { text }, methods }: RoutesConfig[number]): string {
+  return name ?? [methods?.join(","), `${host ?? ""}${text}`].filter(Boolean).join(" ");
+}
+
+const loopback = new Set(["localhost", "127.0.0.1", "::1", "0.0.0.0", "::"]);
+
+function leadsTo(url: string, { host, port }: Own[number]): boolean {
+  const { protocol, hostname, port: named } = new URL(url);
+  if (port === 0 || Number(named === "" ? (protocol === "https:" ? 443 : 80) : named) !== port) return false;
+  const name = hostname.replace(/^\[|\]$/g, "");
+  return name === host || (loopback.has(name) && loopback.has(host));
+}

@@ -1,0 +1,87 @@
+import type { Scope } from "./names.ts";
+import { type PathPattern, type Segments, matches, relationOf } from "./route-path.ts";
+
+/** How an upstream is told who is calling; several may be. */
+export type IdentityForm = "client-cert" | "xfcc" | "headers";
+
+/** Milliseconds. */
+export interface RouteTimes {
+  /** Until an answer begins. */
+  readonly answer: number;
+  /** Between two pieces of it; 0 for no limit. */
+  readonly idle: number;
+}
+
+/** What is let through to an upstream, and with what. */
+export interface Route {
+  /** For logs and metrics. */
+  readonly name: string;
+  /** In lower case, without a port; `*.example.org` for one label before it. Without, all hosts that have no routes of their own. */
+  readonly host: string | undefined;
+  readonly path: PathPattern;
+  /** In capitals; all, if there are none. */
+  readonly methods: readonly string[] | undefined;
+  readonly upstream: string;
+  readonly scopes: readonly Scope[];
+  readonly identity: readonly IdentityForm[];
+  /** Protocols that a connection may leave HTTP for, in lower case, such as `websocket`. */
+  readonly upgrades: readonly string[];
+  readonly times: RouteTimes;
+  /** Octets of a request's body at most; what the listener takes, if there is no number. */
+  readonly bodySize: number | undefined;
+}
+
+export type Found =
+  | { readonly route: Route }
+  | { readonly code: "NO_ROUTE" }
+  | { readonly code: "METHOD_NOT_ALLOWED"; readonly allow: readonly string[] };
+
+/** The routes, so that each request has at most one. */
+export class RouteTable {
+  readonly routes: readonly Route[];
+  readonly #byHost = new Map<string | undefined, Route[]>();
+
+  /** @param routes without `routeFaults` */
+  constructor(routes: readonly Route[]) {
+    this.routes = routes;
+    for (const route of routes)
+      this.#byHost.set(route.host, [...(this.#byHost.get(route.host) ?? []), route]);
+  }
+
+  /**
+   * The route with the narrowest path. If its methods are others, no wider route takes its place: that may ask for less.
+   *
+   * @param host as the request names it, in lower case, without a port
+   */
+  find(host: string, method: string, path: Segments): Found {
+    const fitting = (this.#routesOf(host) ?? []).filter((route) => matches(route.path, path));
+    const narrowest = fitting.filter(({ path: own }) =>
+      fitting.every(({ path: other }) => ["same", "within"].includes(relationOf(own, other))),
+    );
+    if (narrowest.length === 0) return { code: "NO_ROUTE" };
+    const route = narrowest.find(({ methods }) => methods?.includes(method) ?? true);
+    if (route) return { route };
+    return { code: "METHOD_NOT_ALLOWED", allow: narrowest.flatMap(({ methods }) => methods ?? []) };
+  }
+
+  #routesOf(host: string): readonly Route[] | undefined {
+    const wildcard = `*${host.slice(Math.max(0, host.indexOf(".")))}`;
+    return this.#byHost.get(host) ?? this.#byHost.get(wildcard) ?? this.#byHost.get(undefined);
+  }
+}
+
+/** Routes of which it would be open which one a request is for. */
+export function routeFaults(routes: readonly Route[]): string[] {
+  return routes.flatMap((route, place) =>
+    routes.slice(0, place).flatMap((other) => {
+      if (route.host !== other.host) return [];
+      const relation = relationOf(route.path, other.path);
+      const isAmbiguous = relation === "crossing" || (relation === "same" && shareMethods(route, other));
+      return isAmbiguous ? [`the routes '${other.name}' and '${route.name}' overlap`] : [];
+    }),
+  );
+}
+
+function shareMethods({ methods: a }: Route, { methods: b }: Route): boolean {
+  return a === undefined || b === undefined || a.some((method) => b.includes(method));
+}

@@ -1,0 +1,306 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Caller } from "../../domain/decision.ts";
+import type { GatewayCode } from "../../domain/errors.ts";
+import type { Limits } from "../../domain/limits.ts";
+import type { Scope } from "../../domain/names.ts";
+import type { Logger } from "../../domain/ports.ts";
+import { segmentsOf } from "../../domain/route-path.ts";
+import { type Found, type Route, RouteTable } from "../../domain/route.ts";
+import type { UpstreamSettings } from "../../domain/upstream.ts";
+import type { Handler } from "../admission.ts";
+import type { Authenticator } from "../authenticator.ts";
+import { logDenial } from "../denial-log.ts";
+import { deny, denyUpgrade } from "../denial.ts";
+import { askedHost, originForm } from "../request-target.ts";
+import type { EnforceListenerParts } from "../listener.ts";
+import { type Incoming, addressOf } from "../transport.ts";
+import { type Outcome, forward } from "./forward.ts";
+import { forwardUpgrade } from "./forward-upgrade.ts";
+import { identityHeaders } from "./identity-headers.ts";
+import { identityOf } from "./peer-identity.ts";
+import { endToEnd } from "./request-headers.ts";
+import { Upstream } from "./upstream.ts";
+
+export interface GatewaySettings {
+  readonly upstreams: readonly UpstreamSettings[];
+  /** Without faults: each has its upstream. */
+  readonly routes: readonly Route[];
+}
+
+/** A call that is over; milliseconds and octets. */
+export interface Call {
+  readonly route: string;
+  readonly account: string;
+  readonly status: number;
+  readonly code: Outcome["code"];
+  readonly duration: number;
+  readonly received: number;
+  readonly sent: number;
+}
+
+export interface GatewayParts {
+  readonly authenticator: Authenticator;
+  readonly logger: Logger;
+  readonly limits: Limits;
+  /** Milliseconds since whenever. */
+  readonly stopwatch: () => number;
+  /** Told of every call that was let through and had a route, when it is over. */
+  readonly onCall?: ((call: Call) => void) | undefined;
+  /** Told of every call that was let through and is refused here. */
+  readonly onRefused?: ((request: Incoming, caller: Caller, code: GatewayCode) => void) | undefined;
+}
+
+type GatewayEntrances = Required<Pick<EnforceListenerParts, "handler" | "upgrade" | "scopesOf" | "limitsOf">>;
+type Destination = Found | { readonly code: "TARGET_AMBIGUOUS" | "GATEWAY_LOOP" };
+type Refused = Exclude<Destination, { readonly route: Route }>;
+
+/** Lets callers that were let through on to the upstream of their route, and tells it who they are. */
+export class Gateway {
+  readonly #parts: GatewayParts;
+  /** Which route a request was decided for: the one that serves it, whatever is read anew meanwhile. */
+  readonly #decided = new WeakMap<Incoming, Destination>();
+  /** In `Via`, so that a request that comes back is known. */
+  readonly #pseudonym = `countersign-${randomBytes(6).toString("hex")}`;
+  readonly #open = new Map<string, number>();
+  #table = new RouteTable([]);
+  #upstreams = new Map<string, Upstream>();
+
+  constructor(parts: GatewayParts, settings: GatewaySettings) {
+    this.#parts = parts;
+    this.reconfigure(settings);
+  }
+
+  /** Takes other routes. What is under way goes on; connections to upstreams that stay as they are stay open. */
+  reconfigure({ upstreams, routes }: GatewaySettings): void {
+    const before = this.#upstreams;
+    this.#upstreams = new Map(
+      upstreams.map((settings) => {
+        const old = before.get(settings.name);
+        const isSame = old && JSON.stringify(old.settings) === JSON.stringify(settings);
+        return [settings.name, isSame ? old : new Upstream(settings, this.#parts.logger)];
+      }),
+    );
+    this.#table = new RouteTable(routes);
+    const kept = new Set(this.#upstreams.values());
+    for (const upstream of before.values()) if (!kept.has(upstream)) void upstream.close();
+  }
+
+  /** Upstreams that are checked, and not well. */
+  get down(): readonly string[] {
+    return [...this.#upstreams.values()].flatMap(({ isUp, settings }) => (isUp ? [] : [settings.name]));
+  }
+
+  /** Calls under way, by route. */
+  get open(): ReadonlyMap<string, number> {
+    return this.#open;
+  }
+
+  /** What a request has to be allowed; to be decided before it is served. */
+  scopesOf(request: Incoming): readonly Scope[] {
+    const destination = this.#destinationOf(request);
+    return "route" in destination ? destination.route.scopes : [];
+  }
+
+  /** How large a request may be. */
+  limitsOf(request: Incoming): Pick<Limits, "headerCount" | "bodySize"> {
+    const { limits } = this.#parts;
+    const destination = this.#destinationOf(request);
+    const bodySize = "route" in destination ? destination.route.bodySize : undefined;
+    return bodySize === undefined ? limits : { ...limits, bodySize };
+  }
+
+  /** Serves what was let through. */
+  readonly handle: Handler = (request, response, caller) => {
+    const destination = this.#destinationOf(request);
+    const requestId = requestIdOf(request);
+    response.setHeader("X-Request-Id", requestId);
+    if (!("route" in destination)) {
+      this.#refuse(request, response, caller, destination, requestId);
+      return;
+    }
+    void this.#forward(request, response, caller, destination.route, requestId);
+  };
+
+  /** Serves an upgrade that was let through. */
+  readonly handleUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer, caller: Caller): void => {
+    const destination = this.#destinationOf(request);
+    const requestId = requestIdOf(request);
+    const refuse = (code: GatewayCode): void => {
+      this.#note(request, caller, code, requestId);
+      denyUpgrade(socket, { code }, requestId);
+    };
+    if (!("route" in destination)) {
+      refuse(destination.code);
+      return;
+    }
+    const { route } = destination;
+    const protocol = (request.headers.upgrade ?? "").toLowerCase();
+    const hasBody =
+      Number(request.headers["content-length"] ?? 0) > 0 || "transfer-encoding" in request.headers;
+    if (!route.upgrades.includes(protocol) || request.method !== "GET" || hasBody) {
+      refuse("UPGRADE_REFUSED");
+      return;
+    }
+    const upstream = this.#upstreams.get(route.upstream);
+    const headers = this.#headersFor(request, caller, route, requestId);
+    if (!upstream || !headers) {
+      socket.destroy();
+      return;
+    }
+    const begun = this.#parts.stopwatch();
+    this.#count(route, 1);
+    void forwardUpgrade({
+      ...{ request, socket, head, protocol, headers },
+      dispatcher: upstream.pool,
+      target: originForm(request),
+      answerTime: route.times.answer,
+    }).then((code) => {
+      this.#count(route, -1);
+      if (code) refuse(code);
+      const outcome = { code, error: undefined, received: 0, sent: 0 };
+      this.#over(request, caller, route, requestId, begun, code ? 502 : 101, outcome);
+    });
+  };
+
+  /** What a listener is to have of it; `handler` stands for what else it answers. */
+  entrances(handler: Handler = this.handle): GatewayEntrances {
+    return {
+      ...{ handler, upgrade: this.handleUpgrade },
+      scopesOf: (request) => this.scopesOf(request),
+      limitsOf: (request) => this.limitsOf(request),
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.close()));
+  }
+
+  #destinationOf(request: Incoming): Destination {
+    const destination = this.#decided.get(request) ?? this.#find(request);
+    this.#decided.set(request, destination);
+    return destination;
+  }
+
+  #find(request: Incoming): Destination {
+    if (this.#table.routes.length === 0) return { code: "NO_ROUTE" };
+    if (this.#isLooping(request)) return { code: "GATEWAY_LOOP" };
+    const segments = isPlain(request.url) ? segmentsOf(originForm(request).replace(/\?.*$/s, "")) : undefined;
+    const host = askedHost(request);
+    if (!segments || !host) return { code: "TARGET_AMBIGUOUS" };
+    return this.#table.find(host.name, request.method ?? "", segments);
+  }
+
+  #isLooping({ headers }: Incoming): boolean {
+    const { via = "" } = headers as { readonly via?: string };
+    return via.includes(this.#pseudonym);
+  }
+
+  async #forward(
+    request: IncomingMessage,
+    response: ServerResponse,
+    caller: Caller,
+    route: Route,
+    requestId: string,
+  ): Promise<void> {
+    const upstream = this.#upstreams.get(route.upstream);
+    const headers = this.#headersFor(request, caller, route, requestId);
+    if (!upstream || !headers) {
+      response.destroy();
+      return;
+    }
+    const begun = this.#parts.stopwatch();
+    this.#count(route, 1);
+    const outcome = await forward({
+      ...{ request, response, headers },
+      dispatcher: upstream.pool,
+      target: originForm(request),
+      times: route.times,
+      patience: upstream.settings.connectTime,
+    });
+    this.#count(route, -1);
+    const { code } = outcome;
+    if (code !== undefined && code !== "CALLER_LEFT" && !response.headersSent)
+      deny(response, { code }, requestId);
+    this.#over(request, caller, route, requestId, begun, response.statusCode, outcome);
+  }
+
+  /** For the upstream; `undefined` when the caller is gone. */
+  #headersFor(request: Incoming, caller: Caller, route: Route, requestId: string): string[] | undefined {
+    const { issuers } = this.#parts.authenticator.trust;
+    const identity = identityOf(request, caller, issuers);
+    const host = askedHost(request);
+    const address = addressOf(request);
+    if (!identity || !host || address === undefined) return undefined;
+    const named = host.authority === "" ? [] : ["Host", host.authority, "X-Forwarded-Host", host.authority];
+    return [
+      ...endToEnd(request),
+      ...named,
+      ...["X-Forwarded-For", address, "X-Forwarded-Proto", "https"],
+      ...["X-Request-Id", requestId],
+      ...["Via", `${request.httpVersionMajor === 1 ? "1.1" : "2"} ${this.#pseudonym}`],
+      // Last: nothing that came can take it away or stand before it.
+      ...identityHeaders(identity, route.identity),
+    ];
+  }
+
+  #refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    caller: Caller,
+    refused: Refused,
+    requestId: string,
+  ): void {
+    const { code } = refused;
+    if ("allow" in refused) response.setHeader("Allow", refused.allow.join(", "));
+    this.#note(request, caller, code, requestId);
+    deny(response, { code }, requestId);
+  }
+
+  #note(request: Incoming, { account, fingerprint }: Caller, code: GatewayCode, requestId: string): void {
+    const { logger, onRefused } = this.#parts;
+    if (request.caller) onRefused?.(request, request.caller, code);
+    logDenial(logger, request, { code, account, fingerprint }, requestId);
+  }
+
+  #over(
+    request: Incoming,
+    { account, fingerprint }: Caller,
+    { name }: Route,
+    requestId: string,
+    begun: number,
+    status: number,
+    { code, error, received, sent }: Outcome,
+  ): void {
+    const duration = this.#parts.stopwatch() - begun;
+    const told = code === "CALLER_LEFT" ? 499 : status;
+    this.#parts.onCall?.({ ...{ route: name, account, status: told, code, duration, received, sent } });
+    const level = code?.startsWith("UPSTREAM_") === true ? "warn" : "info";
+    this.#parts.logger[level](
+      {
+        ...{ requestId, route: name, account, fingerprint, method: request.method },
+        // Not the query: it may have secrets in it.
+        path: request.url?.split("?", 1)[0],
+        ...{ status: told, code, duration: Math.round(duration), received, sent },
+        ...(error && level === "warn" && { fault: (error as NodeJS.ErrnoException).code ?? error.message }),
+      },
+      "call",
+    );
+  }
+
+  #count({ name }: Route, change: 1 | -1): void {
+    this.#open.set(name, (this.#open.get(name) ?? 0) + change);
+  }
+}
+
+/** An id of the caller's own goes on, where it is one. */
+function requestIdOf({ headers }: Incoming): string {
+  const given = headers["x-request-id"];
+  return typeof given === "string" && /^[A-Za-z0-9._-]{1,128}$/.test(given) ? given : randomUUID();
+}
+
+/** What Node's parser lets through in a query, and others take for the end of a line or a header. */
+function isPlain(target: string | undefined): boolean {
+  return target !== undefined && /^[!-~]+$/.test(target) && !target.includes("#");
+}

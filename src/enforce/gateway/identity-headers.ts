@@ -1,0 +1,68 @@
+import type { Caller } from "../../domain/decision.ts";
+import type { IdentityForm } from "../../domain/route.ts";
+import { formatTime } from "../../domain/time.ts";
+
+/** Headers, as `name, value, name, value, …`. */
+export type RawHeaders = readonly string[];
+
+/** What an upstream may learn of who is calling. */
+export interface Identity {
+  readonly caller: Caller;
+  /** DER, leaf first; without the root. */
+  readonly chain: readonly Uint8Array[];
+  readonly leafPem: string;
+  /** The leaf's subject and URI, as Envoy writes them. */
+  readonly subject: string;
+  readonly uri: string | undefined;
+}
+
+/**
+ * Headers that only we may set, whichever of them a route sets: an upstream may read any. Compared as CGI and many others
+ * read them: without case, `_` for `-`.
+ */
+const ours: readonly RegExp[] = [
+  /^client-cert(?:-.*)?$/, // RFC 9440
+  /^x-forwarded-.*$/, // also Envoy's X-Forwarded-Client-Cert
+  /^forwarded$/, // RFC 7239
+  /^x-client-.*$/,
+  /^x-(?:real-ip|original-url|rewrite-url)$/,
+  /^(?:x-)?(?:ssl|tls)-.*$/, // as nginx, HAProxy and Apache are set up by habit
+  /^(?:x-)?remote-(?:user|email|name|groups?)$/,
+];
+
+/** Whether a header from outside could be taken for what we say. */
+export function isOurs(name: string): boolean {
+  const read = name.toLowerCase().replaceAll("_", "-");
+  return ours.some((pattern) => pattern.test(read));
+}
+
+/** The headers that tell an upstream who is calling, in the forms that its route has. */
+export function identityHeaders(identity: Identity, forms: readonly IdentityForm[]): RawHeaders {
+  return forms.flatMap((form) => writers[form](identity));
+}
+
+const writers: Readonly<Record<IdentityForm, (identity: Identity) => string[]>> = {
+  /** RFC 9440 §2.2, §2.3: structured fields (RFC 8941 §3.3.5), the chain without the leaf. */
+  "client-cert": ({ chain: [leaf, ...issuers] }) => {
+    const binary = (der: Uint8Array): string => `:${Buffer.from(der).toString("base64")}:`;
+    const own = leaf ? ["Client-Cert", binary(leaf)] : [];
+    return issuers.length === 0 ? own : [...own, "Client-Cert-Chain", issuers.map(binary).join(", ")];
+  },
+  /** Envoy's x-forwarded-client-cert, of this hop alone. */
+  xfcc: ({ caller, leafPem, subject, uri }) => {
+    const fields = [
+      `Hash=${caller.fingerprint}`,
+      `Cert="${encodeURIComponent(leafPem)}"`,
+      `Subject="${subject.replaceAll(/["\\]/g, "\\$&")}"`,
+      ...(uri === undefined ? [] : [`URI=${uri}`]),
+    ];
+    return ["X-Forwarded-Client-Cert", fields.join(";")];
+  },
+  headers: ({ caller }) => [
+    ...["X-Client-Account", caller.account],
+    ...["X-Client-Scopes", caller.scopes.join(" ")],
+    ...["X-Client-Fingerprint", caller.fingerprint],
+    ...["X-Client-Serial", caller.serial],
+    ...["X-Client-Not-After", formatTime(caller.notAfter)],
+  ],
+};

@@ -1,0 +1,73 @@
+import { Pool } from "undici";
+import type { Logger } from "../../domain/ports.ts";
+import { SECOND } from "../../domain/time.ts";
+import type { UpstreamSettings } from "../../domain/upstream.ts";
+
+/** So many checks in a row have to fail before an upstream counts as down. */
+const FAILURES = 2;
+
+/** The connections to one upstream, and how it is. */
+export class Upstream {
+  readonly settings: UpstreamSettings;
+  readonly pool: Pool;
+  readonly #logger: Logger;
+  readonly #timer: NodeJS.Timeout | undefined;
+  #failures = 0;
+
+  constructor(settings: UpstreamSettings, logger: Logger) {
+    this.settings = settings;
+    this.#logger = logger;
+    const { origin, socket, connectTime, connections, tls, health } = settings;
+    const given = Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined));
+    this.pool = new Pool(origin, {
+      connections,
+      pipelining: 1, // an answer that is held up holds up nobody else
+      connect: { ...given, timeout: connectTime, ...(socket !== undefined && { socketPath: socket }) },
+    });
+    if (health) {
+      const check = (): void => void this.#check(health.path);
+      this.#timer = setInterval(check, health.interval).unref();
+      check();
+    }
+  }
+
+  get isUp(): boolean {
+    return this.#failures < FAILURES;
+  }
+
+  /** Lets what is under way end, within a limit. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    const cut = setTimeout(() => void this.pool.destroy(), CLOSE_LIMIT).unref();
+    await this.pool.close().catch(() => undefined);
+    clearTimeout(cut);
+  }
+
+  async #check(path: string): Promise<void> {
+    const wasUp = this.isUp;
+    const fault = await this.#ask(path);
+    this.#failures = fault === undefined ? 0 : this.#failures + 1;
+    const upstream = this.settings.name;
+    const { isUp } = this;
+    if (wasUp && !isUp) this.#logger.warn({ upstream, fault }, "an upstream is not well");
+    else if (!wasUp && isUp) this.#logger.info({ upstream }, "an upstream is well again");
+  }
+
+  /** What is wrong with it; nothing, if undefined. */
+  async #ask(path: string): Promise<string | undefined> {
+    try {
+      const { statusCode, body } = await this.pool.request({
+        ...{ path, method: "GET", headersTimeout: HEALTH_LIMIT, bodyTimeout: HEALTH_LIMIT },
+        signal: AbortSignal.timeout(HEALTH_LIMIT),
+      });
+      await body.dump();
+      return statusCode < 400 ? undefined : `status ${String(statusCode)}`;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code ?? String(error);
+    }
+  }
+}
+
+const HEALTH_LIMIT = 5 * SECOND;
+/** For what is under way when an upstream is taken out of the configuration. */
+const CLOSE_LIMIT = 60 * SECOND;
