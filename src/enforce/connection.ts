@@ -57,13 +57,19 @@ export class Connection {
     this.#watchLatest();
     this.endStreams();
     if (this.transport.destroyed) return;
-    setTimeout(() => {
+    const idle = setTimeout(() => {
       this.#graceOver = true;
       if (!this.#isAnswering) this.transport.destroy();
     }, IDLE_GRACE).unref();
-    setTimeout(() => {
+    const answer = setTimeout(() => {
       this.transport.destroy();
     }, ANSWER_GRACE).unref();
+    const forget = (): void => {
+      for (const timer of [idle, answer]) clearTimeout(timer);
+    };
+    // Two overloads that say the same.
+    if ("goaway" in this.transport) this.transport.once("close", forget);
+    else this.transport.once("close", forget);
   }
 
   /**

@@ -5,13 +5,20 @@ import { SECOND } from "../domain/time.ts";
 /** For what is under way on a session that is closed in good order. */
 const GRACE = 5 * SECOND;
 
+const closing = new WeakSet<ServerHttp2Session>();
+
 /** Closes a session in good order (GOAWAY), but not for ever: its other side may never take what is sent. */
 export function closeSession(session: ServerHttp2Session): void {
   session.close();
-  if (session.destroyed) return;
-  setTimeout(() => {
+  if (session.destroyed || closing.has(session)) return;
+  closing.add(session);
+  const timer = setTimeout(() => {
     session.destroy();
   }, GRACE).unref();
+  // Or all that a session holds would stay in memory until then.
+  session.once("close", () => {
+    clearTimeout(timer);
+  });
 }
 
 /**
