@@ -4,19 +4,14 @@ import { parseGatewayConfig } from "./config-routes.ts";
 import { Refusal } from "./domain/errors.ts";
 import { withLimits } from "./domain/limits.ts";
 import type { Logger } from "./domain/ports.ts";
-import { Authenticator } from "./enforce/authenticator.ts";
 import { requireOptions } from "./enforce/check-options.ts";
 import { type Doors, type ServerSettings, openDoors } from "./enforce/doors.ts";
 import { Gateway, type GatewaySettings } from "./enforce/gateway/gateway.ts";
 import { createEnforceListener } from "./enforce/listener.ts";
 import type { TlsCertificate } from "./enforce/tls.ts";
-import { UseRecorder } from "./enforce/use-recorder.ts";
-import { type EnforcerOptions, openEnforcerState } from "./home/enforcer-state.ts";
+import type { EnforcerOptions } from "./home/enforcer-state.ts";
 import { loadGateway } from "./home/gateway.ts";
-import { processIdentity, systemClock, systemSteadyClock } from "./home/open.ts";
-import { foreignAnchors } from "./home/trust.ts";
-import { TrustCrls } from "./serve/trust-crls.ts";
-import { UseWriter } from "./services/record-use.ts";
+import { startEnforcing } from "./serve/enforcing.ts";
 
 export type { Caller, Decision, Denial } from "./domain/decision.ts";
 export type { DenialCode } from "./domain/errors.ts";
@@ -82,56 +77,33 @@ const silent: Logger = { info: () => undefined, warn: () => undefined, error: ()
 export async function createEnforcer(options: EnforcerOptions): Promise<Enforcer> {
   requireNode(process.versions.node);
   const logger = (options as Partial<EnforcerOptions> | undefined)?.logger ?? silent;
-  const { database, resumption, limits, trusted } = await openEnforcerState(options, logger);
-  const clock = systemClock;
-  try {
-    const identity = processIdentity();
-    const use = new UseRecorder();
-    const authenticator = await Authenticator.start({
-      ...{ database, clock, logger, identity, use, foreignAnchors: foreignAnchors(trusted) },
-      validityClock: systemSteadyClock(),
-    });
-    const trustCrls = await TrustCrls.start({ authenticator, clock, logger }, trusted).catch(
-      async (error: unknown) => {
-        await authenticator.close();
-        throw error;
-      },
-    );
-    const useWriter = new UseWriter({ source: use, store: database.uses, logger });
-    return {
-      ...openDoors({ authenticator, logger, resumption, limits }),
-      createGateway(settings, certificate, options = {}) {
-        requireOptions("createGateway()", options, ["http2", "refuseInTls", "resumption", "limits"], {
-          certificate,
-        });
-        const all = withLimits(limits, options.limits ?? {});
-        const gateway = new Gateway({ authenticator, logger, limits: all, stopwatch }, readGateway(settings));
-        const server = createEnforceListener({
-          ...{ authenticator, logger, ...options, certificate, limits: all, ...gateway.entrances() },
-          resumption: options.resumption ?? resumption,
-        });
-        return {
-          server,
-          get down() {
-            return gateway.down;
-          },
-          reconfigure(next) {
-            gateway.reconfigure(readGateway(next));
-          },
-          close: () => gateway.close(),
-        };
-      },
-      async close() {
-        await trustCrls.stop();
-        await authenticator.close();
-        await useWriter.stop();
-        await database.close();
-      },
-    };
-  } catch (error) {
-    await database.close();
-    throw error;
-  }
+  const enforcing = await startEnforcing(options, logger);
+  const { authenticator, resumption, limits } = enforcing;
+  return {
+    ...openDoors({ authenticator, logger, resumption, limits }),
+    createGateway(settings, certificate, options = {}) {
+      requireOptions("createGateway()", options, ["http2", "refuseInTls", "resumption", "limits"], {
+        certificate,
+      });
+      const all = withLimits(limits, options.limits ?? {});
+      const gateway = new Gateway({ authenticator, logger, limits: all, stopwatch }, readGateway(settings));
+      const server = createEnforceListener({
+        ...{ authenticator, logger, ...options, certificate, limits: all, ...gateway.entrances() },
+        resumption: options.resumption ?? resumption,
+      });
+      return {
+        server,
+        get down() {
+          return gateway.down;
+        },
+        reconfigure(next) {
+          gateway.reconfigure(readGateway(next));
+        },
+        close: () => gateway.close(),
+      };
+    },
+    close: () => enforcing.close(),
+  };
 }
 
 function readGateway(settings: object): GatewaySettings {

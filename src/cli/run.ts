@@ -5,6 +5,7 @@ import { accountCommands } from "./commands/account.ts";
 import { credentialCommands } from "./commands/credential.ts";
 import { crlCommands } from "./commands/crl.ts";
 import { enrollCommand } from "./commands/enroll.ts";
+import { gatewayCommand } from "./commands/gateway.ts";
 import { initCommand } from "./commands/init.ts";
 import { issuerCommands } from "./commands/issuer.ts";
 import { keyCommands } from "./commands/key.ts";
@@ -56,6 +57,7 @@ function countersign(): Command {
 
   initCommand(program);
   serveCommand(program);
+  gatewayCommand(program);
   accountCommands(program);
   credentialCommands(program);
   tokenCommands(program);

@@ -1,5 +1,6 @@
 import type { Scope } from "./names.ts";
-import { type PathPattern, type Segments, matches, relationOf } from "./route-path.ts";
+import { isOwnRoute } from "./own-routes.ts";
+import { type PathPattern, type Segments, matches, relationOf, segmentsOf } from "./route-path.ts";
 
 /** How an upstream is told who is calling; several may be. */
 export type IdentityForm = "client-cert" | "xfcc" | "headers";
@@ -68,6 +69,23 @@ export class RouteTable {
     const wildcard = `*${host.slice(Math.max(0, host.indexOf(".")))}`;
     return this.#byHost.get(host) ?? this.#byHost.get(wildcard) ?? this.#byHost.get(undefined);
   }
+}
+
+/** Where a call of serve's enforcement listener would go: what it answers itself has no route. */
+export function destinationOf(
+  routes: readonly Route[],
+  {
+    host = "",
+    method,
+    path,
+  }: { readonly host?: string | undefined; readonly method: string; readonly path: string },
+): Found | { readonly code: "TARGET_AMBIGUOUS" } | { readonly route: undefined } {
+  if (isOwnRoute(method, path)) return { route: undefined };
+  if (routes.length === 0) return { code: "NO_ROUTE" };
+  const segments = segmentsOf(path);
+  return segments
+    ? new RouteTable(routes).find(host.toLowerCase(), method, segments)
+    : { code: "TARGET_AMBIGUOUS" };
 }
 
 /** Routes of which it would be open which one a request is for. */

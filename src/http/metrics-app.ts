@@ -5,6 +5,7 @@ import type { Logger } from "../domain/ports.ts";
 import type { CrlStanding } from "../services/crl-publisher.ts";
 import { plainApp } from "./app.ts";
 import { finish, methodNotAllowed } from "./errors.ts";
+import { addHealth } from "./health.ts";
 
 export interface Metrics {
   readonly registry: Registry;
@@ -79,8 +80,16 @@ export function createMetrics(read: {
   };
 }
 
-/** The metrics listener: for whoever can reach it, so it listens on loopback by default. */
-export function metricsApp(metrics: Metrics, logger: Logger): Express {
+/**
+ * The metrics listener: for whoever can reach it, so it listens on loopback by default.
+ *
+ * @param unreadiness where no other listener says how the process is: what it lacks; nothing, if undefined
+ */
+export function metricsApp(
+  metrics: Pick<Metrics, "registry">,
+  logger: Logger,
+  unreadiness?: () => string | undefined,
+): Express {
   const app = plainApp();
   app
     .route("/metrics")
@@ -88,6 +97,7 @@ export function metricsApp(metrics: Metrics, logger: Logger): Express {
       response.type(metrics.registry.contentType).send(await metrics.registry.metrics());
     })
     .all(methodNotAllowed("GET", "HEAD"));
+  if (unreadiness) addHealth(app, unreadiness);
   finish(app, logger);
   return app;
 }

@@ -9,6 +9,7 @@ import { type Instant, SECOND } from "../domain/time.ts";
 import { plainApp } from "./app.ts";
 import { CrlValidators, type Validators } from "./crl-validators.ts";
 import { answerProblem, finish, methodNotAllowed } from "./errors.ts";
+import { addHealth } from "./health.ts";
 import { type OcspParts, isOcsp, ocspEndpoint } from "./ocsp-endpoint.ts";
 
 export interface PublicAppParts {
@@ -38,21 +39,7 @@ export function publicApp(parts: PublicAppParts): RequestListener {
     })
     .all(readOnly);
 
-  app
-    .route("/healthz")
-    .get((_request, response) => {
-      response.json({ status: "ok" });
-    })
-    .all(readOnly);
-  app
-    .route("/readyz")
-    .get((_request, response) => {
-      const lacking = parts.unreadiness();
-      if (lacking !== undefined) throw new Refusal("UNAVAILABLE", "Not ready yet.", lacking);
-      response.json({ status: "ready" });
-    })
-    .all(readOnly);
-
+  addHealth(app, parts.unreadiness);
   finish(app, parts.logger);
   const rest = app as RequestListener;
   return (request, response) => {

@@ -11,7 +11,7 @@ import { type DenialCode, errorTable } from "../domain/errors.ts";
 import type { Fingerprint, IssuerId, Serial } from "../domain/identifiers.ts";
 import type { Scope, Slug } from "../domain/names.ts";
 import type { Stores } from "../domain/ports.ts";
-import { isOwnRoute } from "../domain/own-routes.ts";
+import type { destinationOf } from "../domain/route.ts";
 import type { Account, CertificateRecord } from "../domain/records.ts";
 import type { Instant } from "../domain/time.ts";
 import { nameRule } from "./name-rule.ts";
@@ -19,7 +19,9 @@ import { type UnaskedRule, unaskedLimits } from "./unasked-rules.ts";
 
 export interface Explanation {
   readonly allowed: boolean;
-  readonly code: DenialCode | "ALLOWED";
+  readonly code: DenialCode | "TARGET_AMBIGUOUS" | "METHOD_NOT_ALLOWED" | "ALLOWED";
+  /** Of the call that it would have, by its name. */
+  readonly route?: string;
   readonly because: string;
   /** The rule that denies it, with what is on record of it. */
   readonly rule?: string;
@@ -41,7 +43,7 @@ export type Listing =
  *
  * @param presented the certificate as a handshake would find it, but for its validity, which the record tells
  * @param call.address without it, address rules are taken to be met
- * @param call.route without it, the routes are not asked; those of `serve` itself are
+ * @param call.route where it would go; without it, routes are not asked
  * @param call.listing asks the CRLs of other CAs
  */
 export async function explain(
@@ -51,7 +53,7 @@ export async function explain(
     readonly now: Instant;
     readonly address: string | undefined;
     readonly scopes: readonly Scope[];
-    readonly route?: { readonly method: string; readonly path: string } | undefined;
+    readonly route?: ReturnType<typeof destinationOf> | undefined;
     readonly listing?: ((issuer: IssuerId, serial: Serial) => Listing) | undefined;
   },
 ): Promise<Explanation> {
@@ -62,13 +64,15 @@ export async function explain(
   const record = isListed && onRecord ? { ...onRecord, status: listing.status } : onRecord;
   const account = record?.accountId === undefined ? undefined : await stores.accounts.byId(record.accountId);
   const isOutOfTime = record && outsideValidity(record, call.now) !== undefined;
+  const found = call.route && "route" in call.route ? call.route.route : undefined;
+  const scopes = [...new Set([...call.scopes, ...(found?.scopes ?? [])])];
   const decision = decide({
     presented:
       presented.authorized && isOutOfTime ? { ...presented, authorized: false, fault: "time" } : presented,
     credential: record && account && credentialAsked(record, account, call.address !== undefined),
     now: call.now,
     address: call.address ?? "",
-    requiredScopes: call.scopes,
+    requiredScopes: scopes,
     gate: undefined, // how much of a rate is left, and how many connections there are, only the server knows
     current: true,
     directed: true,
@@ -76,17 +80,18 @@ export async function explain(
   const rule = (code: DenialCode) => {
     if (isListed && (code === "CERT_REVOKED" || code === "CERT_SUSPENDED"))
       return { rule: `the CRL of '${listing.ca}' lists its serial number` };
-    const named = nameRule({ code, record, account, address: call.address, scopes: call.scopes });
+    const named = nameRule({ code, record, account, address: call.address, scopes });
     return named === undefined ? {} : { rule: named };
   };
-  if (decision.allowed && call.route && !isOwnRoute(call.route.method, call.route.path)) {
-    const code = "NO_ROUTE";
-    const { caller } = decision;
+  if (decision.allowed && call.route && "code" in call.route) {
+    const { code } = call.route;
     const because = errorTable[code][1];
-    return { allowed: false, code, because, ...rule(code), fingerprint, account: caller.account };
+    const named = code === "NO_ROUTE" ? rule(code) : {};
+    return { allowed: false, code, because, ...named, fingerprint, account: decision.caller.account };
   }
+  const route = found && { route: found.name };
   if (decision.allowed) {
-    const { account: slug, scopes } = decision.caller;
+    const { account: slug, scopes: own } = decision.caller;
     const because = "The certificate is on record, in force, and its account may do this.";
     const unasked = [
       ...(record && account ? unaskedLimits(record, account, call.address !== undefined) : []),
@@ -94,13 +99,22 @@ export async function explain(
     if (listing?.status === "unread")
       unasked.push({ rule: "crl", says: `the CRL of '${listing.ca}': there is no copy that can be read` });
     const left = unasked.length > 0 ? { unasked } : {};
-    return { allowed: true, code: "ALLOWED", because, fingerprint, account: slug, scopes, ...left };
+    return {
+      allowed: true,
+      code: "ALLOWED",
+      because,
+      fingerprint,
+      account: slug,
+      scopes: own,
+      ...route,
+      ...left,
+    };
   }
   const because = errorTable[decision.code][1];
   const { code } = decision;
   const owner = decision.account === undefined ? {} : { account: decision.account };
   const about = record && record.status !== "active" && !isListed ? { record: statusOf(record) } : {};
-  return { allowed: false, code, because, ...rule(code), fingerprint, ...owner, ...about };
+  return { allowed: false, code, because, ...rule(code), fingerprint, ...owner, ...route, ...about };
 }
 
 /** As the enforcer has it: what our own records say of a certificate that is revoked stays. */

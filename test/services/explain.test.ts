@@ -1,5 +1,7 @@
 import { X509Certificate, randomBytes } from "node:crypto";
 import { beforeAll, expect, test } from "vitest";
+import { parseGatewayConfig, toRoutes } from "../../src/config-routes.ts";
+import { destinationOf } from "../../src/domain/route.ts";
 import { parseCidr } from "../../src/domain/address.ts";
 import type { PresentedCertificate } from "../../src/domain/decision.ts";
 import { type DenialCode, errorTable } from "../../src/domain/errors.ts";
@@ -177,7 +179,7 @@ onEachDatabase("why a certificate", (db) => {
 
   test("asks for a route only when one is given, and after all else", async () => {
     const certificate = await issued();
-    const at = (method: string, path: string) => ({ route: { method, path } });
+    const at = (method: string, path: string) => ({ route: destinationOf([], { method, path }) });
     for (const method of ["GET", "HEAD"]) {
       expect((await ask(certificate, {}, at(method, "/whoami"))).code).toBe("ALLOWED");
     }
@@ -189,6 +191,26 @@ onEachDatabase("why a certificate", (db) => {
     }
     const elsewhere = { ...at("GET", "/orders"), address: "198.51.100.1" };
     expect((await ask(certificate, {}, elsewhere)).code).toBe("ADDRESS_NOT_ALLOWED");
+  });
+
+  test("asks the routes of a gateway, and what they ask for", async () => {
+    const certificate = await issued();
+    const given = [
+      { path: "/orders/**", upstream: "app", methods: ["GET"], scopes: ["orders:read"] },
+      { path: "/admin/**", upstream: "app", scopes: ["admin"], host: "api.example.org" },
+    ];
+    const config = parseGatewayConfig({ upstreams: { app: { url: "http://127.0.0.1:1" } }, routes: given });
+    const at = async (method: string, path: string, host?: string) => {
+      const route = destinationOf(toRoutes(config.routes), { method, path, host });
+      const { code, route: name } = await ask(certificate, {}, { route });
+      return [code, name].filter(Boolean).join(" ");
+    };
+    expect(await at("GET", "/orders/1")).toBe("ALLOWED GET /orders/**");
+    expect(await at("POST", "/orders/1")).toBe("METHOD_NOT_ALLOWED");
+    expect(await at("GET", "/orders/../admin")).toBe("TARGET_AMBIGUOUS");
+    expect(await at("GET", "/admin/1")).toBe("NO_ROUTE");
+    expect(await at("GET", "/admin/1", "API.example.org")).toBe("SCOPE_MISSING api.example.org/admin/**");
+    expect(await at("GET", "/whoami", "api.example.org")).toBe("ALLOWED");
   });
 
   test("in the second that its notAfter names is in force or expired, but never called untrusted", async () => {

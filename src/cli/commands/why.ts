@@ -7,6 +7,7 @@ interface WhyFlags extends CommonOptions {
   readonly scope?: string[];
   readonly method?: string;
   readonly path?: string;
+  readonly host?: string;
 }
 
 export function whyCommand(program: Command): void {
@@ -15,12 +16,15 @@ export function whyCommand(program: Command): void {
     .option("--ip <address>", "when it comes from this address")
     .option("--scope <scope...>", "when it needs this scope")
     .option("--method <method>", "when its method is this one (GET, when there is a path)")
-    .option("--path <path>", "when it asks for this path of serve's own enforcement listener")
+    .option("--path <path>", "when it asks for this path of serve's enforcement listener")
+    .option("--host <host>", "when it asks for this host (one that no route names)")
     .action(runWhy);
 }
 
 async function runWhy(id: string, options: WhyFlags): Promise<void> {
   const { parseScope } = await import("../../domain/names.ts");
+  const { toRoutes } = await import("../../config-routes.ts");
+  const { destinationOf } = await import("../../domain/route.ts");
   const { formatTime } = await import("../../domain/time.ts");
   const { loadTrust } = await import("../../home/trust.ts");
   const { listingsOf } = await import("../../home/trust-copies.ts");
@@ -30,13 +34,14 @@ async function runWhy(id: string, options: WhyFlags): Promise<void> {
   const { parseAddress } = await import("../../domain/address.ts");
   const { ip, method = "GET", path = "/" } = options;
   const address = ip === undefined ? undefined : parseAddress(ip);
-  const isRouted = options.method !== undefined || options.path !== undefined;
-  const route = isRouted ? { method, path: path.split("?", 1)[0] ?? path } : undefined;
+  const isRouted = [options.method, options.path, options.host].some((one) => one !== undefined);
   const scopes = (options.scope ?? []).map(parseScope);
   const explained = await withState(options, async (database, config) => {
     const trusted = loadTrust(config, Date.now());
     const foreign = trusted.flatMap(({ cas }) => cas.map((ca) => ca.certificate));
     const question = await certificateInQuestion(database, id, foreign);
+    const asked = { host: options.host, method, path: path.split("?", 1)[0] ?? path };
+    const route = isRouted ? destinationOf(toRoutes(config.routes), asked) : undefined;
     const listing = await listingsOf(trusted);
     return explain(database, question, { now: Date.now(), address, scopes, route, listing });
   });
@@ -55,6 +60,7 @@ async function runWhy(id: string, options: WhyFlags): Promise<void> {
       Code: explained.code,
       Because: explained.because,
       Rule: explained.rule,
+      Route: explained.route,
       Fingerprint: explained.fingerprint,
       Account: explained.account,
       Since: status?.statusAt,

@@ -1,0 +1,63 @@
+import type { Command } from "commander";
+import { type CommonOptions, withCommon } from "../options.ts";
+import { fields } from "../output.ts";
+
+interface GatewayFlags extends CommonOptions {
+  readonly cert: string;
+  readonly key: string;
+  readonly enforceListen?: string;
+  readonly metricsListen?: string;
+  /** commander's word for --no-resumption. */
+  readonly resumption: boolean;
+  readonly refuseInTls?: true;
+  readonly http2?: true;
+}
+
+export function gatewayCommand(program: Command): void {
+  withCommon(program.command("gateway"))
+    .description("run the routes of config.json alone, without the CA; SIGHUP has it read them again")
+    .requiredOption("--cert <file>", "the listener's own certificate, with its chain")
+    .requiredOption("--key <file>", "its key, not encrypted")
+    .option("--enforce-listen <host:port>", "where calls are taken, over mTLS (127.0.0.1:9443)")
+    .option("--metrics-listen <host:port>", "where Prometheus asks, and /readyz is (127.0.0.1:9090)")
+    .option("--http2", "take calls by HTTP/2 as well")
+    .option("--refuse-in-tls", "cut whoever is refused off at the handshake, without saying why")
+    .option("--no-resumption", "every TLS connection makes a full handshake")
+    .action(runGateway);
+}
+
+async function runGateway(options: GatewayFlags): Promise<void> {
+  const stopped = new Promise<NodeJS.Signals>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, resolve);
+  });
+  const { homeDirectory, readConfigFile, requireKnownVariables, resolveConfig } =
+    await import("../../config.ts");
+  const { startGateway } = await import("../../serve/gateway.ts");
+  const { pino } = await import("pino");
+
+  requireKnownVariables(process.env);
+  const home = homeDirectory(options.home, process.env);
+  const { refuseInTls, http2, enforceListen, metricsListen, cert, key } = options;
+  const flags = {
+    ...{ refuseInTls, http2, resumption: options.resumption ? undefined : false },
+    listen: { enforce: enforceListen, metrics: metricsListen },
+  };
+  const config = resolveConfig(home, flags, process.env, readConfigFile(home));
+  const logger = pino({ name: "countersign" }, pino.destination({ fd: 2, sync: true }));
+  const gateway = await startGateway(config, { cert, key }, logger);
+  process.on("SIGHUP", () => {
+    gateway.reload();
+  });
+  try {
+    const { listening } = gateway;
+    process.stdout.write(
+      options.json
+        ? `${JSON.stringify({ event: "listening", ...listening })}\n`
+        : `${fields({ "Calls over mTLS": listening.enforce, Metrics: `${listening.metrics}/metrics` })}\n`,
+    );
+    logger.info({ signal: await stopped }, "stopping");
+  } finally {
+    await gateway.stop();
+    logger.info({}, "stopped");
+  }
+}

@@ -1,0 +1,158 @@
+import { type RequestListener, createServer as createHttpServer } from "node:http";
+import { Counter, Registry, collectDefaultMetrics } from "prom-client";
+import type { Config, ListenerName } from "../config.ts";
+import type { Logger } from "../domain/ports.ts";
+import type { ConnectionGate } from "../enforce/connection-gate.ts";
+import { forwardAuth } from "../enforce/gateway/forward-auth.ts";
+import { Gateway } from "../enforce/gateway/gateway.ts";
+import { createEnforceListener } from "../enforce/listener.ts";
+import { ownRoutes } from "../enforce/own-routes.ts";
+import { enforceTlsOptions } from "../enforce/tls.ts";
+import { readInput } from "../files/files.ts";
+import { loadGateway } from "../home/gateway.ts";
+import { urlHost } from "../home/open.ts";
+import { registerGateMetrics } from "../http/gate-metrics.ts";
+import { registerGatewayMetrics } from "../http/gateway-metrics.ts";
+import { metricsApp } from "../http/metrics-app.ts";
+import { type Server, limitAnswers, listen, stopListening, timeLimits } from "../http/server.ts";
+import { startEnforcing } from "./enforcing.ts";
+import { RouteReloading } from "./routes.ts";
+
+export interface GatewayListening {
+  readonly pid: number;
+  readonly enforce: string;
+  readonly metrics: string;
+  readonly home: string;
+}
+
+export interface RunningGateway {
+  readonly listening: GatewayListening;
+  /** Reads routes, upstreams and the listener's certificate again; what is not fit changes nothing, and the log says why. */
+  reload(): void;
+  stop(): Promise<void>;
+}
+
+/** The listener's own certificate and key: files, PEM. */
+export interface CertificateFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/**
+ * The composition root of `gateway`: the decision and the routes of a home, without its keys.
+ *
+ * @throws Refusal when anything is missing or wrong; nothing is left running then
+ */
+export async function startGateway(
+  config: Config,
+  files: CertificateFiles,
+  logger: Logger,
+): Promise<RunningGateway> {
+  const closers: (() => unknown)[] = [];
+  const servers: Server[] = [];
+  const stop = async (): Promise<void> => {
+    await Promise.all(servers.splice(0).map(stopListening));
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    return { ...(await start(config, files, logger, servers, closers)), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function start(
+  config: Config,
+  files: CertificateFiles,
+  logger: Logger,
+  servers: Server[],
+  closers: (() => unknown)[],
+): Promise<Omit<RunningGateway, "stop">> {
+  const { home, limits } = config;
+  const settings = loadGateway(config);
+  const enforcing = await startEnforcing({ home, logger }, logger);
+  closers.push(() => enforcing.close());
+  const { authenticator, use } = enforcing;
+
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const decisions = new Counter({
+    ...{ name: "countersign_decisions_total", help: "Decisions on requests, by code.", labelNames: ["code"] },
+    registers: [registry],
+  });
+  const gates = new Map<string, ConnectionGate>();
+  registerGateMetrics(registry, gates);
+  const gateway = new Gateway(
+    {
+      ...{ authenticator, logger, limits, stopwatch: () => performance.now() },
+      onCall: (call) => {
+        onCall(call);
+      },
+      onRefused: (request, caller, code) => {
+        decisions.inc({ code });
+        use.deniedLater(request, caller, code);
+      },
+    },
+    settings,
+  );
+  closers.push(() => gateway.close());
+  const onCall = registerGatewayMetrics(registry, { open: () => gateway.open, down: () => gateway.down });
+  const reloading = new RouteReloading(gateway, config, logger);
+  closers.push(() => {
+    reloading.stop();
+  });
+
+  const { forwardAuth: asked } = config;
+  const behindOwn = asked
+    ? forwardAuth({ authenticator, logger, settings: asked }, gateway.handle)
+    : gateway.handle;
+  const server = createEnforceListener({
+    ...{ authenticator, logger, limits, certificate: readCertificate(files) },
+    ...gateway.entrances(ownRoutes(behindOwn)),
+    ...{ http2: config.http2, refuseInTls: config.refuseInTls, resumption: config.resumption },
+    onGate: (gate) => {
+      gates.set("enforce", gate);
+    },
+    onDecision: (code) => {
+      decisions.inc({ code });
+    },
+  });
+  const metricsServer = createHttpServer(
+    timeLimits,
+    metricsApp({ registry }, logger, () => {
+      if (!authenticator.isCurrent) return "the database does not answer";
+      return gateway.down.length === 0 ? undefined : `not well: ${gateway.down.join(", ")}`;
+    }) as RequestListener,
+  );
+  limitAnswers(metricsServer);
+  const open = async (name: ListenerName, one: Server): Promise<number> => {
+    const port = await listen(one, config.listen[name], `--${name}-listen HOST:PORT`, (error) => {
+      logger.error({ err: error, listener: name }, "a connection could not be accepted");
+    });
+    servers.push(one);
+    return port;
+  };
+  const ports = { enforce: await open("enforce", server), metrics: await open("metrics", metricsServer) };
+  return {
+    listening: {
+      pid: process.pid,
+      enforce: `https://${urlHost(config.listen.enforce.host)}:${String(ports.enforce)}`,
+      metrics: `http://${urlHost(config.listen.metrics.host)}:${String(ports.metrics)}`,
+      home,
+    },
+    reload() {
+      reloading.reload();
+      try {
+        server.setSecureContext(enforceTlsOptions(authenticator, readCertificate(files), config));
+        logger.info({}, "the listener's certificate was read again");
+      } catch (error) {
+        logger.error({ err: error }, "the listener's certificate was not read again: the old one stays");
+      }
+    },
+  };
+}
+
+function readCertificate({ cert, key }: CertificateFiles): { readonly cert: Buffer; readonly key: Buffer } {
+  return { cert: readInput(cert), key: readInput(key) };
+}

@@ -1,0 +1,80 @@
+import { createServer } from "node:http";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { call, enrolled, keepAlive } from "../support/client.ts";
+import { freshHome } from "../support/fresh-home.ts";
+import { listenOn } from "../support/gateway-scene.ts";
+import { listenerCertificate } from "../support/own-issuer.ts";
+import { countersign, projectRoot } from "../support/run.ts";
+import { serveHome } from "../support/server.ts";
+import { spawnServer } from "../support/spawned-server.ts";
+import { testWorkspace } from "../support/workspace.ts";
+
+test("the routes alone, beside the CA's process: revocation, certificate and readiness", async () => {
+  const workspace = await testWorkspace();
+  const home = workspace.file("home");
+  await freshHome(home);
+  const service = createServer((request, response) =>
+    response.end(String(request.headers["x-client-account"])),
+  );
+  const upstream = await listenOn(service);
+  const file = join(home, "config.json");
+  const config = JSON.parse(await readFile(file, "utf8")) as object;
+  const upstreams = { app: { url: upstream, health: { path: "/", interval: "1s" } } };
+  await writeFile(file, JSON.stringify({ ...config, upstreams, routes: [{ path: "/**", upstream: "app" }] }));
+  const ca = await serveHome(workspace);
+  const own = listenerCertificate(home);
+  const [cert, key] = [workspace.file("gateway.crt"), workspace.file("gateway.key")];
+  await writeFile(cert, own.cert);
+  await writeFile(key, own.key);
+  const main = join(projectRoot, "src/cli/main.ts");
+  const listen = ["--enforce-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
+  const gateway = await spawnServer(process.execPath, [
+    ...[main, "gateway", "--home", home, "--json", "--cert", cert, "--key", key, ...listen],
+  ]);
+  onTestFinished(async () => {
+    await ca.stop();
+    gateway.process.kill("SIGKILL");
+    service.closeAllConnections();
+    service.close();
+  });
+
+  const caller = await enrolled(ca, await ca.token("acme"));
+  const agent = keepAlive(caller);
+  expect((await call(`${gateway.enforce}/x`, { agent })).text).toBe("acme");
+  expect((await call(`${gateway.enforce}/whoami`, { agent })).json["account"]).toBe("acme");
+  const ready = async (): Promise<number> => (await fetch(`${gateway.metrics}/readyz`)).status;
+  expect(await ready()).toBe(200);
+  expect(await (await fetch(`${gateway.metrics}/metrics`)).text()).toContain(
+    'countersign_decisions_total{code="ALLOWED"}',
+  );
+
+  gateway.process.kill("SIGHUP");
+  await expect.poll(() => gateway.log()).toContain("the listener's certificate was read again");
+  await writeFile(key, "no key");
+  gateway.process.kill("SIGHUP");
+  await expect.poll(() => gateway.log()).toContain("the old one stays");
+  expect((await call(`${gateway.enforce}/x`, { tls: caller })).text).toBe("acme");
+
+  await ca.admin("revoke", caller.fingerprint);
+  await expect
+    .poll(async () => (await call(`${gateway.enforce}/x`, { tls: caller })).json["code"])
+    .toBe("CERT_REVOKED");
+  service.closeAllConnections();
+  service.close();
+  await expect.poll(ready).toBe(503);
+  gateway.process.kill("SIGTERM");
+  expect(await gateway.ended).toEqual([0, null]);
+});
+
+test.each<[string, readonly string[], number, string]>([
+  ["no certificate", ["--key", "k"], 2, "--cert"],
+  ["a certificate that is not there", ["--cert", "/no.crt", "--key", "/no.key"], 1, "/no.crt cannot be read"],
+])("%s stops the start", async (_name, args, code, fault) => {
+  const workspace = await testWorkspace();
+  await freshHome(workspace.file("home"));
+  const listen = ["--enforce-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
+  const ran = await countersign(["gateway", "--home", workspace.file("home"), ...listen, ...args]);
+  expect([ran.code, ran.stderr]).toEqual([code, expect.stringContaining(fault)]);
+});

@@ -1,0 +1,153 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type TestCredential, call, enrolled, keepAlive } from "../support/client.ts";
+import { freshHome } from "../support/fresh-home.ts";
+import { listenOn } from "../support/gateway-scene.ts";
+import { countersign } from "../support/run.ts";
+import { type TestServer, serveHome } from "../support/server.ts";
+import { type Workspace, makeWorkspace } from "../support/workspace.ts";
+
+let workspace: Workspace;
+let server: TestServer;
+let caller: TestCredential;
+let upstream = "";
+const service = createServer((request, response) => {
+  if (request.url === "/sick") response.statusCode = 500;
+  response.end(`${String(request.headers["x-client-account"])} ${String(request.url)}`);
+});
+
+beforeAll(async () => {
+  workspace = await makeWorkspace();
+  await freshHome(workspace.file("home"));
+  upstream = await listenOn(service);
+  await configure([{ path: "/**", upstream: "app" }]);
+  server = await serveHome(workspace);
+  caller = await enrolled(server, await server.token("acme"));
+});
+afterAll(async () => {
+  await server.stop();
+  service.closeAllConnections();
+  service.close();
+  await workspace.remove();
+});
+
+/** Replaces config.json, as editors and deployments do. */
+async function configure(
+  routes: readonly object[],
+  upstreams: object = { app: { url: upstream } },
+): Promise<void> {
+  const file = join(workspace.file("home"), "config.json");
+  const before = JSON.parse(await readFile(file, "utf8")) as object;
+  await writeFile(`${file}.new`, JSON.stringify({ ...before, routes, upstreams }));
+  await rename(`${file}.new`, file);
+}
+
+async function said(path: string): Promise<string> {
+  const { status, text, json } = await call(server.enforce + path, { tls: caller });
+  return `${String(status)} ${typeof json["code"] === "string" ? json["code"] : text}`;
+}
+
+test("serve has routes, and its own answer beside them", async () => {
+  expect(await said("/orders/1?x=y")).toBe("200 acme /orders/1?x=y");
+  const { json } = await call(`${server.enforce}/whoami`, { tls: caller });
+  expect(json["account"]).toBe("acme");
+  const nobody = await call(`${server.enforce}/orders/1`, { tls: { ca: caller.ca } });
+  expect(nobody.json["code"]).toBe("CERT_REQUIRED");
+});
+
+test("a call is logged, without its query, and counted", async () => {
+  await said("/logged?token=hidden");
+  await expect.poll(() => server.log()).toContain('"path":"/logged"');
+  expect(server.log()).not.toContain("hidden");
+  const { text } = await metrics();
+  expect(text).toMatch(
+    /countersign_gateway_calls_total\{route="\/\*\*",account="acme",status="200",code=""\} \d/,
+  );
+  expect(text).toContain('countersign_gateway_seconds_count{route="/**"}');
+  expect(text).toContain('countersign_gateway_open{route="/**"} 0');
+  expect(text).toMatch(
+    /countersign_gateway_octets_total\{route="\/\*\*",account="acme",direction="sent"\} \d/,
+  );
+});
+
+test("routes are read anew when the file changes, and on SIGHUP, and no connection is dropped", async () => {
+  const agent = keepAlive(caller);
+  const first = await call(`${server.enforce}/a`, { agent });
+  expect(first.status).toBe(200);
+  await configure([{ path: "/other/**", upstream: "app", scopes: ["x"] }]);
+  await expect.poll(() => said("/a")).toBe("404 NO_ROUTE");
+  expect(await said("/other/1")).toBe("403 SCOPE_MISSING");
+  await configure([{ path: "/**", upstream: "gone" }]);
+  server.process.kill("SIGHUP");
+  await expect.poll(() => server.log()).toContain("there is no upstream 'gone'");
+  expect(await said("/a")).toBe("404 NO_ROUTE");
+  await configure([{ path: "/**", upstream: "app" }]);
+  server.process.kill("SIGHUP");
+  await expect.poll(() => said("/a")).toBe("200 acme /a");
+  const last = await call(`${server.enforce}/a`, { agent });
+  expect([last.status, last.reusedSocket, last.localPort]).toEqual([200, true, first.localPort]);
+  agent.destroy();
+});
+
+test("an upstream that is not well makes the server not ready", async () => {
+  const ready = async (): Promise<number> => (await plain(`${server.public}/readyz`)).status;
+  expect(await ready()).toBe(200);
+  await configure([{ path: "/**", upstream: "app" }], {
+    app: { url: upstream, health: { path: "/sick", interval: "1s" } },
+  });
+  await expect.poll(ready).toBe(503);
+  expect((await metrics()).text).toContain('countersign_gateway_upstream_down{upstream="app"} 1');
+  await configure([{ path: "/**", upstream: "app" }]);
+  await expect.poll(ready).toBe(200);
+});
+
+test("bad routes stop the start, every fault named", async () => {
+  const other = await makeWorkspace();
+  const home = other.file("home");
+  await freshHome(home);
+  const file = join(home, "config.json");
+  const config = JSON.parse(await readFile(file, "utf8")) as object;
+  const upstreams = { a: { url: "https://127.0.0.1:9443", ca: "no.crt" }, b: { url: "ftp://x" } };
+  await writeFile(
+    file,
+    JSON.stringify({ ...config, upstreams, routes: [{ path: "x", upstream: "a", extra: 1 }] }),
+  );
+  const bad = await countersign(["serve", "--home", home]);
+  expect(bad.code).toBe(1);
+  for (const fault of ["upstreams.b.url", "routes.0.path", 'routes.0: Unrecognized key: "extra"'])
+    expect(bad.stderr).toContain(fault);
+  await writeFile(
+    file,
+    JSON.stringify({ ...config, upstreams: { a: { url: "https://127.0.0.1:1", ca: "no.crt" } } }),
+  );
+  const missing = await countersign(["serve", "--home", home]);
+  expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining("no.crt cannot be read")]);
+  await other.remove();
+});
+
+function plain(url: string): Promise<{ readonly status: number; readonly text: string }> {
+  return fetch(url).then(async (response) => ({ status: response.status, text: await response.text() }));
+}
+
+function metrics(): Promise<{ readonly text: string }> {
+  return plain(`${server.metrics}/metrics`);
+}
+
+test("stopping lets an answer under way end", async () => {
+  const slow = createServer((_request, response) => {
+    response.write("begun ");
+    setTimeout(() => response.end("ended"), 300);
+  });
+  const address = await listenOn(slow);
+  await configure([{ path: "/**", upstream: "slow" }], { slow: { url: address } });
+  await expect.poll(() => said("/x")).toBe("200 begun ended");
+  const asked = once(slow, "request");
+  const answer = call(`${server.enforce}/x`, { tls: caller });
+  await asked;
+  expect(await server.stop()).toBe(0);
+  expect((await answer).text).toBe("begun ended");
+  slow.close();
+});

@@ -1,0 +1,208 @@
+import { once } from "node:events";
+import { type Server as HttpServer, type RequestListener, createServer } from "node:http";
+import { type ServerOptions, createServer as createTlsServer } from "node:https";
+import { TLSSocket } from "node:tls";
+import type { AddressInfo, Server } from "node:net";
+import { writeFile } from "node:fs/promises";
+import { afterAll, expect, test } from "vitest";
+import type { GatewayServer } from "../../../src/index.ts";
+import { call, keepAlive } from "../../support/client.ts";
+import { gatewayGround, listenOn } from "../../support/gateway-scene.ts";
+import { testWorkspace } from "../../support/workspace.ts";
+
+const ground = gatewayGround();
+const servers: Server[] = [];
+const gateways: GatewayServer[] = [];
+afterAll(async () => {
+  for (const server of servers) server.close();
+  await Promise.all(gateways.map((gateway) => gateway.close()));
+});
+
+const asGood = () => ({ tls: { key: ground.good.key, cert: ground.good.cert, ca: ground.good.ca } });
+
+async function gatewayTo(
+  upstream: object,
+): Promise<{ readonly url: string; readonly gateway: GatewayServer }> {
+  const gateway = ground.scene.enforcer.createGateway(settingsFor(upstream), ground.scene.certificate);
+  gateways.push(gateway);
+  return { gateway, url: await ground.scene.listen(gateway.server) };
+}
+
+function settingsFor(upstream: object, route: object = {}): object {
+  return { upstreams: { app: upstream }, routes: [{ path: "/**", upstream: "app", ...route }] };
+}
+
+/** A service that says which it is. */
+async function service(
+  name: string,
+  handler?: RequestListener,
+): Promise<{ readonly url: string; readonly server: HttpServer }> {
+  const server = createServer(
+    { keepAliveTimeout: 60_000 },
+    handler ?? ((_request, response) => response.end(name)),
+  );
+  servers.push(server);
+  return { url: await listenOn(server), server };
+}
+
+async function said(url: string, path = "/"): Promise<string> {
+  const { status, text, json } = await call(url + path, asGood());
+  return `${String(status)} ${typeof json["code"] === "string" ? json["code"] : text}`;
+}
+
+test("a service on a unix socket", async () => {
+  const workspace = await testWorkspace();
+  const server = createServer((request, response) => response.end(`unix ${String(request.headers.host)}`));
+  servers.push(server);
+  const socket = workspace.file("app.sock");
+  server.listen(socket);
+  await once(server, "listening");
+  const { url } = await gatewayTo({ url: "http://app.internal", socket });
+  expect(await said(url)).toBe(`200 unix ${new URL(url).host}`);
+});
+
+test("a service over https is verified, and asks for the gateway's own certificate", async () => {
+  const workspace = await testWorkspace();
+  const own = await ground.scene.credential("acme");
+  const files = {
+    ca: workspace.file("ca.crt"),
+    cert: workspace.file("own.crt"),
+    key: workspace.file("own.key"),
+  };
+  await writeFile(files.ca, own.ca);
+  await writeFile(files.cert, own.cert);
+  await writeFile(files.key, own.key);
+  const options: ServerOptions = { ...ground.scene.certificate, ca: own.ca, requestCert: true };
+  const server = createTlsServer(options, (request, response) => {
+    const { socket } = request;
+    response.end(socket instanceof TLSSocket ? socket.getPeerCertificate().subject.CN : "");
+  });
+  servers.push(server);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = `https://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+  expect(await said((await gatewayTo({ url: address, ...files })).url)).toBe("200 acme");
+  expect(await said((await gatewayTo({ url: address })).url)).toBe("502 UPSTREAM_UNREACHABLE");
+  const wrongName = { url: address, ...files, serverName: "other.example.org" };
+  expect(await said((await gatewayTo(wrongName)).url)).toBe("502 UPSTREAM_UNREACHABLE");
+});
+
+test("a service that is not there, and that comes back", async () => {
+  const { url: address, server } = await service("here");
+  const { url, gateway } = await gatewayTo({ url: address, health: { path: "/", interval: "1s" } });
+  expect(await said(url)).toBe("200 here");
+  expect(gateway.down).toEqual([]);
+  const { port } = server.address() as AddressInfo;
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  expect(await said(url)).toBe("502 UPSTREAM_UNREACHABLE");
+  await expect.poll(() => gateway.down).toEqual(["app"]);
+  server.listen(port, "127.0.0.1");
+  await once(server, "listening");
+  expect(await said(url)).toBe("200 here");
+  await expect.poll(() => gateway.down).toEqual([]);
+});
+
+test("a kept connection that the service has closed costs nobody an answer", async () => {
+  let count = 0;
+  const { url: address } = await service("", (request, response) => {
+    count += 1;
+    if (count === 2) {
+      request.socket.destroy(); // as if it had been idle for too long, when the request was on its way
+      return;
+    }
+    response.end(String(count));
+  });
+  const { url } = await gatewayTo({ url: address });
+  expect(await said(url)).toBe("200 1");
+  expect(await said(url)).toBe("200 3");
+  count = 1;
+  const { status, json } = await call(`${url}/`, {
+    ...asGood(),
+    method: "POST",
+    headers: { "Content-Length": "1" },
+    body: "x",
+  });
+  expect([status, json["code"]]).toEqual([502, "UPSTREAM_FAILED"]); // it may have been done
+});
+
+test("other routes take over without a call or a connection lost", async () => {
+  let release = (): void => undefined;
+  const old = await service("", (_request, response) => {
+    response.write("old ");
+    release = () => response.end("answer");
+  });
+  const next = await service("next");
+  const { url, gateway } = await gatewayTo({ url: old.url });
+  const agent = keepAlive(ground.good);
+  const slow = call(`${url}/`, asGood());
+  await expect.poll(() => release.name).not.toBe("");
+  await expect.poll(() => String(release)).toContain("answer");
+  gateway.reconfigure(settingsFor({ url: next.url }));
+  expect((await call(`${url}/`, { agent })).text).toBe("next");
+  gateway.reconfigure(settingsFor({ url: next.url }, { path: "/only" }));
+  const denied = await call(`${url}/`, { agent });
+  expect([denied.status, denied.json["code"], denied.reusedSocket]).toEqual([404, "NO_ROUTE", true]);
+  expect(() => {
+    gateway.reconfigure({ upstreams: {}, routes: [{ path: "/**", upstream: "app" }] });
+  }).toThrow("there is no upstream 'app'");
+  expect((await call(`${url}/only`, { agent })).text).toBe("next");
+  release();
+  expect((await slow).text).toBe("old answer");
+  agent.destroy();
+});
+
+test("a request that comes back is refused", async () => {
+  const first = await gatewayTo({ url: "http://127.0.0.1:1" });
+  const own = await ground.scene.credential("acme");
+  const workspace = await testWorkspace();
+  const files = {
+    ca: workspace.file("ca.crt"),
+    cert: workspace.file("own.crt"),
+    key: workspace.file("own.key"),
+  };
+  for (const [kind, file] of Object.entries(files)) await writeFile(file, own[kind as keyof typeof files]);
+  first.gateway.reconfigure(settingsFor({ url: first.url, ...files }));
+  expect(await said(first.url)).toBe("508 GATEWAY_LOOP");
+});
+
+test("identity as a route has it", async () => {
+  const { url: address } = await service("", (request, response) => {
+    const named = Object.entries(request.headers).filter(([name]) => name.includes("client"));
+    response.end(JSON.stringify(Object.fromEntries(named)));
+  });
+  const forms = ["client-cert", "xfcc", "headers", "none"];
+  const gateway = ground.scene.enforcer.createGateway(
+    {
+      upstreams: { app: { url: address } },
+      routes: [
+        ...forms.map((identity) => ({ path: `/${identity}`, upstream: "app", identity })),
+        { path: "/both", upstream: "app", identity: ["client-cert", "headers"] },
+      ],
+    },
+    ground.scene.certificate,
+  );
+  gateways.push(gateway);
+  const url = await ground.scene.listen(gateway.server);
+  const told = async (form: string): Promise<Record<string, string>> =>
+    (await call(`${url}/${form}`, asGood())).json as Record<string, string>;
+  const [leaf = "", issuer = ""] = ground.good.cert
+    .split("-----END CERTIFICATE-----")
+    .map((pem) => pem.replace("-----BEGIN CERTIFICATE-----", "").replaceAll(/\s/g, ""));
+  expect(await told("client-cert")).toEqual({
+    "client-cert": `:${leaf}:`,
+    "client-cert-chain": `:${issuer}:`,
+  });
+  const xfcc = (await told("xfcc"))["x-forwarded-client-cert"] ?? "";
+  expect(xfcc).toContain(`Hash=${ground.good.fingerprint};`);
+  expect(xfcc).toContain('Subject="CN=acme"');
+  expect(xfcc).toMatch(/;URI=spiffe:\/\/[a-z.]+\/account\/acme$/);
+  expect(decodeURIComponent(/Cert="([^"]+)"/.exec(xfcc)?.[1] ?? "")).toContain(
+    "-----BEGIN CERTIFICATE-----\n",
+  );
+  expect(Object.keys(await told("headers"))).toContain("x-client-account");
+  expect(await told("none")).toEqual({});
+  expect(Object.keys(await told("both"))).toEqual(
+    expect.arrayContaining(["client-cert", "x-client-account"]),
+  );
+});
