@@ -7,14 +7,10 @@ import { DAY, SECOND } from "./domain/time.ts";
 import { AccountCounts } from "./enforce/account-counts.ts";
 import type { Authenticator } from "./enforce/authenticator.ts";
 import { ConnectionGate } from "./enforce/connection-gate.ts";
-import { forwardAuth } from "./enforce/gateway/forward-auth.ts";
-import { Gateway } from "./enforce/gateway/gateway.ts";
 import { createEnforceListener } from "./enforce/listener.ts";
-import { ownRoutes } from "./enforce/own-routes.ts";
 import { serverOptions } from "./enforce/request-limits.ts";
 import { askingTlsOptions, enforceTlsOptions, followTrust } from "./enforce/tls.ts";
 import { UseRecorder } from "./enforce/use-recorder.ts";
-import { loadGateway } from "./home/gateway.ts";
 import { certificateNames } from "./home/init.ts";
 import { HomeIssuers } from "./home/issuers.ts";
 import { ListenerCertificate, type TlsCertificate } from "./home/listener-certificate.ts";
@@ -33,13 +29,12 @@ import { foreignAnchors, loadTrust } from "./home/trust.ts";
 import { clearAllStaging } from "./home/staging.ts";
 import { requireKeys, rootOfHome, warnOfEnds, warnOfRootKey } from "./home/start-checks.ts";
 import { registerAccountCounters } from "./http/account-counters.ts";
-import { registerGatewayMetrics } from "./http/gateway-metrics.ts";
 import { countOutcome, metricsApp } from "./http/metrics-app.ts";
 import { registerTrustGauges } from "./http/trust-gauges.ts";
 import { publicApp } from "./http/public-app.ts";
 import { type Server, limitAnswers, listen, stopListening, timeLimits } from "./http/server.ts";
 import { caRoutes } from "./serve/ca-routes.ts";
-import { RouteReloading } from "./serve/routes.ts";
+import { startRouting } from "./serve/routing.ts";
 import { startFollowing } from "./serve/following.ts";
 import { TrustCrls } from "./serve/trust-crls.ts";
 import { serverMetrics } from "./serve/metrics.ts";
@@ -190,38 +185,13 @@ async function start(
     () => clock.now(),
     () => trustCrls.held(),
   );
-  const gateway = new Gateway(
-    {
-      ...{ authenticator, logger, limits: config.limits, stopwatch: () => performance.now() },
-      onCall: (call) => {
-        onCall(call);
-      },
-      onRefused: (request, caller, code) => {
-        metrics.decisions.inc({ code });
-        use.deniedLater(request, caller, code);
-      },
-    },
-    loadGateway(config),
-  );
-  const onCall = registerGatewayMetrics(metrics.registry, {
-    open: () => gateway.open,
-    down: () => gateway.down,
-  });
-  closers.push(() => gateway.close());
-  const reloading = new RouteReloading(gateway, config, logger);
-  closers.push(() => {
-    reloading.stop();
-    return undefined;
-  });
-  const { forwardAuth: settings } = config;
-  const behindOwn = settings
-    ? forwardAuth({ authenticator, logger, settings }, gateway.handle)
-    : gateway.handle;
+  const routing = startRouting({ config, authenticator, logger, use, metrics });
+  closers.push(() => routing.stop());
   const enforceServer = createEnforceListener({
     authenticator,
     certificate: certificate.current,
     logger,
-    ...gateway.entrances(ownRoutes(behindOwn)),
+    ...routing.entrances,
     resumption: config.resumption,
     refuseInTls: config.refuseInTls,
     http2: config.http2,
@@ -258,10 +228,7 @@ async function start(
         for (const status of outcomes) metrics.ocspAnswers.inc({ status });
       },
     },
-    unreadiness: () => {
-      if (!authenticator.isCurrent) return "the database does not answer";
-      return gateway.down.length === 0 ? undefined : `not well: ${gateway.down.join(", ")}`;
-    },
+    unreadiness: () => routing.unreadiness(),
   });
   certificate.watch(logger, (renewed) => {
     caServer.setSecureContext(caTlsOptions(authenticator, renewed, config.resumption));
@@ -291,7 +258,7 @@ async function start(
     home,
   };
   const reload = (): void => {
-    reloading.reload();
+    routing.reload();
     try {
       profiles = requireKeys(loadProfiles(homePaths(home).profiles, issuers.records), issuers);
       logger.info({ profiles: [...profiles.keys()] }, "the profiles were read again");

@@ -32,7 +32,7 @@ async function runGateway(options: GatewayFlags): Promise<void> {
   });
   const { homeDirectory, readConfigFile, requireKnownVariables, resolveConfig } =
     await import("../../config.ts");
-  const { startGateway } = await import("../../serve/gateway.ts");
+  const { startGateway } = await import("../../serve/gateway-alone.ts");
   const { pino } = await import("pino");
 
   requireKnownVariables(process.env);

@@ -3,20 +3,15 @@ import { Counter, Registry, collectDefaultMetrics } from "prom-client";
 import type { Config, ListenerName } from "../config.ts";
 import type { Logger } from "../domain/ports.ts";
 import type { ConnectionGate } from "../enforce/connection-gate.ts";
-import { forwardAuth } from "../enforce/gateway/forward-auth.ts";
-import { Gateway } from "../enforce/gateway/gateway.ts";
 import { createEnforceListener } from "../enforce/listener.ts";
-import { ownRoutes } from "../enforce/own-routes.ts";
 import { enforceTlsOptions } from "../enforce/tls.ts";
 import { readInput } from "../files/files.ts";
-import { loadGateway } from "../home/gateway.ts";
 import { urlHost } from "../home/open.ts";
 import { registerGateMetrics } from "../http/gate-metrics.ts";
-import { registerGatewayMetrics } from "../http/gateway-metrics.ts";
 import { metricsApp } from "../http/metrics-app.ts";
 import { type Server, limitAnswers, listen, stopListening, timeLimits } from "../http/server.ts";
 import { startEnforcing } from "./enforcing.ts";
-import { RouteReloading } from "./routes.ts";
+import { startRouting } from "./routing.ts";
 
 export interface GatewayListening {
   readonly pid: number;
@@ -70,7 +65,6 @@ async function start(
   closers: (() => unknown)[],
 ): Promise<Omit<RunningGateway, "stop">> {
   const { home, limits } = config;
-  const settings = loadGateway(config);
   const enforcing = await startEnforcing({ home, logger }, logger);
   closers.push(() => enforcing.close());
   const { authenticator, use } = enforcing;
@@ -83,33 +77,12 @@ async function start(
   });
   const gates = new Map<string, ConnectionGate>();
   registerGateMetrics(registry, gates);
-  const gateway = new Gateway(
-    {
-      ...{ authenticator, logger, limits, stopwatch: () => performance.now() },
-      onCall: (call) => {
-        onCall(call);
-      },
-      onRefused: (request, caller, code) => {
-        decisions.inc({ code });
-        use.deniedLater(request, caller, code);
-      },
-    },
-    settings,
-  );
-  closers.push(() => gateway.close());
-  const onCall = registerGatewayMetrics(registry, { open: () => gateway.open, down: () => gateway.down });
-  const reloading = new RouteReloading(gateway, config, logger);
-  closers.push(() => {
-    reloading.stop();
-  });
-
-  const { forwardAuth: asked } = config;
-  const behindOwn = asked
-    ? forwardAuth({ authenticator, logger, settings: asked }, gateway.handle)
-    : gateway.handle;
+  const metrics = { registry, decisions };
+  const routing = startRouting({ config, authenticator, logger, use, metrics });
+  closers.push(() => routing.stop());
   const server = createEnforceListener({
     ...{ authenticator, logger, limits, certificate: readCertificate(files) },
-    ...gateway.entrances(ownRoutes(behindOwn)),
+    ...routing.entrances,
     ...{ http2: config.http2, refuseInTls: config.refuseInTls, resumption: config.resumption },
     onGate: (gate) => {
       gates.set("enforce", gate);
@@ -120,10 +93,7 @@ async function start(
   });
   const metricsServer = createHttpServer(
     timeLimits,
-    metricsApp({ registry }, logger, () => {
-      if (!authenticator.isCurrent) return "the database does not answer";
-      return gateway.down.length === 0 ? undefined : `not well: ${gateway.down.join(", ")}`;
-    }) as RequestListener,
+    metricsApp({ registry }, logger, () => routing.unreadiness()) as RequestListener,
   );
   limitAnswers(metricsServer);
   const open = async (name: ListenerName, one: Server): Promise<number> => {
@@ -142,7 +112,7 @@ async function start(
       home,
     },
     reload() {
-      reloading.reload();
+      routing.reload();
       try {
         server.setSecureContext(enforceTlsOptions(authenticator, readCertificate(files), config));
         logger.info({}, "the listener's certificate was read again");

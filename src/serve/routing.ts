@@ -1,0 +1,73 @@
+import type { Counter, Registry } from "prom-client";
+import type { Config } from "../config.ts";
+import type { Logger } from "../domain/ports.ts";
+import type { Authenticator } from "../enforce/authenticator.ts";
+import { forwardAuth } from "../enforce/gateway/forward-auth.ts";
+import { Gateway } from "../enforce/gateway/gateway.ts";
+import { ownRoutes } from "../enforce/own-routes.ts";
+import type { UseRecorder } from "../enforce/use-recorder.ts";
+import { loadGateway } from "../home/gateway.ts";
+import { registerGatewayMetrics } from "../http/gateway-metrics.ts";
+import { RouteReloading } from "./route-reloading.ts";
+
+interface RoutingParts {
+  readonly config: Config;
+  readonly authenticator: Authenticator;
+  readonly logger: Logger;
+  readonly use: Pick<UseRecorder, "deniedLater">;
+  readonly metrics: { readonly registry: Registry; readonly decisions: Counter<"code"> };
+}
+
+export interface Routing {
+  /** What the enforcement listener is to have of it. */
+  readonly entrances: ReturnType<Gateway["entrances"]>;
+  /** Reads routes and upstreams again; bad ones change nothing, and the log says why. */
+  reload(): void;
+  /** What is missing before calls can be answered; nothing when all is well. */
+  unreadiness(): string | undefined;
+  stop(): Promise<void>;
+}
+
+/**
+ * Puts together all that the enforcement listener answers: `/whoami`, proxies that ask, and the routes of config.json.
+ *
+ * @throws Refusal CONFIG_INVALID
+ */
+export function startRouting({ config, authenticator, logger, use, metrics }: RoutingParts): Routing {
+  const gateway = new Gateway(
+    {
+      ...{ authenticator, logger, limits: config.limits, stopwatch: () => performance.now() },
+      onCall: (call) => {
+        onCall(call);
+      },
+      onRefused: (request, caller, code) => {
+        metrics.decisions.inc({ code });
+        use.deniedLater(request, caller, code);
+      },
+    },
+    loadGateway(config),
+  );
+  const onCall = registerGatewayMetrics(metrics.registry, {
+    open: () => gateway.open,
+    down: () => gateway.down,
+  });
+  const reloading = new RouteReloading(gateway, config, logger);
+  const { forwardAuth: settings } = config;
+  const behindOwn = settings
+    ? forwardAuth({ authenticator, logger, settings }, gateway.handle)
+    : gateway.handle;
+  return {
+    entrances: gateway.entrances(ownRoutes(behindOwn)),
+    reload: () => {
+      reloading.reload();
+    },
+    unreadiness() {
+      if (!authenticator.isCurrent) return "the database does not answer";
+      return gateway.down.length === 0 ? undefined : `not well: ${gateway.down.join(", ")}`;
+    },
+    stop() {
+      reloading.stop();
+      return gateway.close();
+    },
+  };
+}
