@@ -35,15 +35,37 @@ export function holdSession(
   session.once("stream", () => {
     clearTimeout(untilFirst);
   });
-  session.once("close", () => {
-    clearTimeout(untilFirst);
-  });
   session.on("stream", (stream: ServerHttp2Stream) => {
     holdStream(stream, requestTime);
   });
-  session.setTimeout(idleTime, () => {
-    closeSession(session);
+  const stopWaiting = closeWhenIdle(session, idleTime);
+  session.once("close", () => {
+    clearTimeout(untilFirst);
+    stopWaiting();
   });
+}
+
+/** By a timer of our own: Node leaves that of `session.setTimeout()` behind, with the whole session, when one is destroyed. */
+function closeWhenIdle(session: ServerHttp2Session, idleTime: number): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  let open = 0;
+  const wait = (): void => {
+    timer = setTimeout(() => {
+      closeSession(session);
+    }, idleTime).unref();
+  };
+  session.on("stream", (stream: ServerHttp2Stream) => {
+    open += 1;
+    clearTimeout(timer);
+    stream.once("close", () => {
+      open -= 1;
+      if (open === 0 && !session.destroyed) wait();
+    });
+  });
+  wait();
+  return () => {
+    clearTimeout(timer);
+  };
 }
 
 function holdStream(stream: ServerHttp2Stream, requestTime: number): void {
