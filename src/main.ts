@@ -199,9 +199,6 @@ async function start(
     onGate: (gate) => {
       metrics.gates.set("enforce", gate);
     },
-    onDecision: (code) => {
-      metrics.decisions.inc({ code });
-    },
   });
   const app = caRoutes({
     ...{ database, clock, logger, authenticator, identity, patience: config.waitSeconds * SECOND },

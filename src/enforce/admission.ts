@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Caller, Decision, Denial } from "../domain/decision.ts";
 import type { DenialCode } from "../domain/errors.ts";
-import type { Scope } from "../domain/names.ts";
+import type { Scope, Slug } from "../domain/names.ts";
 import type { Logger } from "../domain/ports.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { logDenial } from "./denial-log.ts";
@@ -20,8 +20,18 @@ export interface AdmissionParts {
   readonly authenticator: Authenticator;
   readonly logger: Logger;
   /** Told of every decision, for the metrics. */
-  readonly onDecision?: ((code: DenialCode | "ALLOWED") => void) | undefined;
+  readonly onDecision?: OnDecision | undefined;
 }
+
+/**
+ * @param request without one, it was decided on a handshake
+ * @param account whose the credential is, when it is on record
+ */
+type OnDecision = (
+  code: DenialCode | "ALLOWED",
+  request: Incoming | undefined,
+  account: Slug | undefined,
+) => void;
 
 const noScopes: readonly Scope[] = [];
 
@@ -29,7 +39,7 @@ const noScopes: readonly Scope[] = [];
 export class Admission {
   readonly #authenticator: Authenticator;
   readonly #logger: Logger;
-  readonly #onDecision: ((code: DenialCode | "ALLOWED") => void) | undefined;
+  readonly #onDecision: OnDecision | undefined;
 
   constructor({ authenticator, logger, onDecision }: AdmissionParts) {
     this.#authenticator = authenticator;
@@ -112,6 +122,7 @@ export class Admission {
   #note(request: Incoming, answer: Answer | undefined, decision: Decision): void {
     if (answer) this.#authenticator.answering(request, answer);
     request.caller = decision.allowed ? decision.caller : undefined;
-    this.#onDecision?.(decision.allowed ? "ALLOWED" : decision.code);
+    if (decision.allowed) this.#onDecision?.("ALLOWED", request, decision.caller.account);
+    else this.#onDecision?.(decision.code, request, decision.account);
   }
 }

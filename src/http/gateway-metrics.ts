@@ -11,6 +11,10 @@ interface Call {
   readonly sent: number;
 }
 
+/** So many accounts are told apart; what comes after them is counted together, as no account is called. */
+const MOST = 1000;
+const OTHER = "_other";
+
 /** Seconds. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
 
@@ -19,12 +23,17 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
  *
  * @param open calls under way, by route
  * @param down upstreams that are not well
- * @returns to be told of each call when it is over
+ * @returns what is to be told: of each call when it is over, and of each that is denied
  */
 export function registerGatewayMetrics(
   registry: Registry,
   read: { readonly open: () => ReadonlyMap<string, number>; readonly down: () => readonly string[] },
-): (call: Call) => void {
+): {
+  readonly onCall: (call: Call) => void;
+  readonly onDenied: (
+    denied: Pick<Call, "route"> & { readonly account: string | undefined; readonly code: string },
+  ) => void;
+} {
   const shared = { registers: [registry] };
   const calls = new Counter({
     ...{
@@ -62,10 +71,27 @@ export function registerGatewayMetrics(
       for (const upstream of read.down()) this.set({ upstream }, 1);
     },
   });
-  return ({ route, account, status, code, duration, received, sent }) => {
+  const denials = new Counter({
+    ...{ ...shared, name: "countersign_gateway_denials_total", help: "Calls of a route that were denied." },
+    labelNames: ["route", "account", "code"],
+  });
+  const accounts = new Set<string>();
+  const nameOf = (account: string): string => {
+    if (!accounts.has(account) && accounts.size >= MOST) return OTHER;
+    accounts.add(account);
+    return account;
+  };
+  const onCall = ({ route, account: slug, status, code, duration, received, sent }: Call): void => {
+    const account = nameOf(slug);
     calls.inc({ route, account, status: String(status), code: code ?? "" });
     octets.inc({ route, account, direction: "received" }, received);
     octets.inc({ route, account, direction: "sent" }, sent);
     seconds.observe({ route }, duration / 1000);
+  };
+  return {
+    onCall,
+    onDenied({ route, account, code }) {
+      denials.inc({ route, account: account === undefined ? "" : nameOf(account), code });
+    },
   };
 }

@@ -87,9 +87,6 @@ async function start(
     onGate: (gate) => {
       gates.set("enforce", gate);
     },
-    onDecision: (code) => {
-      decisions.inc({ code });
-    },
   });
   const metricsServer = createHttpServer(
     timeLimits,

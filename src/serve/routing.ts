@@ -1,6 +1,7 @@
 import type { Counter, Registry } from "prom-client";
 import type { Config } from "../config.ts";
 import type { Logger } from "../domain/ports.ts";
+import type { AdmissionParts } from "../enforce/admission.ts";
 import type { Authenticator } from "../enforce/authenticator.ts";
 import { forwardAuth } from "../enforce/gateway/forward-auth.ts";
 import { Gateway } from "../enforce/gateway/gateway.ts";
@@ -20,7 +21,7 @@ interface RoutingParts {
 
 export interface Routing {
   /** What the enforcement listener is to have of it. */
-  readonly entrances: ReturnType<Gateway["entrances"]>;
+  readonly entrances: ReturnType<Gateway["entrances"]> & Required<Pick<AdmissionParts, "onDecision">>;
   /** Reads routes and upstreams again; bad ones change nothing, and the log says why. */
   reload(): void;
   /** What is missing before calls can be answered; nothing when all is well. */
@@ -38,7 +39,7 @@ export function startRouting({ config, authenticator, logger, use, metrics }: Ro
     {
       ...{ authenticator, logger, limits: config.limits, stopwatch: () => performance.now() },
       onCall: (call) => {
-        onCall(call);
+        counted.onCall(call);
       },
       onRefused: (request, caller, code) => {
         metrics.decisions.inc({ code });
@@ -47,7 +48,7 @@ export function startRouting({ config, authenticator, logger, use, metrics }: Ro
     },
     loadGateway(config),
   );
-  const onCall = registerGatewayMetrics(metrics.registry, {
+  const counted = registerGatewayMetrics(metrics.registry, {
     open: () => gateway.open,
     down: () => gateway.down,
   });
@@ -57,7 +58,14 @@ export function startRouting({ config, authenticator, logger, use, metrics }: Ro
     ? forwardAuth({ authenticator, logger, settings }, gateway.handle)
     : gateway.handle;
   return {
-    entrances: gateway.entrances(ownRoutes(behindOwn)),
+    entrances: {
+      ...gateway.entrances(ownRoutes(behindOwn)),
+      onDecision(code, request, account) {
+        metrics.decisions.inc({ code });
+        const route = code === "ALLOWED" || !request ? undefined : gateway.routeOf(request);
+        if (route !== undefined) counted.onDenied({ route, account, code });
+      },
+    },
     reload: () => {
       reloading.reload();
     },

@@ -80,6 +80,9 @@ test("routes are read anew when the file changes, and on SIGHUP, and no connecti
   await configure([{ path: "/other/**", upstream: "app", scopes: ["x"] }]);
   await expect.poll(() => said("/a")).toBe("404 NO_ROUTE");
   expect(await said("/other/1")).toBe("403 SCOPE_MISSING");
+  expect((await metrics()).text).toContain(
+    'countersign_gateway_denials_total{route="/other/**",account="acme",code="SCOPE_MISSING"} 1',
+  );
   await configure([{ path: "/**", upstream: "gone" }]);
   server.process.kill("SIGHUP");
   await expect.poll(() => server.log()).toContain("there is no upstream 'gone'");

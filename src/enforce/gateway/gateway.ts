@@ -103,6 +103,12 @@ export class Gateway {
     return "route" in destination ? destination.route.scopes : [];
   }
 
+  /** The name of the route that a request has, if it has one. */
+  routeOf(request: Incoming): string | undefined {
+    const destination = this.#destinationOf(request);
+    return "route" in destination ? destination.route.name : undefined;
+  }
+
   /** How large a request may be. */
   limitsOf(request: Incoming): Pick<Limits, "headerCount" | "bodySize"> {
     const { limits } = this.#parts;
