@@ -9,7 +9,7 @@ import type { AdmissionParts } from "./admission.ts";
 export function refuseInTls(server: Server, parts: AdmissionParts): void {
   const { authenticator, logger } = parts;
   const cut = (socket: TLSSocket, { code, fingerprint, account }: Denial): void => {
-    parts.onDecision?.(code, undefined, undefined);
+    parts.onDecision?.(code, undefined, account);
     const { remoteAddress: address, authorizationError } = socket;
     logger.info({ code, fingerprint, account, address, authorizationError }, "refused in TLS");
     socket.destroy();

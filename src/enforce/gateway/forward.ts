@@ -98,10 +98,17 @@ class Forwarding implements Dispatcher.DispatchHandler {
     headers: Readonly<Record<string, string | string[] | undefined>>,
   ): void {
     if (status < 200 || this.#isOver) return;
-    this.#hasBegun = true;
     const { response } = this.#call;
+    const before = new Set(response.getHeaderNames());
+    try {
+      for (const [name, value] of answerHeaders(headers)) response.setHeader(name, value);
+    } catch (error) {
+      // What Node would not send must not be in the answer that says so, either.
+      for (const name of response.getHeaderNames()) if (!before.has(name)) response.removeHeader(name);
+      throw error;
+    }
+    this.#hasBegun = true;
     response.statusCode = status;
-    for (const [name, value] of answerHeaders(headers)) response.setHeader(name, value);
     sendHeaders(response);
   }
 
@@ -142,6 +149,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
       return;
     }
     const { response } = this.#call;
+    this.#body?.destroy();
     this.#end(error instanceof CallerLeft ? "CALLER_LEFT" : codeOf(error), error);
     this.#controller?.abort(error);
     if (!this.#hasBegun) return;

@@ -162,6 +162,7 @@ export class Gateway {
       dispatcher: upstream.pool,
       target: originForm(request),
       answerTime: route.times.answer,
+      patience: upstream.settings.connectTime,
     }).then((code) => {
       this.#count(route, -1);
       if (code) refuse(code);
@@ -212,8 +213,12 @@ export class Gateway {
   ): Promise<void> {
     const upstream = this.#upstreams.get(route.upstream);
     const headers = this.#headersFor(request, caller, route, requestId);
-    if (!upstream || !headers) {
+    if (!headers) {
       response.destroy();
+      return;
+    }
+    if (!upstream) {
+      deny(response, { code: "UPSTREAM_UNREACHABLE" }, requestId); // it was taken away while it was looked up who is calling
       return;
     }
     const begun = this.#parts.stopwatch();
@@ -243,7 +248,7 @@ export class Gateway {
     return [
       ...endToEnd(request),
       ...named,
-      ...["X-Forwarded-For", address, "X-Forwarded-Proto", "https"],
+      ...["X-Forwarded-For", address.replace(/^::ffff:(?=[0-9.]+$)/i, ""), "X-Forwarded-Proto", "https"],
       ...["X-Request-Id", requestId],
       ...["Via", `${request.httpVersionMajor === 1 ? "1.1" : "2"} ${this.#pseudonym}`],
       // Last: nothing that came can take it away or stand before it.

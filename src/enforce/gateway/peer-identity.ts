@@ -37,7 +37,11 @@ export function describe(leaf: X509Certificate, issuers: readonly X509Certificat
   return {
     chain: [leaf, ...(issuer ? [issuer] : [])].map(({ raw }) => raw),
     leafPem: leaf.toString(),
-    subject: leaf.subject.split("\n").reverse().join(","),
+    subject: leaf.subject
+      .split("\n")
+      .reverse()
+      .join(",")
+      .replaceAll(/[^ -~]/g, "?"),
     uri: /(?:^|, )URI:([^",]+)/.exec(leaf.subjectAltName ?? "")?.[1],
   };
 }

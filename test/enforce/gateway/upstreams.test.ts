@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type Server as HttpServer, type RequestListener, createServer } from "node:http";
 import { type ServerOptions, createServer as createTlsServer } from "node:https";
 import { TLSSocket } from "node:tls";
-import type { AddressInfo, Server } from "node:net";
+import { type AddressInfo, type Server, createServer as createRawServer } from "node:net";
 import { writeFile } from "node:fs/promises";
 import { afterAll, expect, test } from "vitest";
 import type { GatewayServer } from "../../../src/index.ts";
@@ -205,4 +205,40 @@ test("identity as a route has it", async () => {
   expect(Object.keys(await told("both"))).toEqual(
     expect.arrayContaining(["client-cert", "x-client-account"]),
   );
+});
+
+test("a call that finds no free connection in time is told so", async () => {
+  let release = (): void => undefined;
+  const { url: address } = await service("", (request, response) => {
+    if (request.url === "/slow") release = () => response.end("slow");
+    else response.end("quick");
+  });
+  const { url } = await gatewayTo({ url: address, connections: 1, connectTime: "200ms" });
+  const slow = said(url, "/slow");
+  await expect.poll(() => String(release)).toContain("slow");
+  expect(await said(url, "/quick")).toBe("504 UPSTREAM_TIMEOUT");
+  const { status } = await call(`${url}/quick`, {
+    ...{ ...asGood(), method: "POST" },
+    ...{ headers: { "Content-Length": "40000" }, body: Buffer.alloc(40_000) },
+  });
+  expect(status).toBe(504);
+  release();
+  expect(await slow).toBe("200 slow");
+  expect(await said(url, "/quick")).toBe("200 quick");
+});
+
+test("an answer that cannot be passed on leaves nothing of itself", async () => {
+  const raw = createRawServer((socket) => {
+    socket
+      .on("error", () => undefined)
+      .once("data", () => {
+        socket.write("HTTP/1.1 200 OK\r\nX-First: 1\r\nX-Bad: a\u0001b\r\nContent-Length: 2\r\n\r\nok");
+      });
+  });
+  servers.push(raw);
+  raw.listen(0, "127.0.0.1");
+  await once(raw, "listening");
+  const { url } = await gatewayTo({ url: `http://127.0.0.1:${String((raw.address() as AddressInfo).port)}` });
+  const { status, headers, json } = await call(`${url}/`, asGood());
+  expect([status, json["code"], headers["x-first"]]).toEqual([502, "UPSTREAM_FAILED", undefined]);
 });
