@@ -9,6 +9,9 @@ import { gatewayGround } from "../../support/gateway-scene.ts";
 
 const MIB = 1024 * 1024;
 
+/** Of the large answer: MiB that the service could not get rid of yet. */
+let left = 0;
+
 const handler: RequestListener = (request, response) => {
   const url = new URL(request.url ?? "/", "http://service");
   if (url.pathname === "/hash") {
@@ -19,7 +22,7 @@ const handler: RequestListener = (request, response) => {
   }
   if (url.pathname === "/large") {
     response.setHeader("Content-Length", String(64 * MIB));
-    let left = 64;
+    left = 64;
     const more = (): void => {
       while (left > 0) {
         left -= 1;
@@ -44,8 +47,8 @@ const handler: RequestListener = (request, response) => {
     response.writeHead(413, { "Content-Type": "text/plain" }).end("too much");
     return;
   }
-  if (url.pathname === "/cut") {
-    response.writeHead(200, { "Content-Length": "100" });
+  if (url.pathname.startsWith("/cut")) {
+    response.writeHead(200, url.pathname === "/cut" ? { "Content-Length": "100" } : {});
     response.write("half");
     setTimeout(() => response.destroy(), 50);
     return;
@@ -146,13 +149,12 @@ test("a body of any size goes up in pieces, with and without its length", async 
   expect(chunked.text).toBe(wanted);
 });
 
-test("an answer that nobody reads is not kept in memory", async () => {
+test("an answer that nobody reads stays with the service", async () => {
   const sent = httpsRequest(`${ground.url}/large`, { ...asGood().tls, agent: false });
   sent.end();
   const [response] = (await once(sent, "response")) as [IncomingMessage];
-  const before = process.memoryUsage().arrayBuffers;
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(24 * MIB);
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  expect(left).toBeGreaterThan(32); // what sockets hold, and not more
   let received = 0;
   for await (const piece of response) received += (piece as Buffer).length;
   expect(received).toBe(64 * MIB);
@@ -200,6 +202,7 @@ test("a service that fails is told of by a code, and half an answer is not a who
   expect(await code("/garbage")).toBe("502 UPSTREAM_FAILED");
   expect(await code("/never")).toBe("504 UPSTREAM_TIMEOUT");
   await expect(call(`${ground.url}/cut`, asGood())).rejects.toThrow();
+  await expect(call(`${ground.url}/cut-without-length`, asGood())).rejects.toThrow();
   const refused = await ground.listen([{ path: "/**", upstream: "app" }]);
   expect((await call(`${refused}/x`, asGood())).status).toBe(201);
 });
