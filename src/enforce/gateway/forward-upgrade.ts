@@ -1,7 +1,7 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
-import type { GatewayCode } from "../../domain/errors.ts";
+import { type GatewayCode, errorTable } from "../../domain/errors.ts";
 import { codeOf } from "./forward.ts";
 import { answerHeaders } from "./request-headers.ts";
 
@@ -25,20 +25,25 @@ export interface ForwardedUpgrade {
  * Asks an upstream to leave HTTP, and joins the two connections when it does: one ends with the other. An upstream that
  * does not is heard as well, and the caller's connection is closed after its answer.
  *
- * @returns why there was no answer of the upstream's, at the end of it all; nothing has been sent then
+ * @returns at the end of it all, how it was answered; with a code where nothing was sent, for there was no answer
  */
-export function forwardUpgrade(call: ForwardedUpgrade): Promise<GatewayCode | undefined> {
+export function forwardUpgrade(
+  call: ForwardedUpgrade,
+): Promise<{ readonly status: number; readonly code: GatewayCode | undefined }> {
   const { request, socket, head, dispatcher, target, protocol, headers, answerTime, patience } = call;
   return new Promise((resolve) => {
+    const fail = (code: GatewayCode): void => {
+      resolve({ status: errorTable[code][0], code });
+    };
     let controller: Dispatcher.DispatchController | undefined;
-    let hasBegun = false;
+    let answered: number | undefined;
     const waiting = setTimeout(() => {
-      resolve("UPSTREAM_TIMEOUT");
+      fail("UPSTREAM_TIMEOUT");
     }, patience);
     socket.once("close", () => {
       clearTimeout(waiting);
       controller?.abort(new Error("the caller left"));
-      resolve(undefined);
+      resolve({ status: answered ?? 499, code: undefined });
     });
     dispatcher.dispatch(
       {
@@ -51,23 +56,24 @@ export function forwardUpgrade(call: ForwardedUpgrade): Promise<GatewayCode | un
           controller = given;
           if (socket.destroyed || socket.writableEnded) given.abort(new Error("the caller left"));
         },
-        onRequestUpgrade(_controller, _status, answered, upstream) {
+        onRequestUpgrade(_controller, _status, given, upstream) {
           controller = undefined;
           if (socket.destroyed) {
             upstream.destroy();
             return;
           }
+          answered = 101;
           const own = [`HTTP/1.1 101 Switching Protocols`, "Connection: Upgrade", `Upgrade: ${protocol}`];
-          socket.write([...own, ...lines(answered), "", ""].join("\r\n"), "latin1");
+          socket.write([...own, ...lines(given), "", ""].join("\r\n"), "latin1");
           upstream.write(head);
           join(socket, upstream);
         },
-        onResponseStart(_controller, status, answered) {
+        onResponseStart(_controller, status, given) {
           if (status < 200) return;
-          hasBegun = true;
+          answered = status;
           const own = [`HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ""}`, "Connection: close"];
           // With its length, or until the connection closes (RFC 9112 §6.3).
-          socket.write([...own, ...lines(answered), "", ""].join("\r\n"), "latin1");
+          socket.write([...own, ...lines(given), "", ""].join("\r\n"), "latin1");
         },
         onResponseData(given, chunk) {
           if (socket.write(chunk)) return;
@@ -80,8 +86,8 @@ export function forwardUpgrade(call: ForwardedUpgrade): Promise<GatewayCode | un
           socket.end();
         },
         onResponseError(_controller, error) {
-          if (hasBegun) socket.destroy();
-          else resolve(codeOf(error));
+          if (answered === undefined) fail(codeOf(error));
+          else socket.destroy();
         },
       },
     );

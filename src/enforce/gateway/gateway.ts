@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Caller } from "../../domain/decision.ts";
@@ -6,8 +6,7 @@ import type { GatewayCode } from "../../domain/errors.ts";
 import type { Limits } from "../../domain/limits.ts";
 import type { Scope } from "../../domain/names.ts";
 import type { Logger } from "../../domain/ports.ts";
-import { segmentsOf } from "../../domain/route-path.ts";
-import { type Found, type Route, RouteTable } from "../../domain/route.ts";
+import type { Route } from "../../domain/route.ts";
 import type { UpstreamSettings } from "../../domain/upstream.ts";
 import type { Handler } from "../admission.ts";
 import type { Authenticator } from "../authenticator.ts";
@@ -16,6 +15,7 @@ import { deny, denyUpgrade } from "../denial.ts";
 import { askedHost, originForm } from "../request-target.ts";
 import type { EnforceListenerParts } from "../listener.ts";
 import { type Incoming, addressOf } from "../transport.ts";
+import { Destinations, type Refused } from "./destinations.ts";
 import { type Outcome, forward } from "./forward.ts";
 import { forwardUpgrade } from "./forward-upgrade.ts";
 import { identityHeaders } from "./identity-headers.ts";
@@ -53,18 +53,11 @@ export interface GatewayParts {
 }
 
 type GatewayEntrances = Required<Pick<EnforceListenerParts, "handler" | "upgrade" | "scopesOf" | "limitsOf">>;
-type Destination = Found | { readonly code: "TARGET_AMBIGUOUS" | "GATEWAY_LOOP" };
-type Refused = Exclude<Destination, { readonly route: Route }>;
-
 /** Lets callers that were let through on to the upstream of their route, and tells it who they are. */
 export class Gateway {
   readonly #parts: GatewayParts;
-  /** Which route a request was decided for: the one that serves it, whatever is read anew meanwhile. */
-  readonly #decided = new WeakMap<Incoming, Destination>();
-  /** In `Via`, so that a request that comes back is known. */
-  readonly #pseudonym = `countersign-${randomBytes(6).toString("hex")}`;
+  readonly #destinations = new Destinations();
   readonly #open = new Map<string, number>();
-  #table = new RouteTable([]);
   #upstreams = new Map<string, Upstream>();
 
   constructor(parts: GatewayParts, settings: GatewaySettings) {
@@ -82,7 +75,7 @@ export class Gateway {
         return [settings.name, isSame ? old : new Upstream(settings, this.#parts.logger)];
       }),
     );
-    this.#table = new RouteTable(routes);
+    this.#destinations.reconfigure(routes);
     const kept = new Set(this.#upstreams.values());
     for (const upstream of before.values()) if (!kept.has(upstream)) void upstream.close();
   }
@@ -99,27 +92,24 @@ export class Gateway {
 
   /** What a request has to be allowed; to be decided before it is served. */
   scopesOf(request: Incoming): readonly Scope[] {
-    const destination = this.#destinationOf(request);
-    return "route" in destination ? destination.route.scopes : [];
+    return this.#destinations.routeOf(request)?.scopes ?? [];
   }
 
   /** The name of the route that a request has, if it has one. */
   routeOf(request: Incoming): string | undefined {
-    const destination = this.#destinationOf(request);
-    return "route" in destination ? destination.route.name : undefined;
+    return this.#destinations.routeOf(request)?.name;
   }
 
   /** How large a request may be. */
   limitsOf(request: Incoming): Pick<Limits, "headerCount" | "bodySize"> {
     const { limits } = this.#parts;
-    const destination = this.#destinationOf(request);
-    const bodySize = "route" in destination ? destination.route.bodySize : undefined;
+    const bodySize = this.#destinations.routeOf(request)?.bodySize;
     return bodySize === undefined ? limits : { ...limits, bodySize };
   }
 
   /** Serves what was let through. */
   readonly handle: Handler = (request, response, caller) => {
-    const destination = this.#destinationOf(request);
+    const destination = this.#destinations.of(request);
     const requestId = requestIdOf(request);
     response.setHeader("X-Request-Id", requestId);
     if (!("route" in destination)) {
@@ -131,7 +121,7 @@ export class Gateway {
 
   /** Serves an upgrade that was let through. */
   readonly handleUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer, caller: Caller): void => {
-    const destination = this.#destinationOf(request);
+    const destination = this.#destinations.of(request);
     const requestId = requestIdOf(request);
     const refuse = (code: GatewayCode): void => {
       this.#note(request, caller, code, requestId);
@@ -163,11 +153,11 @@ export class Gateway {
       target: originForm(request),
       answerTime: route.times.answer,
       patience: upstream.settings.connectTime,
-    }).then((code) => {
+    }).then(({ code, status }) => {
       this.#count(route, -1);
-      if (code) refuse(code);
+      if (code) denyUpgrade(socket, { code }, requestId);
       const outcome = { code, error: undefined, received: 0, sent: 0 };
-      this.#over(request, caller, route, requestId, begun, code ? 502 : 101, outcome);
+      this.#over(request, caller, route, requestId, begun, status, outcome);
     });
   };
 
@@ -182,26 +172,6 @@ export class Gateway {
 
   async close(): Promise<void> {
     await Promise.all([...this.#upstreams.values()].map((upstream) => upstream.close()));
-  }
-
-  #destinationOf(request: Incoming): Destination {
-    const destination = this.#decided.get(request) ?? this.#find(request);
-    this.#decided.set(request, destination);
-    return destination;
-  }
-
-  #find(request: Incoming): Destination {
-    if (this.#table.routes.length === 0) return { code: "NO_ROUTE" };
-    if (this.#isLooping(request)) return { code: "GATEWAY_LOOP" };
-    const segments = isPlain(request.url) ? segmentsOf(originForm(request).replace(/\?.*$/s, "")) : undefined;
-    const host = askedHost(request);
-    if (!segments || !host) return { code: "TARGET_AMBIGUOUS" };
-    return this.#table.find(host.name, request.method ?? "", segments);
-  }
-
-  #isLooping({ headers }: Incoming): boolean {
-    const { via = "" } = headers as { readonly via?: string };
-    return via.includes(this.#pseudonym);
   }
 
   async #forward(
@@ -250,7 +220,7 @@ export class Gateway {
       ...named,
       ...["X-Forwarded-For", address.replace(/^::ffff:(?=[0-9.]+$)/i, ""), "X-Forwarded-Proto", "https"],
       ...["X-Request-Id", requestId],
-      ...["Via", `${request.httpVersionMajor === 1 ? "1.1" : "2"} ${this.#pseudonym}`],
+      ...["Via", `${request.httpVersionMajor === 1 ? "1.1" : "2"} ${this.#destinations.pseudonym}`],
       // Last: nothing that came can take it away or stand before it.
       ...identityHeaders(identity, route.identity),
     ];
@@ -309,9 +279,4 @@ export class Gateway {
 function requestIdOf({ headers }: Incoming): string {
   const given = headers["x-request-id"];
   return typeof given === "string" && /^[A-Za-z0-9._-]{1,128}$/.test(given) ? given : randomUUID();
-}
-
-/** What Node's parser lets through in a query, and others take for the end of a line or a header. */
-function isPlain(target: string | undefined): boolean {
-  return target !== undefined && /^[!-~]+$/.test(target) && !target.includes("#");
 }

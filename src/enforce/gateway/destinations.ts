@@ -1,0 +1,51 @@
+import { randomBytes } from "node:crypto";
+import { segmentsOf } from "../../domain/route-path.ts";
+import { type Found, type Route, RouteTable } from "../../domain/route.ts";
+import { askedHost, originForm } from "../request-target.ts";
+import type { Incoming } from "../transport.ts";
+
+export type Destination = Found | { readonly code: "TARGET_AMBIGUOUS" | "GATEWAY_LOOP" };
+export type Refused = Exclude<Destination, { readonly route: Route }>;
+
+/** Where requests go. */
+export class Destinations {
+  /** In `Via`, so that a request that comes back is known (RFC 9110 §7.6.3). */
+  readonly pseudonym = `countersign-${randomBytes(6).toString("hex")}`;
+  /** What a request was decided for is what serves it, whatever is read anew meanwhile. */
+  readonly #decided = new WeakMap<Incoming, Destination>();
+  #table = new RouteTable([]);
+
+  reconfigure(routes: readonly Route[]): void {
+    this.#table = new RouteTable(routes);
+  }
+
+  of(request: Incoming): Destination {
+    const destination = this.#decided.get(request) ?? this.#find(request);
+    this.#decided.set(request, destination);
+    return destination;
+  }
+
+  routeOf(request: Incoming): Route | undefined {
+    const destination = this.of(request);
+    return "route" in destination ? destination.route : undefined;
+  }
+
+  #find(request: Incoming): Destination {
+    if (this.#table.routes.length === 0) return { code: "NO_ROUTE" };
+    if (this.#isLooping(request)) return { code: "GATEWAY_LOOP" };
+    const segments = isPlain(request.url) ? segmentsOf(originForm(request).replace(/\?.*$/s, "")) : undefined;
+    const host = askedHost(request);
+    if (!segments || !host) return { code: "TARGET_AMBIGUOUS" };
+    return this.#table.find(host.name, request.method ?? "", segments);
+  }
+
+  #isLooping({ headers }: Incoming): boolean {
+    const { via = "" } = headers as { readonly via?: string };
+    return via.includes(this.pseudonym);
+  }
+}
+
+/** What Node's parser lets through in a query, and others take for the end of a line or a header. */
+function isPlain(target: string | undefined): boolean {
+  return target !== undefined && /^[!-~]+$/.test(target) && !target.includes("#");
+}
