@@ -1,16 +1,17 @@
 import { type RequestListener, createServer as createHttpServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Config, ListenerName } from "./config.ts";
+import type { ErrorCode } from "./domain/errors.ts";
 import { type Fingerprint, fingerprintOf } from "./domain/identifiers.ts";
 import type { Logger } from "./domain/ports.ts";
 import { DAY, SECOND } from "./domain/time.ts";
 import { AccountCounts } from "./enforce/account-counts.ts";
 import type { Authenticator } from "./enforce/authenticator.ts";
 import { ConnectionGate } from "./enforce/connection-gate.ts";
-import { forwardAuth } from "./enforce/gateway/forward-auth.ts";
+import { forwardAuth, isForwardAuth } from "./enforce/gateway/forward-auth.ts";
 import { Gateway } from "./enforce/gateway/gateway.ts";
 import { createEnforceListener } from "./enforce/listener.ts";
-import { ownRoutes } from "./enforce/own-routes.ts";
+import { isOwn, ownRoutes } from "./enforce/own-routes.ts";
 import { serverOptions } from "./enforce/request-limits.ts";
 import { askingTlsOptions, enforceTlsOptions, followTrust } from "./enforce/tls.ts";
 import { UseRecorder } from "./enforce/use-recorder.ts";
@@ -193,6 +194,7 @@ async function start(
   const gateway = new Gateway(
     {
       ...{ authenticator, logger, limits: config.limits, stopwatch: () => performance.now() },
+      isOwn: (request) => isOwn(request) || isForwardAuth(request, config.forwardAuth),
       onCall: (call) => {
         onCall(call);
       },
@@ -214,8 +216,11 @@ async function start(
     return undefined;
   });
   const { forwardAuth: settings } = config;
+  const onDenied = (code: ErrorCode): void => {
+    metrics.decisions.inc({ code });
+  };
   const behindOwn = settings
-    ? forwardAuth({ authenticator, logger, settings }, gateway.handle)
+    ? forwardAuth({ authenticator, logger, settings, onDenied }, gateway.handle)
     : gateway.handle;
   const enforceServer = createEnforceListener({
     authenticator,

@@ -44,6 +44,8 @@ export interface GatewayParts {
   readonly authenticator: Authenticator;
   readonly logger: Logger;
   readonly limits: Limits;
+  /** What is answered before the gateway has it, or by nobody: no route is looked for. */
+  readonly isOwn?: ((request: Incoming) => boolean) | undefined;
   /** Milliseconds since whenever. */
   readonly stopwatch: () => number;
   /** Told of every call that was let through and had a route, when it is over. */
@@ -184,7 +186,7 @@ export class Gateway {
   }
 
   #find(request: Incoming): Destination {
-    if (this.#table.routes.length === 0) return { code: "NO_ROUTE" };
+    if (this.#table.routes.length === 0 || this.#parts.isOwn?.(request) === true) return { code: "NO_ROUTE" };
     if (this.#isLooping(request)) return { code: "GATEWAY_LOOP" };
     const segments = isPlain(request.url) ? segmentsOf(originForm(request).replace(/\?.*$/s, "")) : undefined;
     const host = askedHost(request);
