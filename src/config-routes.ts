@@ -125,6 +125,22 @@ export const forwardAuthSchema = z.strictObject({
   onlyForbids: z.boolean().default(false),
 });
 
+/** What is wrong with where proxies ask. */
+export function forwardAuthFaults(
+  asked: { readonly path: string } | undefined,
+  routes: RoutesConfig,
+): Fault[] {
+  if (!asked) return [];
+  const { path: at } = asked;
+  const own = isOwnRoute("GET", at)
+    ? [{ path: ["forwardAuth", "path"], message: `${at} is answered otherwise` }]
+    : [];
+  const shadowed = routes.flatMap(({ path: { text } }, place) =>
+    text === at ? [{ path: ["routes", place, "path"], message: `${text} is where proxies ask` }] : [],
+  );
+  return [...own, ...shadowed];
+}
+
 export type UpstreamsConfig = z.output<typeof upstreamsSchema>;
 export type RoutesConfig = z.output<typeof routesSchema>;
 

@@ -1,7 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { forwardAuthSchema, gatewayFaults, routesSchema, upstreamsSchema } from "./config-routes.ts";
+import {
+  forwardAuthFaults,
+  forwardAuthSchema,
+  gatewayFaults,
+  routesSchema,
+  upstreamsSchema,
+} from "./config-routes.ts";
 import { Refusal } from "./domain/errors.ts";
 import { type Limits, describeRule, limitFault, limitNames, limitRules } from "./domain/limits.ts";
 import { DAY, MINUTE, formatDuration, parseDuration } from "./domain/time.ts";
@@ -106,9 +112,9 @@ const fields = z.strictObject({
   listen: z.strictObject({ ca: hostPort, enforce: hostPort, public: hostPort, metrics: hostPort }),
 });
 
-const schema = fields.superRefine(({ routes, upstreams, listen }, context) => {
+const schema = fields.superRefine(({ routes, upstreams, forwardAuth, listen }, context) => {
   const own = [listen.ca, listen.enforce, listen.public, listen.metrics];
-  for (const fault of gatewayFaults(routes, upstreams, own))
+  for (const fault of [...gatewayFaults(routes, upstreams, own), ...forwardAuthFaults(forwardAuth, routes)])
     context.addIssue({ code: "custom", path: fault.path, message: fault.message });
 });
 

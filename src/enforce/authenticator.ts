@@ -12,7 +12,7 @@ import { ChangeFollower, MAX_STALENESS, type WentBack } from "../services/follow
 import { ConnectionRegistry } from "./connection-registry.ts";
 import { CredentialIndex, type ListedSerials } from "./credential-index.ts";
 import { LimitGates } from "./limit-gates.ts";
-import { describeLeaf, isSignedBy, mayBeLookedUp } from "./presented-certificate.ts";
+import { describeLeaf, mayBeLookedUp } from "./presented-certificate.ts";
 import { type Seen, isDirectedOn, see } from "./seen.ts";
 import { StoreLookup } from "./store-lookup.ts";
 import { type Answer, type Incoming, type Transport, hasLeft, transportOf } from "./transport.ts";
@@ -157,31 +157,32 @@ export class Authenticator {
   }
 
   /**
-   * Decides on a certificate whose key somebody else has seen proven: for a proxy that is trusted with that. It has no
-   * connection here, so that limits of connections are not asked about.
+   * Decides on a certificate whose key somebody else has seen proven: for a proxy that is trusted with that. The caller
+   * has no connection here: limits of connections are not asked about, nor which host the handshake named.
    *
    * @param request of the proxy; its User-Agent is taken for the caller's
-   * @param caller.address as the proxy says it
+   * @param caller.address as the proxy says it; without one, no rule of addresses lets the caller in
    */
   async vouched(
-    request: Incoming,
+    { rawHeaders }: Incoming,
     leaf: X509Certificate,
     caller: { readonly address: string | undefined; readonly scopes: readonly Scope[] },
   ): Promise<Decision> {
-    const signedByUs = this.trust.issuers.some((issuer) => isSignedBy(leaf, issuer));
-    const isTrusted = signedByUs || this.trust.foreign.some((issuer) => isSignedBy(leaf, issuer));
-    const presented = describeLeaf(leaf, isTrusted ? undefined : "other", () => signedByUs);
+    // OpenSSL has not looked at it here. When it ends is what the record says.
+    const fault = this.trust.haveSigned(leaf, this.#clock.now()) ? undefined : "other";
+    const presented = describeLeaf(leaf, fault, () => false);
     const { fingerprint } = presented;
     let credential: Credential | "unavailable" | undefined = this.#index.get(fingerprint);
     if (!credential && mayBeLookedUp(presented)) credential = await this.#lookup.find(fingerprint);
     const gate = this.#gates.ofRate(credential);
     const now = this.#clock.now();
     const decision = decide({
-      ...{ presented, credential, gate, wall: now, now: this.#validityClock.by(now) },
+      ...{ presented, credential, gate, now: this.#validityClock.by(now) },
       ...{ address: caller.address ?? "", requiredScopes: caller.scopes },
       ...{ current: this.#isCurrentAt(now), directed: true },
     });
-    this.#use?.count({ rawHeaders: request.rawHeaders } as Incoming, decision, now, caller.address);
+    // Another request than the proxy's own, which was counted for the proxy.
+    this.#use?.count({ rawHeaders }, decision, now, caller.address);
     return gate?.rates ? { ...decision, rates: gate.rates } : decision;
   }
 

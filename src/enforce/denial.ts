@@ -24,19 +24,15 @@ interface Refused extends Pick<Denial, "rates"> {
   readonly code: ErrorCode;
 }
 
-/**
- * Answers with the problem document of a denial.
- *
- * @param onlyForbids whether the status is to be 401 or 403, whatever the document says
- */
-export function deny(response: Outgoing, denial: Refused, requestId: string, onlyForbids = false): void {
+/** Answers with the problem document of a denial. */
+export function deny(response: Outgoing, denial: Refused, requestId: string): void {
   const { code } = denial;
   if (response.headersSent) {
     cutAnswer(response); // somebody else has begun it: what it would go on to say is not decided on
     return;
   }
   const { status, headers, body } = documentOf(denial, requestId);
-  response.statusCode = onlyForbids && status !== 401 ? 403 : status;
+  response.statusCode = status;
   for (const [name, value] of headers) response.setHeader(name, value);
   if (response instanceof ServerResponse) {
     // HTTP/1.1 has one host a connection: one that was not meant will not be meant later.
@@ -48,6 +44,24 @@ export function deny(response: Outgoing, denial: Refused, requestId: string, onl
   response.end(body);
   // GOAWAY after this answer: HTTP/2 has no Connection header (RFC 9113 §8.2.2).
   if (hopeless.includes(code) && session) closeSession(session as ServerHttp2Session);
+}
+
+/**
+ * The same, to a proxy that asked for a caller of its own: the proxy's connection has others to ask for, and stays.
+ *
+ * @param onlyForbids whether the status is to be 401 or 403, whatever the document says
+ */
+export function denyToProxy(
+  response: Outgoing,
+  denial: Refused,
+  requestId: string,
+  onlyForbids: boolean,
+): void {
+  const { status, headers, body } = documentOf(denial, requestId);
+  response.statusCode = onlyForbids && status !== 401 ? 403 : status;
+  for (const [name, value] of headers) response.setHeader(name, value);
+  response.setHeader("X-Client-Denied", denial.code);
+  response.end(body);
 }
 
 function cutAnswer(response: Outgoing): void {

@@ -2,6 +2,12 @@ import { isOwnRoute } from "../domain/own-routes.ts";
 import { formatTime } from "../domain/time.ts";
 import type { Handler } from "./listener.ts";
 import { pathOf } from "./request-target.ts";
+import type { Incoming } from "./transport.ts";
+
+/** Whether this is answered here: whoever may call may ask, and no route's scopes are asked for. */
+export function isOwn(request: Incoming): boolean {
+  return isOwnRoute(request.method ?? "", pathOf(request));
+}
 
 /**
  * What the enforcement listener answers itself: `GET /whoami`.
@@ -11,7 +17,7 @@ import { pathOf } from "./request-target.ts";
 export function ownRoutes(next: Handler): Handler {
   return (request, response, caller) => {
     const { account, fingerprint, serial, scopes, notAfter } = caller;
-    if (!isOwnRoute(request.method ?? "", pathOf(request))) {
+    if (!isOwn(request)) {
       next(request, response, caller);
       return;
     }

@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import type { Logger, Stores } from "../domain/ports.ts";
+import type { Instant } from "../domain/time.ts";
 import { isSignedBy } from "./presented-certificate.ts";
 
 /**
@@ -9,6 +10,7 @@ import { isSignedBy } from "./presented-certificate.ts";
 export class TrustedCas {
   readonly #stores: Stores;
   readonly #foreign: readonly string[];
+  readonly #foreignCas: readonly X509Certificate[];
   readonly #logger: Pick<Logger, "error">;
   readonly #onChanged = new Set<() => void>();
   #issuers: readonly X509Certificate[] = [];
@@ -16,6 +18,7 @@ export class TrustedCas {
   private constructor(stores: Stores, foreign: readonly string[], logger: Pick<Logger, "error">) {
     this.#stores = stores;
     this.#foreign = foreign;
+    this.#foreignCas = foreign.map((pem) => new X509Certificate(pem));
     this.#logger = logger;
   }
 
@@ -44,9 +47,11 @@ export class TrustedCas {
     return [...this.own, ...this.#foreign];
   }
 
-  /** Those beside our own. */
-  get foreign(): readonly X509Certificate[] {
-    return this.#foreign.map((pem) => new X509Certificate(pem));
+  /** Whether a CA that is trusted in the handshake of calls has signed a certificate, and has not ended itself. */
+  haveSigned(leaf: X509Certificate, now: Instant): boolean {
+    return [...this.#issuers, ...this.#foreignCas].some(
+      (ca) => now < ca.validToDate.getTime() && isSignedBy(leaf, ca),
+    );
   }
 
   /** Tells when other certificates are to be trusted, until what is returned is called. */

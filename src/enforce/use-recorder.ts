@@ -5,7 +5,7 @@ import type { Slug } from "../domain/names.ts";
 import type { Instant } from "../domain/time.ts";
 import type { CredentialUse } from "../domain/use.ts";
 import type { AccountCount, AccountCounts } from "./account-counts.ts";
-import { type Incoming, addressOf } from "./transport.ts";
+import type { Incoming } from "./transport.ts";
 
 const LONGEST_AGENT = 200;
 /** As many credentials as a server is made for. Of more than these at once, while nothing can be written, none is begun. */
@@ -13,7 +13,7 @@ const MOST = 1_000_000;
 
 /** How a request was counted: it may be decided on twice, by the listener and then with scopes. */
 const COUNTED = Symbol("counted");
-type Counted = Incoming & { [COUNTED]?: "allowed" | "denied" };
+type Counted = Pick<Incoming, "rawHeaders"> & { [COUNTED]?: "allowed" | "denied" };
 
 interface Entry {
   readonly account: Slug;
@@ -46,9 +46,9 @@ export class UseRecorder {
   /**
    * Counts a decision. A second one on the same request counts only where it denies what was let through.
    *
-   * @param address of the caller, for whoever has it at hand: the socket would have to be asked
+   * @param address of the caller
    */
-  count(request: Incoming, decision: Decision, now: Instant, address = addressOf(request)): void {
+  count(request: Counted, decision: Decision, now: Instant, address: string | undefined): void {
     if (decision.allowed) {
       const { fingerprint, account } = decision.caller;
       this.#allowed(request, fingerprint, account, now, address);

@@ -1,11 +1,12 @@
 import type { Counter, Registry } from "prom-client";
 import type { Config } from "../config.ts";
+import type { ErrorCode } from "../domain/errors.ts";
 import type { Logger } from "../domain/ports.ts";
 import type { AdmissionParts } from "../enforce/admission.ts";
 import type { Authenticator } from "../enforce/authenticator.ts";
-import { forwardAuth } from "../enforce/gateway/forward-auth.ts";
+import { forwardAuth, isForwardAuth } from "../enforce/gateway/forward-auth.ts";
 import { Gateway } from "../enforce/gateway/gateway.ts";
-import { ownRoutes } from "../enforce/own-routes.ts";
+import { isOwn, ownRoutes } from "../enforce/own-routes.ts";
 import type { UseRecorder } from "../enforce/use-recorder.ts";
 import { loadGateway } from "../home/gateway.ts";
 import { registerGatewayMetrics } from "../http/gateway-metrics.ts";
@@ -38,6 +39,7 @@ export function startRouting({ config, authenticator, logger, use, metrics }: Ro
   const gateway = new Gateway(
     {
       ...{ authenticator, logger, limits: config.limits, stopwatch: () => performance.now() },
+      isOwn: (request) => isOwn(request) || isForwardAuth(request, config.forwardAuth),
       onCall: (call) => {
         counted.onCall(call);
       },
@@ -54,8 +56,11 @@ export function startRouting({ config, authenticator, logger, use, metrics }: Ro
   });
   const reloading = new RouteReloading(gateway, config, logger);
   const { forwardAuth: settings } = config;
+  const onDenied = (code: ErrorCode): void => {
+    metrics.decisions.inc({ code });
+  };
   const behindOwn = settings
-    ? forwardAuth({ authenticator, logger, settings }, gateway.handle)
+    ? forwardAuth({ authenticator, logger, settings, onDenied }, gateway.handle)
     : gateway.handle;
   return {
     entrances: {

@@ -16,7 +16,6 @@ const accountOf = (who: number) => parseSlug(`account-${String(who % 2)}`);
 const asRequest = (agent = "curl/8"): IncomingMessage => {
   const seen: unknown = {
     rawHeaders: ["Host", "x", "User-Agent", agent],
-    socket: { remoteAddress: "192.0.2.1" },
   };
   return seen as IncomingMessage;
 };
@@ -60,7 +59,8 @@ test("counts each request once, and loses nothing that could not be written at f
           recorder.giveBack(taken.slice(1));
         } else {
           const request = asRequest();
-          for (const code of one.decisions) recorder.count(request, decided(one.who, code), START + index);
+          for (const code of one.decisions)
+            recorder.count(request, decided(one.who, code), START + index, "192.0.2.1");
           const before = model.get(fingerprintOf(one.who)) ?? { requests: 0, denials: 0, lastAt: undefined };
           model.set(fingerprintOf(one.who), {
             requests: before.requests + 1,
@@ -80,13 +80,13 @@ test("counts each request once, and loses nothing that could not be written at f
 test("does not count for anybody whose certificate is not on record", () => {
   const recorder = new UseRecorder();
   const stranger = { fingerprint: fingerprintOf(1), account: undefined };
-  recorder.count(asRequest(), { allowed: false, code: "CERT_UNKNOWN", ...stranger }, START);
+  recorder.count(asRequest(), { allowed: false, code: "CERT_UNKNOWN", ...stranger }, START, "192.0.2.1");
   expect(recorder.take()).toEqual([]);
 });
 
 test("keeps of what a client calls itself 200 characters, and no control characters", () => {
   const recorder = new UseRecorder();
-  recorder.count(asRequest(`a\u0085\u001b[2J${"b".repeat(500)}`), decided(1, undefined), START);
+  recorder.count(asRequest(`a\u0085\u001b[2J${"b".repeat(500)}`), decided(1, undefined), START, "192.0.2.1");
   expect(recorder.take()[0]?.agent).toBe(`a[2J${"b".repeat(194)}`);
 });
 

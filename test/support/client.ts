@@ -21,7 +21,7 @@ export interface TestAnswer {
 
 export interface TestRequest {
   readonly method?: string;
-  readonly headers?: Record<string, string>;
+  readonly headers?: Record<string, string | string[]>;
   readonly body?: string | Uint8Array;
   readonly agent?: Agent;
   readonly tls?: AgentOptions;

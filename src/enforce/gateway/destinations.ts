@@ -13,7 +13,13 @@ export class Destinations {
   readonly pseudonym = `countersign-${randomBytes(6).toString("hex")}`;
   /** What a request was decided for is what serves it, whatever is read anew meanwhile. */
   readonly #decided = new WeakMap<Incoming, Destination>();
+  readonly #isOwn: (request: Incoming) => boolean;
   #table = new RouteTable([]);
+
+  /** @param isOwn whether a request is answered elsewhere, and has no route whatever there are */
+  constructor(isOwn: (request: Incoming) => boolean) {
+    this.#isOwn = isOwn;
+  }
 
   reconfigure(routes: readonly Route[]): void {
     this.#table = new RouteTable(routes);
@@ -31,7 +37,7 @@ export class Destinations {
   }
 
   #find(request: Incoming): Destination {
-    if (this.#table.routes.length === 0) return { code: "NO_ROUTE" };
+    if (this.#table.routes.length === 0 || this.#isOwn(request)) return { code: "NO_ROUTE" };
     if (this.#isLooping(request)) return { code: "GATEWAY_LOOP" };
     const segments = isPlain(request.url) ? segmentsOf(originForm(request).replace(/\?.*$/s, "")) : undefined;
     const host = askedHost(request);

@@ -1,16 +1,15 @@
 import { X509Certificate, randomUUID } from "node:crypto";
-import type { Caller, Decision } from "../../domain/decision.ts";
-import { Refusal } from "../../domain/errors.ts";
+import type { Decision, Denial } from "../../domain/decision.ts";
+import { type DenialCode, type ErrorCode, Refusal } from "../../domain/errors.ts";
 import { type Scope, parseScope } from "../../domain/names.ts";
 import type { Logger } from "../../domain/ports.ts";
 import type { Handler } from "../admission.ts";
 import type { Authenticator } from "../authenticator.ts";
-import { logDenial } from "../denial-log.ts";
-import { deny } from "../denial.ts";
-import { originForm } from "../request-target.ts";
-import type { Incoming } from "../transport.ts";
-import { identityHeaders } from "./identity-headers.ts";
-import { describe } from "./peer-identity.ts";
+import { denyToProxy } from "../denial.ts";
+import { rateHeaders } from "../rate-headers.ts";
+import { pathOf } from "../request-target.ts";
+import { type Incoming, isGone } from "../transport.ts";
+import { callerHeaders } from "./identity-headers.ts";
 
 export interface ForwardAuthSettings {
   /** Where proxies ask. */
@@ -24,103 +23,151 @@ export interface ForwardAuthSettings {
 }
 
 export interface ForwardAuthParts {
-  readonly authenticator: Authenticator;
+  readonly authenticator: Pick<Authenticator, "vouched">;
   readonly logger: Logger;
   readonly settings: ForwardAuthSettings;
+  /** Told of every refusal, for the metrics. */
+  readonly onDenied?: ((code: ErrorCode) => void) | undefined;
 }
 
 /**
  * Answers proxies that ask whether a caller of theirs may go on (nginx `auth_request`, Caddy `forward_auth`, Traefik
  * `ForwardAuth`): 200 with who it is, or the denial. The certificate in the header is believed of a proxy alone that is
- * configured as one, and has called with its own certificate; for others there is nothing at this path.
+ * configured as one, and has called with its own certificate (RFC 9440 §4).
  *
- * @param next for all else
+ * @param next for all else, and for whoever is no such proxy: there is nothing at this path for them
  */
 export function forwardAuth(parts: ForwardAuthParts, next: Handler): Handler {
-  const { path, accounts } = parts.settings;
-  return (request, response, caller) => {
-    const url = new URL(originForm(request), "http://proxy");
-    if (originForm(request).split("?", 1)[0] !== path || !accounts.includes(caller.account)) {
-      next(request, response, caller);
+  const { settings, logger } = parts;
+  return (request, response, proxy) => {
+    if (!isForwardAuth(request, settings) || !settings.accounts.includes(proxy.account)) {
+      next(request, response, proxy);
       return;
     }
-    answer(parts, request, response, url.searchParams).catch((error: unknown) => {
-      parts.logger.error({ err: error }, "a proxy could not be answered");
-      deny(response, { code: "STATUS_UNAVAILABLE" }, randomUUID());
-    });
+    const asked = { request, response, proxy: proxy.account, requestId: randomUUID() };
+    // What was said so far is the proxy's own standing.
+    for (const name of ["RateLimit-Policy", "RateLimit"]) response.removeHeader(name);
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      response.setHeader("Allow", "GET, HEAD");
+      refuse(parts, asked, { code: "METHOD_NOT_ALLOWED", ...nobody });
+      return;
+    }
+    decideFor(parts, request)
+      .catch((error: unknown) => {
+        logger.error({ err: error }, "a decision for a proxy failed");
+        return refused("STATUS_UNAVAILABLE");
+      })
+      .then((decision) => {
+        answer(parts, asked, decision);
+      })
+      .catch(() => response.destroy()); // nothing is said rather than something else
   };
 }
 
-async function answer(
+/** Whether a request is for where proxies ask, whoever it is of. */
+export function isForwardAuth(request: Incoming, settings: { readonly path: string } | undefined): boolean {
+  return pathOf(request) === settings?.path;
+}
+
+interface Asked {
+  readonly request: Parameters<Handler>[0];
+  readonly response: Parameters<Handler>[1];
+  readonly proxy: string;
+  readonly requestId: string;
+}
+
+async function decideFor(
   { authenticator, logger, settings }: ForwardAuthParts,
-  request: Parameters<Handler>[0],
-  response: Parameters<Handler>[1],
-  query: URLSearchParams,
-): Promise<void> {
-  const requestId = randomUUID();
-  const leaf = certificateIn(headerOf(request, settings.header));
-  const scopes = scopesIn(query);
-  const decision: Decision =
-    leaf === undefined || scopes === undefined
-      ? { allowed: false, code: leaf === undefined ? "CERT_REQUIRED" : "SCOPE_MISSING", ...nobody }
-      : leaf === "malformed"
-        ? { allowed: false, code: "CERT_UNTRUSTED", ...nobody }
-        : await authenticator.vouched(request, leaf, { address: addressIn(request), scopes });
-  response.setHeader("Cache-Control", "no-store");
-  if (decision.allowed && leaf instanceof X509Certificate) {
-    for (const [name, value] of headersFor(decision.caller, leaf)) response.setHeader(name, value);
-    response.writeHead(200).end();
+  request: Incoming,
+): Promise<Decision> {
+  const leaf = presentedIn(request, settings.header);
+  if (leaf === undefined) return refused("CERT_REQUIRED");
+  if (leaf === "malformed") return refused("CERT_UNTRUSTED");
+  const scopes = scopesIn(request);
+  if (scopes) return authenticator.vouched(request, leaf, { address: addressIn(request), scopes });
+  logger.warn({ path: settings.path }, "a proxy's question is not of the form ?scope=NAME&scope=NAME");
+  return refused("SCOPE_MISSING");
+}
+
+function answer(parts: ForwardAuthParts, asked: Asked, decision: Decision): void {
+  const { response } = asked;
+  if (isGone(response)) return;
+  if (!decision.allowed) {
+    refuse(parts, asked, decision);
     return;
   }
-  if (decision.allowed) return; // never: without a certificate nobody is
-  response.setHeader("X-Client-Denied", decision.code);
-  logDenial(logger, request, decision, requestId);
-  deny(response, decision, requestId, settings.onlyForbids);
+  const headers = [...callerHeaders(decision.caller), ...rateHeaders(decision)];
+  for (const [name, value] of headers) response.setHeader(name, value);
+  response.setHeader("Cache-Control", "no-store");
+  response.writeHead(200).end();
+}
+
+function refuse(
+  { logger, onDenied, settings }: ForwardAuthParts,
+  { request, response, proxy, requestId }: Asked,
+  denial: Omit<Denial, "allowed" | "code"> & { readonly code: ErrorCode },
+): void {
+  const { code, fingerprint, account } = denial;
+  onDenied?.(code);
+  logger.info({ requestId, code, fingerprint, account, address: addressIn(request), proxy }, "denied");
+  denyToProxy(response, denial, requestId, settings.onlyForbids);
 }
 
 const nobody = { fingerprint: undefined, account: undefined };
 
-function headersFor(caller: Caller, leaf: X509Certificate): [string, string][] {
-  const raw = identityHeaders({ ...describe(leaf, []), caller }, ["headers"]);
-  return raw.flatMap((name, place) => (place % 2 === 0 ? [[name, raw[place + 1] ?? ""]] : []));
+function refused(code: DenialCode): Denial {
+  return { allowed: false, code, ...nobody };
 }
 
-/** No certificate. */
-const TWICE = "?";
-
-/** Once: a proxy that lets its caller's own through, beside what it sets, is none to believe. */
-function headerOf({ rawHeaders }: Incoming, wanted: string): string {
-  const values: string[] = [];
-  for (let i = 0; i < rawHeaders.length; i += 2)
-    if (rawHeaders[i]?.toLowerCase() === wanted) values.push(rawHeaders[i + 1] ?? "");
-  return values.length > 1 ? TWICE : (values[0] ?? "");
+function presentedIn(request: Incoming, header: string): X509Certificate | "malformed" | undefined {
+  const values = valuesOf(request, header);
+  // Twice: a proxy that lets its caller's own through, beside what it sets, is none to believe.
+  return values.length > 1 ? "malformed" : certificateIn(values[0] ?? "");
 }
+
+function valuesOf({ rawHeaders }: Incoming, wanted: string): string[] {
+  return rawHeaders.filter(
+    (_value, place) => rawHeaders[place - 1]?.toLowerCase() === wanted && place % 2 === 1,
+  );
+}
+
+/** As proxies pass a certificate on. */
+const forms: readonly RegExp[] = [
+  /^:([A-Za-z0-9+/]+={0,2}):$/, // RFC 9440 §2.1
+  /^([A-Za-z0-9+/]+={0,2})$/, // base64 of DER: Caddy, HAProxy, Traefik
+  /^-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----\s*$/, // encoded for a URL: nginx
+];
 
 /**
- * A certificate as proxies pass it on: RFC 9440 (`:BASE64:`), PEM with its octets encoded for a URL (nginx), base64 of DER
- * (Caddy, HAProxy), or the same without line breaks and with the chain behind a comma (Traefik).
+ * Reads a certificate out of a header. The CAs that came with it may follow behind commas, as Traefik has them; nobody
+ * else may: a proxy that joins its caller's own header with what it sets is none to believe either.
  *
  * @returns `undefined` for none
  */
 export function certificateIn(value: string): X509Certificate | "malformed" | undefined {
   if (value === "") return undefined;
   try {
-    const text = (value.includes("%") ? decodeURIComponent(value) : value).trim();
-    const pem = /^-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----$/.exec(text)?.[1];
-    const bare =
-      /^:([A-Za-z0-9+/]+={0,2}):$/.exec(text)?.[1] ?? /^([A-Za-z0-9+/]+={0,2})(?:,|$)/.exec(text)?.[1];
-    const base64 = (pem ?? bare)?.replaceAll(/\s/g, "");
-    if (base64 === undefined) return "malformed";
-    const der = Buffer.from(base64, "base64");
-    const read = new X509Certificate(der);
-    return read.raw.equals(der) ? read : "malformed";
+    const [leaf, ...chain] = value.split(",").map(certificateOf);
+    return leaf && chain.every((one) => one?.ca === true) ? leaf : "malformed";
   } catch {
     return "malformed";
   }
 }
 
-/** As the proxy was configured to ask; what is no scope nobody has. */
-function scopesIn(query: URLSearchParams): Scope[] | undefined {
+/** Throws for what is no certificate. */
+function certificateOf(piece: string): X509Certificate | undefined {
+  const text = decodeURIComponent(piece.trim());
+  const base64 = forms.map((form) => form.exec(text)?.[1]).find((found) => found !== undefined);
+  if (base64 === undefined) return undefined;
+  const der = Buffer.from(base64, "base64");
+  const read = new X509Certificate(der);
+  return read.raw.equals(der) ? read : undefined; // and nothing behind it
+}
+
+/** As the proxy was configured to ask; `undefined` for what it cannot have been: a slip must not ask for less. */
+function scopesIn({ url = "" }: Incoming): Scope[] | undefined {
+  const query = new URLSearchParams(/\?(.*)$/s.exec(url)?.[1] ?? "");
+  if ([...query.keys()].some((name) => name !== "scope")) return undefined;
   try {
     return query.getAll("scope").map(parseScope);
   } catch (error) {
@@ -130,7 +177,7 @@ function scopesIn(query: URLSearchParams): Scope[] | undefined {
 }
 
 /** The last one: what stands before it the caller may have written. */
-function addressIn({ headers }: Incoming): string | undefined {
-  const given = headers["x-forwarded-for"];
-  return [given ?? ""].flat().join(",").split(",").at(-1)?.trim();
+function addressIn(request: Incoming): string | undefined {
+  const last = valuesOf(request, "x-forwarded-for").at(-1)?.split(",").at(-1)?.trim();
+  return last === "" ? undefined : last;
 }

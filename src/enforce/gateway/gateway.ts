@@ -44,6 +44,8 @@ export interface GatewayParts {
   readonly authenticator: Authenticator;
   readonly logger: Logger;
   readonly limits: Limits;
+  /** What is answered before the gateway has it, or by nobody: no route is looked for. */
+  readonly isOwn?: ((request: Incoming) => boolean) | undefined;
   /** Milliseconds since whenever. */
   readonly stopwatch: () => number;
   /** Told of every call that was let through and had a route, when it is over. */
@@ -56,12 +58,13 @@ type GatewayEntrances = Required<Pick<EnforceListenerParts, "handler" | "upgrade
 /** Lets callers that were let through on to the upstream of their route, and tells it who they are. */
 export class Gateway {
   readonly #parts: GatewayParts;
-  readonly #destinations = new Destinations();
+  readonly #destinations: Destinations;
   readonly #open = new Map<string, number>();
   #upstreams = new Map<string, Upstream>();
 
   constructor(parts: GatewayParts, settings: GatewaySettings) {
     this.#parts = parts;
+    this.#destinations = new Destinations(parts.isOwn ?? (() => false));
     this.reconfigure(settings);
   }
 

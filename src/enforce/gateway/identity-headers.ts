@@ -58,11 +58,16 @@ const writers: Readonly<Record<IdentityForm, (identity: Identity) => string[]>> 
     ];
     return ["X-Forwarded-Client-Cert", fields.join(";")];
   },
-  headers: ({ caller }) => [
-    ...["X-Client-Account", caller.account],
-    ...["X-Client-Scopes", caller.scopes.join(" ")],
-    ...["X-Client-Fingerprint", caller.fingerprint],
-    ...["X-Client-Serial", caller.serial],
-    ...["X-Client-Not-After", formatTime(caller.notAfter)],
-  ],
+  headers: ({ caller }) => callerHeaders(caller).flat(),
 };
+
+/** Who is calling, for everybody who can read headers: all of them, also where one says nothing. */
+export function callerHeaders(caller: Caller): [name: string, value: string][] {
+  return [
+    ["X-Client-Account", caller.account],
+    ["X-Client-Scopes", caller.scopes.join(" ")],
+    ["X-Client-Fingerprint", caller.fingerprint],
+    ["X-Client-Serial", caller.serial],
+    ["X-Client-Not-After", formatTime(caller.notAfter)],
+  ];
+}
