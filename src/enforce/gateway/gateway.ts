@@ -153,7 +153,7 @@ export class Gateway {
     this.#count(route, 1);
     void forwardUpgrade({
       ...{ request, socket, head, protocol, headers },
-      dispatcher: upstream.pool,
+      dispatcher: upstream.dispatcher,
       target: originForm(request),
       answerTime: route.times.answer,
     }).then((code) => {
@@ -214,7 +214,7 @@ export class Gateway {
     this.#count(route, 1);
     const outcome = await forward({
       ...{ request, response, headers },
-      dispatcher: upstream.pool,
+      dispatcher: upstream.dispatcher,
       target: originForm(request),
       times: route.times,
       patience: upstream.settings.connectTime,
