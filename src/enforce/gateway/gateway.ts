@@ -6,7 +6,7 @@ import type { GatewayCode } from "../../domain/errors.ts";
 import type { Limits } from "../../domain/limits.ts";
 import type { Scope } from "../../domain/names.ts";
 import type { Logger } from "../../domain/ports.ts";
-import { segmentsOf } from "../../domain/route-path.ts";
+import { readingsOf } from "../../domain/route-path.ts";
 import { type Found, type Route, RouteTable } from "../../domain/route.ts";
 import type { UpstreamSettings } from "../../domain/upstream.ts";
 import type { Handler } from "../admission.ts";
@@ -186,10 +186,10 @@ export class Gateway {
   #find(request: Incoming): Destination {
     if (this.#table.routes.length === 0) return { code: "NO_ROUTE" };
     if (this.#isLooping(request)) return { code: "GATEWAY_LOOP" };
-    const segments = isPlain(request.url) ? segmentsOf(originForm(request).replace(/\?.*$/s, "")) : undefined;
+    const paths = isPlain(request.url) ? readingsOf(originForm(request).replace(/\?.*$/s, "")) : undefined;
     const host = askedHost(request);
-    if (!segments || !host) return { code: "TARGET_AMBIGUOUS" };
-    return this.#table.find(host.name, request.method ?? "", segments);
+    if (!paths || !host) return { code: "TARGET_AMBIGUOUS" };
+    return this.#table.findForAll(host.name, request.method ?? "", paths) ?? { code: "TARGET_AMBIGUOUS" };
   }
 
   #isLooping({ headers }: Incoming): boolean {
