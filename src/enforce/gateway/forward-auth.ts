@@ -39,15 +39,18 @@ export interface ForwardAuthParts {
 export function forwardAuth(parts: ForwardAuthParts, next: Handler): Handler {
   const { path, accounts } = parts.settings;
   return (request, response, caller) => {
-    const url = new URL(originForm(request), "http://proxy");
-    if (originForm(request).split("?", 1)[0] !== path || !accounts.includes(caller.account)) {
+    const target = originForm(request);
+    const [asked = ""] = target.split("?", 1); // not as a URL: '//' is none, and that would throw
+    if (asked !== path || !accounts.includes(caller.account)) {
       next(request, response, caller);
       return;
     }
-    answer(parts, request, response, url.searchParams).catch((error: unknown) => {
-      parts.logger.error({ err: error }, "a proxy could not be answered");
-      deny(response, { code: "STATUS_UNAVAILABLE" }, randomUUID());
-    });
+    answer(parts, request, response, new URLSearchParams(target.slice(asked.length))).catch(
+      (error: unknown) => {
+        parts.logger.error({ err: error }, "a proxy could not be answered");
+        deny(response, { code: "STATUS_UNAVAILABLE" }, randomUUID());
+      },
+    );
   };
 }
 

@@ -1,7 +1,8 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Dispatcher } from "undici";
+import { type Dispatcher, errors } from "undici";
 import type { GatewayCode } from "../../domain/errors.ts";
+import { SECOND } from "../../domain/time.ts";
 import { codeOf } from "./forward.ts";
 import { answerHeaders } from "./request-headers.ts";
 
@@ -46,8 +47,10 @@ export function forwardUpgrade(call: ForwardedUpgrade): Promise<GatewayCode | un
         },
         onRequestUpgrade(_controller, _status, answered, upstream) {
           controller = undefined;
-          if (socket.destroyed) {
+          const isAsked = String(answered["upgrade"]).toLowerCase() === protocol;
+          if (socket.destroyed || !isAsked) {
             upstream.destroy();
+            resolve("UPSTREAM_FAILED");
             return;
           }
           const own = [`HTTP/1.1 101 Switching Protocols`, "Connection: Upgrade", `Upgrade: ${protocol}`];
@@ -55,7 +58,8 @@ export function forwardUpgrade(call: ForwardedUpgrade): Promise<GatewayCode | un
           upstream.write(head);
           join(socket, upstream);
         },
-        onResponseStart(_controller, status, answered) {
+        onResponseStart(given, status, answered) {
+          if (status === 101) given.abort(new errors.HTTPParserError("an upgrade to nothing"));
           if (status < 200) return;
           hasBegun = true;
           const own = [`HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ""}`, "Connection: close"];
@@ -70,7 +74,8 @@ export function forwardUpgrade(call: ForwardedUpgrade): Promise<GatewayCode | un
           });
         },
         onResponseEnd() {
-          socket.end();
+          socket.resume(); // what is left unread would reset the connection before the answer arrives
+          socket.end(() => setTimeout(() => socket.destroy(), SECOND).unref());
         },
         onResponseError(_controller, error) {
           if (hasBegun) socket.destroy();
