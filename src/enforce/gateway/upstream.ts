@@ -23,7 +23,7 @@ export class Upstream {
     const { origin, socket, connectTime, connections, tls, health } = settings;
     const given = Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined));
     const { hostname } = new URL(origin);
-    const servername = tls.servername ?? hostname;
+    const servername = tls.servername ?? hostname.replaceAll(/[[\]]/g, "");
     const connect = buildConnector({
       ...{ ...given, timeout: connectTime },
       ...(socket !== undefined && { socketPath: socket }),
