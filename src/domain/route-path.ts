@@ -7,7 +7,7 @@ export interface PathPattern {
   readonly isDeep: boolean;
 }
 
-/** A path in pieces, as every upstream reads it. */
+/** A path in pieces, without a slash at its end: most services take it for the same without. */
 export type Segments = readonly string[];
 
 /** @returns `undefined` when it is no pattern */
@@ -15,54 +15,87 @@ export function parsePattern(text: string): PathPattern | undefined {
   const isDeep = text === "/**" || text.endsWith("/**");
   const base = isDeep ? text.slice(0, -3) : text;
   if (base === "" && isDeep) return { text, segments: [], isDeep };
-  const parts = base.split("*").join("x");
-  const read = segmentsOf(parts);
-  if (!read || /[?#%]/.test(base)) return undefined;
-  const segments = base.slice(1).split("/");
+  const read = segmentsOf(base.replaceAll("*", "x"));
+  if (!read || /[?#%;]/.test(base)) return undefined;
+  const segments = withoutLastSlash(base.slice(1).split("/"));
   if (segments.some((segment) => segment.includes("*") && segment !== "*")) return undefined;
   return { text, segments: segments.map((segment) => (segment === "*" ? undefined : segment)), isDeep };
 }
 
 /**
- * Takes a path apart, when there is only one way to read it. Unreserved characters may come encoded (RFC 3986 §6.2.2.2).
+ * Takes a path apart. Unreserved characters may come encoded (RFC 3986 §6.2.2.2).
  *
  * @param path without query
- * @returns `undefined` for one that upstreams read differently: dot segments, empty segments, encoded slashes and dots,
- * backslashes, controls, octets that are no ASCII, broken encoding. The last segment alone may be empty
+ * @returns `undefined` for one that cannot be relied on, as for `readingsOf`
  */
 export function segmentsOf(path: string): Segments | undefined {
-  if (!/^\/[!-~]*$/.test(path) || /[\\<>"^`{|}#]/.test(path)) return undefined;
-  const segments = path.slice(1).split("/").map(decodeUnreserved);
-  const last = segments.length - 1;
-  const isFit = segments.every(
-    (segment, place) =>
-      segment !== undefined && (segment !== "" || place === last) && !isDots(segment.split(";", 1)[0]),
-  );
-  return isFit ? (segments as Segments) : undefined;
+  return readingsOf(path)?.[0];
 }
 
-/** Slash, backslash, percent sign, NUL and other controls: what a decoding upstream takes for something else. */
-const dangerous = /%(?:2f|5c|25|[01][0-9a-f]|7f)/i;
+/**
+ * The ways in which services read a path: each of them has to lead to the same route. As it is; with everything decoded;
+ * without parameters (`;`), as Java's do, and dots and spaces at the end of a segment, as Windows does; and up to a decoded `?`
+ * or `#`, as those do that put a URL together from it again.
+ *
+ * @param path without query
+ * @returns at least one; `undefined` when one of them has segments of dots and white space, or empty ones but for the last, and for encoded
+ * slashes and percent signs, backslashes, controls, octets that are no ASCII, encoding that is broken or no UTF-8
+ */
+export function readingsOf(path: string): readonly [Segments, ...Segments[]] | undefined {
+  if (!/^\/[!-~]*$/.test(path) || /[\\<>"^`{|}#]/.test(path) || dangerous.test(path)) return undefined;
+  const own = path.slice(1).split("/").map(decodeUnreserved);
+  if (!/[%;]|\.(?:\/|$)/.test(path)) return isFit(own) ? [withoutLastSlash(own)] : undefined;
+  const decoded = decode(own);
+  if (!decoded) return undefined;
+  const cut = (decoded.join("/").split(/[?#]/, 1)[0] ?? "").split("/");
+  const all = [own, decoded, decoded.map(bare), cut, cut.map(bare)];
+  if (!all.every(isFit)) return undefined;
+  const [first = [], ...others] = all.map(withoutLastSlash);
+  return [first, ...others];
+}
 
-function decodeUnreserved(segment: string): string | undefined {
+/** Slash, backslash, percent sign, NUL and other controls, and broken encoding: what becomes something else when decoded. */
+const dangerous = /%(?:2f|5c|25|[01][0-9a-f]|7f|(?![0-9a-f]{2}))/i;
+
+function decodeUnreserved(segment: string): string {
   if (!segment.includes("%")) return segment;
-  if (/%(?![0-9a-f]{2})/i.test(segment) || dangerous.test(segment)) return undefined;
   return segment.replaceAll(/%([0-9a-f]{2})/gi, (encoded, hex: string) => {
     const character = String.fromCharCode(Number.parseInt(hex, 16));
     return /[A-Za-z0-9._~-]/.test(character) ? character : encoded.toUpperCase();
   });
 }
 
-function isDots(segment: string | undefined): boolean {
-  return segment === "." || segment === "..";
+/** @returns `undefined` for what is no UTF-8: some read a dot or a slash in more octets than it has (RFC 3629 §10) */
+function decode(segments: Segments): Segments | undefined {
+  try {
+    return segments.map(decodeURIComponent);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Without parameters, white space, and dots at its end. */
+function bare(segment: string): string {
+  const [name = ""] = segment.split(";", 1);
+  let end = name.length;
+  while (end > 0 && /[.\s]/.test(name.charAt(end - 1))) end -= 1;
+  // What is nothing else stays what it is: no path may have it.
+  return end === 0 ? name : name.slice(0, end).trimStart();
+}
+
+function withoutLastSlash(segments: Segments): Segments {
+  return segments.at(-1) === "" ? segments.slice(0, -1) : segments;
+}
+
+function isFit(segments: Segments): boolean {
+  const last = segments.length - 1;
+  return segments.every((segment, place) => (segment === "" ? place === last : !/^[.\s]+$/.test(segment)));
 }
 
 export function matches({ segments, isDeep }: PathPattern, path: Segments): boolean {
-  // /orders/ is below /orders/**, and so is /orders itself.
+  // /orders itself belongs to /orders/** too.
   if (isDeep ? path.length < segments.length : path.length !== segments.length) return false;
-  return segments.every((segment, place) =>
-    segment === undefined ? path[place] !== "" : segment === path[place],
-  );
+  return segments.every((segment, place) => segment === undefined || segment === path[place]);
 }
 
 /** How two patterns lie: which of them has all the paths of the other, if they share any. */
@@ -82,19 +115,14 @@ function share(a: PathPattern, b: PathPattern): boolean {
   if (long.segments.length > short.segments.length && !short.isDeep) return false;
   return short.segments.every((segment, place) => {
     const other = long.segments[place];
-    if (segment === undefined) return other !== "";
-    return other === undefined ? segment !== "" : segment === other;
+    return segment === undefined || other === undefined || segment === other;
   });
 }
 
 /** Whether `outer` has every path that `inner` has. */
 function contains(outer: PathPattern, inner: PathPattern): boolean {
   if (inner.isDeep && !outer.isDeep) return false;
-  if (outer.isDeep ? inner.segments.length < outer.segments.length : false) return false;
+  if (outer.isDeep && inner.segments.length < outer.segments.length) return false;
   if (!outer.isDeep && inner.segments.length !== outer.segments.length) return false;
-  return outer.segments.every((segment, place) => {
-    const other = inner.segments[place];
-    // A star has no empty segment, a deep pattern may go on with one.
-    return segment === undefined ? other !== "" : segment === other;
-  });
+  return outer.segments.every((segment, place) => segment === undefined || segment === inner.segments[place]);
 }

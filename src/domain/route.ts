@@ -1,6 +1,6 @@
 import type { Scope } from "./names.ts";
 import { isOwnRoute } from "./own-routes.ts";
-import { type PathPattern, type Segments, matches, relationOf, segmentsOf } from "./route-path.ts";
+import { type PathPattern, type Segments, matches, readingsOf, relationOf } from "./route-path.ts";
 
 /** How an upstream is told who is calling; several may be. */
 export type IdentityForm = "client-cert" | "xfcc" | "headers";
@@ -20,7 +20,7 @@ export interface Route {
   /** In lower case, without a port; `*.example.org` for one label before it. Without, all hosts that have no routes of their own. */
   readonly host: string | undefined;
   readonly path: PathPattern;
-  /** In capitals; all, if there are none. */
+  /** In capitals; all but TRACE and CONNECT, if there are none. */
   readonly methods: readonly string[] | undefined;
   readonly upstream: string;
   readonly scopes: readonly Scope[];
@@ -49,6 +49,18 @@ export class RouteTable {
       this.#byHost.set(route.host, [...(this.#byHost.get(route.host) ?? []), route]);
   }
 
+  /** The route of a path that can be read in several ways; `undefined` when they have not all the same. */
+  findForAll(
+    host: string,
+    method: string,
+    [first, ...others]: readonly [Segments, ...Segments[]],
+  ): Found | undefined {
+    const found = this.find(host, method, first);
+    const isSame = (other: Found): boolean =>
+      "route" in found ? "route" in other && other.route === found.route : !("route" in other);
+    return others.every((path) => isSame(this.find(host, method, path))) ? found : undefined;
+  }
+
   /**
    * The route with the narrowest path. If its methods are others, no wider route takes its place: that may ask for less.
    *
@@ -60,7 +72,9 @@ export class RouteTable {
       fitting.every(({ path: other }) => ["same", "within"].includes(relationOf(own, other))),
     );
     if (narrowest.length === 0) return { code: "NO_ROUTE" };
-    const route = narrowest.find(({ methods }) => methods?.includes(method) ?? true);
+    const route = narrowest.find(
+      ({ methods }) => methods?.includes(method) ?? !never.includes(method.toUpperCase()),
+    );
     if (route) return { route };
     return { code: "METHOD_NOT_ALLOWED", allow: narrowest.flatMap(({ methods }) => methods ?? []) };
   }
@@ -82,11 +96,13 @@ export function destinationOf(
 ): Found | { readonly code: "TARGET_AMBIGUOUS" } | { readonly route: undefined } {
   if (isOwnRoute(method, path)) return { route: undefined };
   if (routes.length === 0) return { code: "NO_ROUTE" };
-  const segments = segmentsOf(path);
-  return segments
-    ? new RouteTable(routes).find(host.toLowerCase(), method, segments)
-    : { code: "TARGET_AMBIGUOUS" };
+  const paths = readingsOf(path);
+  const found = paths && new RouteTable(routes).findForAll(host.toLowerCase(), method, paths);
+  return found ?? { code: "TARGET_AMBIGUOUS" };
 }
+
+/** The first would show callers what was added for the service, the second is for proxies of another kind. */
+const never = ["TRACE", "CONNECT"];
 
 /** Routes of which it would be open which one a request is for. */
 export function routeFaults(routes: readonly Route[]): string[] {

@@ -61,8 +61,12 @@ export function askedHost(request: Incoming): AskedHost | undefined {
   const [authority = "", ...others] = [...new Set(authorities(request).map((each) => each.toLowerCase()))];
   if (authority === "") return request.httpVersion === "1.0" ? { authority, name: "" } : undefined;
   const name = hostOf(authority);
-  return name === undefined || others.length > 0 ? undefined : { authority, name };
+  if (name === undefined || others.length > 0 || !(isIP(name) !== 0 || DNS_NAME.test(name))) return undefined;
+  return { authority, name };
 }
+
+/** What is none may be read as another: `a.example,b.example`, or with a second dot at its end. */
+const DNS_NAME = /^(?:[a-z0-9_-]+\.)*[a-z0-9_-]+$/;
 
 /** Path and query of a request's target, as it is sent on. */
 export function originForm({ url = "/" }: Incoming): string {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parsePattern, segmentsOf } from "../../src/domain/route-path.ts";
+import { parsePattern, readingsOf, segmentsOf } from "../../src/domain/route-path.ts";
 import { type Route, RouteTable, routeFaults } from "../../src/domain/route.ts";
 
 function route(path: string, others: Partial<Route> = {}): Route {
@@ -38,6 +38,31 @@ test("a method that the narrowest path has not is not let through by a wider one
   expect(found(routes, "/admin/x", "PUT")).toBe("write");
   const denied = new RouteTable(routes).find("h", "DELETE", ["admin", "x"]);
   expect(denied).toEqual({ code: "METHOD_NOT_ALLOWED", allow: ["GET", "POST", "PUT"] });
+});
+
+test.each([
+  ["/orders/", "/orders"],
+  ["/orders;v=1/2", "/**"],
+  ["/orders;v=1", undefined],
+  ["/admin", "/admin/**"],
+  ["/admin;v=1", undefined],
+  ["/admin%3Fx", undefined],
+  ["/%3Bx", "/**"],
+  ["/users/%40me", undefined],
+  ["/users/a%40b", "/**"],
+])("%s has the route %s in every reading", (path, name) => {
+  const patterns = ["/**", "/orders", "/admin/**", "/users/@me"];
+  const table = new RouteTable(patterns.map((each) => route(each)));
+  const readings = readingsOf(path);
+  if (!readings) throw new Error(`${path} has no readings`);
+  const result = table.findForAll("api.example.org", "GET", readings);
+  expect(result && "route" in result ? result.route.name : undefined).toBe(name);
+});
+
+test("TRACE has no route, not even one for all methods", () => {
+  expect(found([route("/**")], "/x", "PROPFIND")).toBe("/**");
+  for (const method of ["TRACE", "trace", "CONNECT"])
+    expect(found([route("/**")], "/x", method)).toBe("METHOD_NOT_ALLOWED");
 });
 
 test("a host's own routes are all that it has", () => {

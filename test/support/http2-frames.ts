@@ -4,7 +4,7 @@ import type { Brought } from "./bypass-ground.ts";
 
 // HTTP/2 as octets (RFC 9113), for what no client library would send.
 
-const [HEADERS, RST_STREAM, SETTINGS] = [1, 3, 4];
+const [DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY] = [0, 1, 3, 4, 7];
 const [END_STREAM, END_HEADERS] = [1, 4];
 
 function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
@@ -40,8 +40,34 @@ export function get(stream: number, authority: string, isWhole = true): Buffer {
   return frame(HEADERS, END_STREAM | (isWhole ? END_HEADERS : 0), stream, Buffer.concat(block));
 }
 
-export function reset(stream: number): Buffer {
-  return frame(RST_STREAM, 0, stream, Buffer.from([0, 0, 0, 8]));
+/** A request of these fields, as they are; each name and value of less than 127 octets. */
+export function fields(
+  stream: number,
+  all: readonly (readonly [name: string, value: string])[],
+  isEnd = true,
+): Buffer {
+  const block = all.flatMap(([name, value]) => [
+    Buffer.from([0, name.length]),
+    Buffer.from(name, "latin1"),
+    Buffer.from([value.length]),
+    Buffer.from(value, "latin1"),
+  ]);
+  return frame(HEADERS, (isEnd ? END_STREAM : 0) | END_HEADERS, stream, Buffer.concat(block));
+}
+
+/** Some of a body, and not its end. */
+export function data(stream: number, text: string): Buffer {
+  return frame(DATA, 0, stream, Buffer.from(text));
+}
+
+/** @param code CANCEL, unless it says otherwise (RFC 9113 §7) */
+export function reset(stream: number, code = 8): Buffer {
+  return frame(RST_STREAM, 0, stream, Buffer.from([0, 0, 0, code]));
+}
+
+/** That nothing more is to come: the other side answers what it has, and closes. */
+export function goAway(): Buffer {
+  return frame(GOAWAY, 0, 0, Buffer.alloc(8));
 }
 
 /** A TLS connection on which HTTP/2 was agreed, and nothing said. */

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { segmentsOf } from "../../domain/route-path.ts";
+import { readingsOf } from "../../domain/route-path.ts";
 import { type Found, type Route, RouteTable } from "../../domain/route.ts";
 import { askedHost, originForm } from "../request-target.ts";
 import type { Incoming } from "../transport.ts";
@@ -39,10 +39,10 @@ export class Destinations {
   #find(request: Incoming): Destination {
     if (this.#table.routes.length === 0 || this.#isOwn(request)) return { code: "NO_ROUTE" };
     if (this.#isLooping(request)) return { code: "GATEWAY_LOOP" };
-    const segments = isPlain(request.url) ? segmentsOf(originForm(request).replace(/\?.*$/s, "")) : undefined;
+    const paths = isPlain(request.url) ? readingsOf(originForm(request).replace(/\?.*$/s, "")) : undefined;
     const host = askedHost(request);
-    if (!segments || !host) return { code: "TARGET_AMBIGUOUS" };
-    return this.#table.find(host.name, request.method ?? "", segments);
+    if (!paths || !host) return { code: "TARGET_AMBIGUOUS" };
+    return this.#table.findForAll(host.name, request.method ?? "", paths) ?? { code: "TARGET_AMBIGUOUS" };
   }
 
   #isLooping({ headers }: Incoming): boolean {

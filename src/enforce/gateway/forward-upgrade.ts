@@ -1,7 +1,8 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
-import type { Dispatcher } from "undici";
+import { type Dispatcher, errors } from "undici";
 import { type GatewayCode, errorTable } from "../../domain/errors.ts";
+import { SECOND } from "../../domain/time.ts";
 import { codeOf } from "./forward.ts";
 import { answerHeaders } from "./request-headers.ts";
 
@@ -33,6 +34,7 @@ export function forwardUpgrade(
   const { request, socket, head, dispatcher, target, protocol, headers, answerTime, patience } = call;
   return new Promise((resolve) => {
     const fail = (code: GatewayCode): void => {
+      clearTimeout(waiting);
       resolve({ status: errorTable[code][0], code });
     };
     let controller: Dispatcher.DispatchController | undefined;
@@ -58,8 +60,10 @@ export function forwardUpgrade(
         },
         onRequestUpgrade(_controller, _status, given, upstream) {
           controller = undefined;
-          if (socket.destroyed) {
+          const isAsked = String(given["upgrade"]).toLowerCase() === protocol;
+          if (socket.destroyed || !isAsked) {
             upstream.destroy();
+            fail("UPSTREAM_FAILED");
             return;
           }
           answered = 101;
@@ -68,12 +72,13 @@ export function forwardUpgrade(
           upstream.write(head);
           join(socket, upstream);
         },
-        onResponseStart(_controller, status, given) {
+        onResponseStart(given, status, fields) {
+          if (status === 101) given.abort(new errors.HTTPParserError("an upgrade to nothing"));
           if (status < 200) return;
           answered = status;
           const own = [`HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ""}`, "Connection: close"];
           // With its length, or until the connection closes (RFC 9112 §6.3).
-          socket.write([...own, ...lines(given), "", ""].join("\r\n"), "latin1");
+          socket.write([...own, ...lines(fields), "", ""].join("\r\n"), "latin1");
         },
         onResponseData(given, chunk) {
           if (socket.write(chunk)) return;
@@ -83,7 +88,8 @@ export function forwardUpgrade(
           });
         },
         onResponseEnd() {
-          socket.end();
+          socket.resume(); // what is left unread would reset the connection before the answer arrives
+          socket.end(() => setTimeout(() => socket.destroy(), SECOND).unref());
         },
         onResponseError(_controller, error) {
           if (answered === undefined) fail(codeOf(error));

@@ -93,10 +93,15 @@ class Forwarding implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(
-    _controller: Dispatcher.DispatchController,
+    controller: Dispatcher.DispatchController,
     status: number,
     headers: Readonly<Record<string, string | string[] | undefined>>,
   ): void {
+    if (status === 101) {
+      // Nobody asked to leave HTTP. (undici itself sees to those that name a protocol.)
+      controller.abort(new errors.HTTPParserError("an upgrade that was not asked for"));
+      return;
+    }
     if (status < 200 || this.#isOver) return;
     const { response } = this.#call;
     const before = new Set(response.getHeaderNames());

@@ -152,7 +152,7 @@ export class Gateway {
     this.#count(route, 1);
     void forwardUpgrade({
       ...{ request, socket, head, protocol, headers },
-      dispatcher: upstream.pool,
+      dispatcher: upstream.dispatcher,
       target: originForm(request),
       answerTime: route.times.answer,
       patience: upstream.settings.connectTime,
@@ -198,7 +198,7 @@ export class Gateway {
     this.#count(route, 1);
     const outcome = await forward({
       ...{ request, response, headers },
-      dispatcher: upstream.pool,
+      dispatcher: upstream.dispatcher,
       target: originForm(request),
       times: route.times,
       patience: upstream.settings.connectTime,

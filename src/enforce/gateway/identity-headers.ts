@@ -16,23 +16,32 @@ export interface Identity {
   readonly uri: string | undefined;
 }
 
-/**
- * Headers that only we may set, whichever of them a route sets: an upstream may read any. Compared as CGI and many others
- * read them: without case, `_` for `-`.
- */
+/** Headers that only we may set, whichever of them a route sets: an upstream may read any. Compared as `nameRead` has it. */
 const ours: readonly RegExp[] = [
   /^client-cert(?:-.*)?$/, // RFC 9440
   /^x-forwarded-.*$/, // also Envoy's X-Forwarded-Client-Cert
   /^forwarded$/, // RFC 7239
   /^x-client-.*$/,
-  /^x-(?:real-ip|original-url|rewrite-url)$/,
+  /^(?:x-real-ip|true-client-ip|x-cluster-client-ip)$/,
+  // What a request is for, in place of its own target, host and method: those were decided on.
+  /^x-(?:original|rewrite)-.*$/,
+  /^x-(?:http-host|host)(?:-override)?$/,
+  /^x-(?:http-)?method(?:-override)?$/,
   /^(?:x-)?(?:ssl|tls)-.*$/, // as nginx, HAProxy and Apache are set up by habit
   /^(?:x-)?remote-(?:user|email|name|groups?)$/,
 ];
 
-/** Whether a header from outside could be taken for what we say. */
-export function isOurs(name: string): boolean {
-  const read = name.toLowerCase().replaceAll("_", "-");
+/** A header's name as CGI and its like read it: without case, all that is no letter or digit for the same. */
+export function nameRead(name: string): string {
+  return name.toLowerCase().replaceAll(/[^a-z0-9]/g, "-");
+}
+
+/**
+ * Whether a header from outside could be taken for what we say.
+ *
+ * @param read its name, by `nameRead`
+ */
+export function isOurs(read: string): boolean {
   return ours.some((pattern) => pattern.test(read));
 }
 

@@ -1,5 +1,5 @@
 import type { Incoming } from "../transport.ts";
-import { type RawHeaders, isOurs } from "./identity-headers.ts";
+import { type RawHeaders, isOurs, nameRead } from "./identity-headers.ts";
 
 /** Of one hop (RFC 9110 §7.6.1), and what we answer ourselves (Expect). */
 const hopByHop = new Set([
@@ -24,8 +24,9 @@ export function endToEnd({ rawHeaders }: Pick<Incoming, "rawHeaders">): string[]
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const [name = "", value = ""] = [rawHeaders[i], rawHeaders[i + 1]];
     const lower = name.toLowerCase();
-    if (lower.startsWith(":") || setAnew.has(lower) || hopByHop.has(lower)) continue;
-    if (isOurs(lower) || (named.has(lower) && !kept.has(lower))) continue;
+    const read = nameRead(lower);
+    if (lower.startsWith(":") || setAnew.has(read) || hopByHop.has(read) || isOurs(read)) continue;
+    if (kept.has(read) ? lower !== read : named.has(lower)) continue;
     if (lower === "cookie") cookies.push(value);
     else out.push(name, value);
   }

@@ -1,4 +1,5 @@
-import { Pool } from "undici";
+import { isIP } from "node:net";
+import { type Dispatcher, Pool, buildConnector } from "undici";
 import type { Logger } from "../../domain/ports.ts";
 import { SECOND } from "../../domain/time.ts";
 import type { UpstreamSettings } from "../../domain/upstream.ts";
@@ -9,7 +10,9 @@ const FAILURES = 2;
 /** The connections to one upstream, and how it is. */
 export class Upstream {
   readonly settings: UpstreamSettings;
-  readonly pool: Pool;
+  /** What calls are to go by. */
+  readonly dispatcher: Dispatcher;
+  readonly #pool: Pool;
   readonly #logger: Logger;
   readonly #timer: NodeJS.Timeout | undefined;
   #failures = 0;
@@ -19,11 +22,23 @@ export class Upstream {
     this.#logger = logger;
     const { origin, socket, connectTime, connections, tls, health } = settings;
     const given = Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined));
-    this.pool = new Pool(origin, {
+    const { hostname } = new URL(origin);
+    const servername = tls.servername ?? hostname.replaceAll(/[[\]]/g, "");
+    const connect = buildConnector({
+      ...{ ...given, timeout: connectTime },
+      ...(socket !== undefined && { socketPath: socket }),
+    });
+    this.#pool = new Pool(origin, {
       connections,
       pipelining: 1, // an answer that is held up holds up nobody else
-      connect: { ...given, timeout: connectTime, ...(socket !== undefined && { socketPath: socket }) },
+      connect(options, callback) {
+        connect({ ...options, servername: isIP(servername) ? "" : servername }, callback);
+      },
     });
+    // undici would take it from each call's Host: a caller would say whose certificate is right, and end connections.
+    this.dispatcher = this.#pool.compose(
+      (dispatch) => (call, handler) => dispatch({ ...call, ...{ servername } }, handler),
+    );
     if (health) {
       const check = (): void => void this.#check(health.path);
       this.#timer = setInterval(check, health.interval).unref();
@@ -38,8 +53,8 @@ export class Upstream {
   /** Lets what is under way end, within a limit. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    const cut = setTimeout(() => void this.pool.destroy(), CLOSE_LIMIT).unref();
-    await this.pool.close().catch(() => undefined);
+    const cut = setTimeout(() => void this.#pool.destroy(), CLOSE_LIMIT).unref();
+    await this.#pool.close().catch(() => undefined);
     clearTimeout(cut);
   }
 
@@ -56,7 +71,7 @@ export class Upstream {
   /** What is wrong with it; nothing, if undefined. */
   async #ask(path: string): Promise<string | undefined> {
     try {
-      const { statusCode, body } = await this.pool.request({
+      const { statusCode, body } = await this.dispatcher.request({
         ...{ path, method: "GET", headersTimeout: HEALTH_LIMIT, bodyTimeout: HEALTH_LIMIT },
         signal: AbortSignal.timeout(HEALTH_LIMIT),
       });

@@ -102,3 +102,12 @@ test.each([
   expect(answer).toContain(`"code":"${code}"`);
   socket.destroy();
 });
+
+test("a caller that stays after a refusal is let go", async () => {
+  const socket = await tlsTo(url, ground.good, { allowHalfOpen: true } as object);
+  const head =
+    "GET /refused HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+  expect(await exchange(socket, head, 100)).toMatch(/^HTTP\/1\.1 403 [^]*no$/);
+  // This side does not end; once the other has, what is written resets the connection.
+  await expect.poll(() => socket.destroyed || !socket.write("x") || socket.destroyed).toBe(true);
+});
