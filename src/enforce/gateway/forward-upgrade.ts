@@ -17,6 +17,8 @@ export interface ForwardedUpgrade {
   readonly protocol: string;
   readonly headers: readonly string[];
   readonly answerTime: number;
+  /** For a free connection, milliseconds. */
+  readonly patience: number;
 }
 
 /**
@@ -26,11 +28,17 @@ export interface ForwardedUpgrade {
  * @returns why there was no answer of the upstream's, at the end of it all; nothing has been sent then
  */
 export function forwardUpgrade(call: ForwardedUpgrade): Promise<GatewayCode | undefined> {
-  const { request, socket, head, dispatcher, target, protocol, headers, answerTime } = call;
+  const { request, socket, head, dispatcher, target, protocol, headers, answerTime, patience } = call;
   return new Promise((resolve) => {
     let controller: Dispatcher.DispatchController | undefined;
     let hasBegun = false;
+    let isTooLate = false;
+    const waiting = setTimeout(() => {
+      isTooLate = true;
+      resolve("UPSTREAM_TIMEOUT");
+    }, patience);
     socket.once("close", () => {
+      clearTimeout(waiting);
       controller?.abort(new Error("the caller left"));
       resolve(undefined);
     });
@@ -41,8 +49,9 @@ export function forwardUpgrade(call: ForwardedUpgrade): Promise<GatewayCode | un
       },
       {
         onRequestStart(given) {
+          clearTimeout(waiting);
           controller = given;
-          if (socket.destroyed) given.abort(new Error("the caller left"));
+          if (socket.destroyed || isTooLate) given.abort(new Error("the caller left"));
         },
         onRequestUpgrade(_controller, _status, answered, upstream) {
           controller = undefined;
@@ -73,6 +82,7 @@ export function forwardUpgrade(call: ForwardedUpgrade): Promise<GatewayCode | un
           socket.end();
         },
         onResponseError(_controller, error) {
+          clearTimeout(waiting);
           if (hasBegun) socket.destroy();
           else resolve(codeOf(error));
         },

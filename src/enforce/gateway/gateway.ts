@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Caller } from "../../domain/decision.ts";
-import type { GatewayCode } from "../../domain/errors.ts";
+import { type GatewayCode, errorTable } from "../../domain/errors.ts";
 import type { Limits } from "../../domain/limits.ts";
 import type { Scope } from "../../domain/names.ts";
 import type { Logger } from "../../domain/ports.ts";
@@ -156,11 +156,13 @@ export class Gateway {
       dispatcher: upstream.pool,
       target: originForm(request),
       answerTime: route.times.answer,
+      patience: upstream.settings.connectTime,
     }).then((code) => {
       this.#count(route, -1);
       if (code) refuse(code);
       const outcome = { code, error: undefined, received: 0, sent: 0 };
-      this.#over(request, caller, route, requestId, begun, code ? 502 : 101, outcome);
+      const status = code ? errorTable[code][0] : 101;
+      this.#over(request, caller, route, requestId, begun, status, outcome);
     });
   };
 
