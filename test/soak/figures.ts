@@ -15,3 +15,4 @@ process.on("message", () => {
   process.send?.(figures);
 });
 process.channel?.unref(); // it ends when it would
+process.on("disconnect", () => process.exit(1)); // with a test that failed
