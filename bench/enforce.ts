@@ -130,7 +130,7 @@ async function measureServers(
         targets.push(server.target);
         if (kind === "enforcer") index = costOf(server, without);
       }
-      const peers = await startPeers(surroundings, scene, crl);
+      const peers = await startPeers(surroundings, scene, { crl });
       running.push(...peers);
       targets.push(...peers.map((peer) => peerTarget(peer, plan.crl)));
       samples.push(await takeSamples(surroundings, scene.client, targets, amount));

@@ -1,6 +1,7 @@
 // npm run bench -- NAME [--json] [the bench's own flags]
 import { benchCrl } from "./crl.ts";
 import { benchEnforce } from "./enforce.ts";
+import { benchGateway } from "./gateway.ts";
 import { benchIssue } from "./issue.ts";
 import { benchOcsp } from "./ocsp.ts";
 import { benchRevoke } from "./revoke.ts";
@@ -10,6 +11,7 @@ type Bench = (flags: readonly string[]) => Promise<{ text: string; figures: obje
 const benches: Readonly<Record<string, Bench>> = {
   crl: benchCrl,
   enforce: benchEnforce,
+  gateway: benchGateway,
   issue: benchIssue,
   revoke: benchRevoke,
   ocsp: benchOcsp,
@@ -45,7 +47,8 @@ function sayUsage(): void {
       "       npm run bench -- issue [--json] [--quick | --count N]\n" +
       "       npm run bench -- ocsp [--json] [--quick]\n" +
       "       npm run bench -- crl [--json] [--entries N]\n" +
-      "       npm run bench -- enforce [--json] [--quick] [--grid] [--write]\n",
+      "       npm run bench -- enforce [--json] [--quick] [--grid] [--write]\n" +
+      "       npm run bench -- gateway [--json] [--quick] [--write]\n",
   );
   process.exitCode = 2;
 }

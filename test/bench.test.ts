@@ -99,9 +99,27 @@ test("the enforcer is measured beside bare Node", { timeout: 300_000 }, async ()
   ]);
 });
 
-test("docs/performance.md has what the bench of the enforcer writes, and its chart", () => {
+test("the gateway is measured beside other reverse proxies", { timeout: 300_000 }, async () => {
+  const args = [join(projectRoot, "bench/main.ts"), "gateway", "--json", "--quick"];
+  const { code, stdout, stderr } = await run(process.execPath, args);
+  expect(code, stderr).toBe(0);
+  const { rows } = JSON.parse(stdout) as { rows: readonly { name: string; ratios: readonly object[] }[] };
+  const positive = expect.toSatisfy((value: unknown) => Number(value) > 0) as number;
+  const cell = { perSecond: positive, serverCpuMicroseconds: positive, p99: positive };
+  const [gateway, ...others] = rows;
+  for (const row of rows)
+    expect(row).toMatchObject({ memory: positive, cells: { "kept alive": cell, down: cell, up: cell } });
+  // The others are there where they are installed.
+  const ratios = { requests: positive, cpu: positive, p99: positive, down: positive, up: positive };
+  expect(gateway).toMatchObject({
+    name: "gateway",
+    ratios: others.map(({ name }) => ({ to: name, ...ratios, memoryOf: positive })),
+  });
+});
+
+test("docs/performance.md has what the benches of enforcer and gateway write, and the chart", () => {
   const text = page("docs/performance.md");
-  for (const name of ["enforce", "enforce revocations", "enforce --grid"]) {
+  for (const name of ["enforce", "enforce revocations", "enforce --grid", "gateway"]) {
     const part = text.split(`<!-- bench ${name} -->`)[1]?.split(`<!-- /bench ${name} -->`)[0];
     expect(part, name).toMatch(/^\n(\n(\|.*\|\n){4,})+\n$/);
   }
@@ -115,6 +133,7 @@ test.each([
   ["a flag that there isn't", ["issue", "--fast"]],
   ["a flag of another bench", ["ocsp", "--count", "3"]],
   ["a flag that the enforcer's hasn't", ["enforce", "--count", "3"]],
+  ["a flag that the gateway's hasn't", ["gateway", "--grid"]],
 ])("%s is refused", async (_name, flags) => {
   const { code, stdout, stderr } = await run(process.execPath, [
     join(projectRoot, "bench/main.ts"),
@@ -122,5 +141,5 @@ test.each([
   ]);
   expect(code).toBe(2);
   expect(stdout).toBe("");
-  expect(stderr).toMatch(/^usage: npm run bench -- crl\|enforce\|issue\|revoke\|ocsp \[--json\]$/m);
+  expect(stderr).toMatch(/^usage: npm run bench -- crl\|enforce\|gateway\|issue\|revoke\|ocsp \[--json\]$/m);
 });

@@ -1,6 +1,5 @@
 import type { Figures } from "../enforce.ts";
 import { type Cell, type Row, loadings } from "./measure.ts";
-import type { Loading } from "./load.ts";
 import { grouped, rate } from "./report.ts";
 
 const WIDTH = 760;
@@ -11,7 +10,7 @@ const LABELS = 208;
 const FIGURES = 196;
 const BAR = { height: 16, step: 24 } as const;
 
-const titles: Readonly<Record<Loading, string>> = {
+const titles: Readonly<Record<(typeof loadings)[number], string>> = {
   full: "Full TLS 1.3 handshakes with a client certificate, per second",
   resumed: "Resumed handshakes, per second",
   "kept alive": "Requests on kept-alive connections, per second",

@@ -4,7 +4,7 @@ import type { Figures } from "../enforce.ts";
 import { projectRoot } from "../../test/support/run.ts";
 import { chart } from "./chart.ts";
 import type { GridRow } from "./grid.ts";
-import { costTable, gridTable, revocationTable, serverTable } from "./report.ts";
+import { type Table, costTable, gridTable, revocationTable, serverTable } from "./report.ts";
 
 const PAGE = join(projectRoot, "docs/performance.md");
 const CHART = join(projectRoot, "docs/enforce.svg");
@@ -29,6 +29,11 @@ export async function writeDocs({
   }
   if (grid) page = between(page, "enforce --grid", gridTable(grid).markdown);
   await writeFile(PAGE, page);
+}
+
+/** Puts a table between its marks of docs/performance.md. */
+export async function writeTable(name: string, { markdown }: Table): Promise<void> {
+  await writeFile(PAGE, between(await readFile(PAGE, "utf8"), name, markdown));
 }
 
 /** Replaces what is between `<!-- bench NAME -->` and `<!-- /bench NAME -->`. */

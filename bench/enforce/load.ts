@@ -1,12 +1,16 @@
 // The load, in a process of its own: a closed loop, with every request made beforehand. Nothing is pipelined.
 import { type SecureContext, type TLSSocket, connect, createSecureContext } from "node:tls";
 import { setTimeout as sleep } from "node:timers/promises";
+import { percentile } from "../statistics.ts";
 import { answerParent } from "../worker.ts";
-import { AT_ONCE, BODY, HOST } from "./terms.ts";
+import { AT_ONCE, BODY, HOST, LARGE } from "./terms.ts";
 import type { Identity } from "./scene.ts";
 
-/** Of requests on kept-alive connections; or connections with one request each, with a full or a resumed handshake. */
-export type Loading = "kept alive" | "full" | "resumed";
+/**
+ * Of requests on kept-alive connections, with a small answer, with 1 MB of it (`down`) or 1 MB to send (`up`); or connections
+ * with one request each, with a full or a resumed handshake.
+ */
+export type Loading = "kept alive" | "down" | "up" | "full" | "resumed";
 
 export interface LoadJob {
   readonly loading: Loading;
@@ -20,6 +24,8 @@ export interface LoadRound {
   readonly seconds: number;
   /** What this process spent on its own core. */
   readonly cpuSeconds: number;
+  /** Milliseconds from a request to the end of its answer, of requests on kept-alive connections. */
+  readonly p99: number | undefined;
 }
 
 const methods = { prepare, begin, wait: sleep, count, end };
@@ -35,6 +41,8 @@ let running: Running | undefined;
 interface Running {
   readonly job: LoadJob;
   answers: number;
+  /** Milliseconds, since the count began. */
+  times: number[];
   failure: Error | undefined;
   isOver: boolean;
   readonly sockets: Set<TLSSocket>;
@@ -55,6 +63,7 @@ function prepare({ cert, key }: Identity): void {
 async function count(ms: number): Promise<LoadRound> {
   const state = current();
   const { answers: before } = state;
+  state.times = [];
   const cpu = process.cpuUsage();
   const begun = performance.now();
   await sleep(ms);
@@ -62,14 +71,15 @@ async function count(ms: number): Promise<LoadRound> {
   if (state.answers === before) throw state.failure ?? new Error("the server does not answer");
   const seconds = (performance.now() - begun) / 1000;
   const { user, system } = process.cpuUsage(cpu);
-  return { count: state.answers - before, seconds, cpuSeconds: (user + system) / 1e6 };
+  const p99 = state.times.length === 0 ? undefined : percentile(state.times, 0.99);
+  return { count: state.answers - before, seconds, cpuSeconds: (user + system) / 1e6, p99 };
 }
 
 /** Begins to load a server, until `end`. */
 async function begin(job: LoadJob): Promise<void> {
   const state = newState(job);
   running = state;
-  if (job.loading === "kept alive") {
+  if (job.loading !== "full" && job.loading !== "resumed") {
     await Promise.all(Array.from({ length: AT_ONCE }, () => keepAsking(state)));
     return;
   }
@@ -95,11 +105,20 @@ function current(): Running {
 }
 
 function newState(job: LoadJob): Running {
-  const { path, ending } = job.page ?? { path: "/", ending: BODY };
-  const target = `GET ${path} HTTP/1.1\r\nHost: ${HOST}\r\n`;
+  const isDown = job.loading === "down";
+  const { path, ending } = job.page ?? {
+    path: isDown ? "/large" : "/",
+    ending: isDown ? LARGE.subarray(-64) : BODY,
+  };
+  const body = job.loading === "up" ? LARGE : Buffer.alloc(0);
+  const method = body.length > 0 ? "POST" : "GET";
+  const length = body.length > 0 ? `Content-Length: ${String(body.length)}\r\n` : "";
+  const target = `${method} ${path} HTTP/1.1\r\nHost: ${HOST}\r\n${length}`;
   return {
-    ...{ job, answers: 0, failure: undefined, isOver: false, sockets: new Set(), session: undefined },
-    ...{ next: Buffer.from(`${target}\r\n`), last: Buffer.from(`${target}Connection: close\r\n\r\n`) },
+    ...{ job, answers: 0, times: [], failure: undefined, isOver: false },
+    ...{ sockets: new Set(), session: undefined },
+    next: Buffer.concat([Buffer.from(`${target}\r\n`), body]),
+    last: Buffer.from(`${target}Connection: close\r\n\r\n`),
     ending: Buffer.from(ending),
   };
 }
@@ -122,28 +141,55 @@ function open(state: Running, onread?: (octets: number, buffer: Uint8Array) => b
 
 const answered = Buffer.from("HTTP/1.1 200 ");
 
-/** Whether those octets are a whole answer, and the right one. An answer of this size comes in one piece, or is none. */
+/** Whether those octets are a whole answer, and the right one. */
 function isRight({ ending }: Running, octets: Buffer): boolean {
   return (
     octets.subarray(0, answered.length).equals(answered) && octets.subarray(-ending.length).equals(ending)
   );
 }
 
+/** Octets of an answer that begins so; its head comes in one piece. Not a number, if it is none. */
+function lengthOf(octets: Buffer): number {
+  if (!octets.subarray(0, answered.length).equals(answered)) return Number.NaN;
+  const head = octets.indexOf("\r\n\r\n") + 4;
+  const length = /\r\ncontent-length: *(\d+)\r\n/i.exec(octets.toString("latin1", 0, head))?.[1];
+  return head < 4 || length === undefined ? Number.NaN : head + Number(length);
+}
+
+/** Reads one answer after another, in whatever pieces they come; says of each piece whether an answer is whole with it. */
+function answerReader({ ending }: Running): (octets: Buffer) => boolean | "wrong" {
+  let missing = 0;
+  return (octets) => {
+    missing = (missing === 0 ? lengthOf(octets) : missing) - octets.length;
+    if (missing > 0) return false;
+    const isLast = octets.subarray(-ending.length).equals(ending.subarray(-octets.length));
+    return missing === 0 && isLast ? true : "wrong";
+  };
+}
+
 function keepAsking(state: Running): Promise<void> {
   return new Promise((resolve) => {
+    const read = answerReader(state);
+    let askedAt = 0;
+    const ask = (): void => {
+      askedAt = performance.now();
+      socket.write(state.next);
+    };
     const socket = open(state, (length, buffer) => {
       const octets = Buffer.from(buffer.buffer, buffer.byteOffset, length);
-      if (isRight(state, octets)) {
-        state.answers += 1;
-        socket.write(state.next);
-      } else {
+      const isWhole = read(octets);
+      if (isWhole === "wrong") {
         state.failure ??= new Error(`a wrong answer: ${octets.toString("latin1")}`);
         socket.destroy();
+      } else if (isWhole) {
+        state.answers += 1;
+        state.times.push(performance.now() - askedAt);
+        ask();
       }
       return true;
     });
     socket.once("secureConnect", () => {
-      socket.write(state.next);
+      ask();
       resolve();
     });
     socket.once("close", () => {

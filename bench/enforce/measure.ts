@@ -6,7 +6,10 @@ import type { LoadMethods, Loading } from "./load.ts";
 import type { Identity } from "./scene.ts";
 import type { ServerMethods } from "./server.ts";
 
+/** What servers with and without the enforcer are loaded with. */
 export const loadings = ["full", "resumed", "kept alive"] as const satisfies readonly Loading[];
+
+const everyLoading: readonly Loading[] = [...loadings, "down", "up"];
 
 export interface Amount {
   /** How many processes of each server, one after another: two of the same program are not equally fast. */
@@ -27,6 +30,8 @@ export interface Target {
   /** The name of the one that it is compared with. */
   readonly baseline?: string;
   readonly loadings: readonly Loading[];
+  /** Process id of an upstream that has its core together with the load. */
+  readonly upstream?: number;
   /** Of Node servers, which tell how their event loop is delayed. */
   readonly worker?: Worker<ServerMethods>;
 }
@@ -39,8 +44,10 @@ export interface Cell {
   readonly ofBaseline: number | undefined;
   readonly serverCpuMicroseconds: number;
   readonly cpuOfBaseline: number | undefined;
-  /** How much of its core the load used: towards 1, it is the load that is measured. */
+  /** How much of its core the load used, with the upstream where there is one: towards 1, it is the load that is measured. */
   readonly loadShare: number;
+  /** Milliseconds from request to answer; of requests on kept-alive connections. */
+  readonly p99: number | undefined;
   /** Milliseconds; under requests on kept-alive connections, of Node servers. */
   readonly eventLoopDelay: { readonly p99: number; readonly max: number } | undefined;
 }
@@ -55,6 +62,7 @@ interface Sample {
   readonly perSecond: number;
   readonly cpu: number;
   readonly loadShare: number;
+  readonly p99: number | undefined;
   readonly delay: { readonly p99: number; readonly max: number } | undefined;
 }
 
@@ -75,7 +83,7 @@ export async function takeSamples(
     duration: Pick<Amount, "ms" | "warmUpMs">,
     keep: (target: Target, loading: Loading, sample: Sample) => void,
   ): Promise<void> => {
-    for (const loading of loadings) {
+    for (const loading of everyLoading) {
       for (const target of order.filter((each) => each.loadings.includes(loading))) {
         const sample = await measureOnce(load, target, loading, duration).catch((error: unknown) => {
           throw new Error(`${target.name}, ${loading}: ${String(error)}`);
@@ -121,7 +129,7 @@ export function rowsOf(targets: readonly Target[], processes: readonly Samples[]
 
 async function measureOnce(
   load: Worker<LoadMethods>,
-  { pid, port, worker }: Target,
+  { pid, port, worker, upstream }: Target,
   loading: Loading,
   { ms, warmUpMs }: Pick<Amount, "ms" | "warmUpMs">,
 ): Promise<Sample> {
@@ -131,14 +139,18 @@ async function measureOnce(
   await load.ask("wait", warmUpMs);
   await watched?.ask("watchDelay", undefined);
   const before = threadSeconds(pid);
-  const { count, seconds, cpuSeconds: loadCpu } = await load.ask("count", ms);
+  const beside = (): number => (upstream === undefined ? 0 : threadSeconds(upstream));
+  const besideBefore = beside();
+  const { count, seconds, cpuSeconds: loadCpu, p99 } = await load.ask("count", ms);
   const cpu = (threadSeconds(pid) - before) / count;
+  const loadShare = (loadCpu + beside() - besideBefore) / seconds;
   const delay = await watched?.ask("worstDelay", undefined);
   await load.ask("end", undefined);
-  return { perSecond: count / seconds, cpu, loadShare: loadCpu / seconds, delay };
+  return { perSecond: count / seconds, cpu, loadShare, p99, delay };
 }
 
 function summarise(samples: readonly Sample[], baseline: readonly Sample[] | undefined): Cell {
+  const slowest = samples.flatMap(({ p99 }) => (p99 === undefined ? [] : [p99]));
   const delays = samples.flatMap(({ delay }) => (delay ? [delay] : []));
   const ofBaseline = (figure: (sample: Sample) => number): number | undefined =>
     baseline &&
@@ -155,6 +167,7 @@ function summarise(samples: readonly Sample[], baseline: readonly Sample[] | und
     serverCpuMicroseconds: median(samples.map(({ cpu }) => cpu)) * 1e6,
     cpuOfBaseline: ofBaseline(({ cpu }) => cpu),
     loadShare: median(samples.map(({ loadShare }) => loadShare)),
+    p99: slowest.length === 0 ? undefined : median(slowest),
     eventLoopDelay:
       delays.length === 0
         ? undefined

@@ -1,7 +1,6 @@
 import type { Figures } from "../enforce.ts";
 import { table, whole } from "../issue/report.ts";
 import type { GridRow } from "./grid.ts";
-import type { Loading } from "./load.ts";
 import { type Cell, type Row, loadings } from "./measure.ts";
 import { AT_ONCE } from "./terms.ts";
 
@@ -28,7 +27,7 @@ export function report(figures: Figures): string {
   ].join("\n");
 }
 
-const titles: Readonly<Record<Loading, string>> = {
+const titles: Readonly<Record<(typeof loadings)[number], string>> = {
   full: "Full handshakes/s",
   resumed: "resumed/s",
   "kept alive": "kept-alive requests/s",
@@ -114,7 +113,7 @@ export function gridTable(rows: readonly GridRow[]): Table {
 }
 
 /** So many columns to the left, the others to the right. */
-function bothWays(left: number, rows: readonly (readonly string[])[]): Table {
+export function bothWays(left: number, rows: readonly (readonly string[])[]): Table {
   const widths = (rows[0] ?? []).map((_cell, column) =>
     Math.max(3, ...rows.map((row) => row[column]?.length ?? 0)),
   );

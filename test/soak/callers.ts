@@ -25,10 +25,12 @@ export interface CallCounts {
   readonly byOutcome: Map<string, number>;
   /** Answers that were let through, by account, with the times of sending and answering. */
   readonly onAllowed: (account: string, sentAt: number, answeredAt: number) => void;
+  /** Whether a service behind what is called may have been away for some of that time. */
+  readonly mayBeAway?: (from: number, to: number) => boolean;
 }
 
 /** Makes one call after another with a credential. */
-interface Client {
+export interface Client {
   call(url: string): Promise<TestAnswer>;
   end(): void;
 }
@@ -40,8 +42,9 @@ export async function callOnAndOn(
   stopping: AbortSignal,
   counts: CallCounts,
   complain: Complain,
+  ways = clients,
 ): Promise<void> {
-  const loops = Object.entries(clients).map(async ([kind, clientOf]) => {
+  const loops = Object.entries(ways).map(async ([kind, clientOf]) => {
     let used = slot.current;
     let client = clientOf(used.credential);
     while (!stopping.aborted) {
@@ -59,7 +62,7 @@ export async function callOnAndOn(
   await Promise.all([...loops, watchOnAndOn(slot, url, stopping, counts, complain)]);
 }
 
-const clients: Readonly<Record<string, (credential: TestCredential) => Client>> = {
+export const clients: Readonly<Record<string, (credential: TestCredential) => Client>> = {
   "kept alive": (credential) => over11(credential, { keepAlive: true, maxSockets: 1 }),
   resuming: (credential) => over11(credential, { keepAlive: false }),
   "handshaking in full": (credential) => over11(credential, { keepAlive: false, maxCachedSessions: 0 }),
@@ -98,7 +101,7 @@ async function watchOnAndOn(
   slot: Slot,
   url: string,
   stopping: AbortSignal,
-  { byOutcome }: CallCounts,
+  { byOutcome, mayBeAway = never }: CallCounts,
   complain: Complain,
 ): Promise<void> {
   while (!stopping.aborted) {
@@ -119,7 +122,8 @@ async function watchOnAndOn(
       });
       response.once("close", () => {
         const isOurs = stopping.aborted || slot.current.credential !== credential;
-        if (isStream && !isOurs && !mayBeCutAsStream(model, sentAt, performance.now()))
+        const now = performance.now();
+        if (isStream && !isOurs && !mayBeCutAsStream(model, sentAt, now) && !mayBeAway(now, now))
           complain("an event stream was cut without a reason");
       });
     });
@@ -139,14 +143,20 @@ function judge(
   const count = (outcome: string): void => {
     counts.byOutcome.set(outcome, (counts.byOutcome.get(outcome) ?? 0) + 1);
   };
+  const isAway = (counts.mayBeAway ?? never)(sentAt, answeredAt);
   if (typeof answer === "string") {
     count("cut off");
-    if (!mayBeCut(model, sentAt, answeredAt)) complain(`${kind}: ${model.account.slug}: ${answer}`);
+    if (!mayBeCut(model, sentAt, answeredAt) && !isAway)
+      complain(`${kind}: ${model.account.slug}: ${answer}`);
+    return;
+  }
+  const right = rightAnswers(model, sentAt, answeredAt);
+  if (isAway && right.has("ALLOWED") && isFailureBehind(answer)) {
+    count(String(answer.json["code"]));
     return;
   }
   const outcome = outcomeOf(answer);
   count(outcome ?? "unexpected");
-  const right = rightAnswers(model, sentAt, answeredAt);
   if (outcome === undefined || !right.has(outcome)) {
     const wanted = [...right].join(" or ");
     complain(`${kind}: ${String(answer.status)} ${answer.text.trim()} instead of ${wanted}`);
@@ -155,6 +165,14 @@ function judge(
     if (answer.json["account"] !== slug) complain(`${kind}: ${slug} is taken for ${answer.text}`);
     counts.onAllowed(slug, sentAt, answeredAt);
   }
+}
+
+function never(): boolean {
+  return false;
+}
+
+function isFailureBehind({ status, json }: TestAnswer): boolean {
+  return [502, 504].includes(status) && String(json["code"]).startsWith("UPSTREAM_");
 }
 
 function outcomeOf({ status, json }: TestAnswer): Outcome | undefined {

@@ -17,7 +17,7 @@ const WHILE = 150;
 
 const RATE: Rate = { count: 100, interval: 1000, burst: 20 };
 
-export const happenings: Readonly<Record<string, Happening>> = {
+const happenings: Readonly<Record<string, Happening>> = {
   async revoke(authority, slot) {
     await end(authority, slot.current, "keyCompromise");
     await sleep(WHILE);
@@ -70,6 +70,22 @@ export const happenings: Readonly<Record<string, Happening>> = {
   },
 };
 
+/** One change after another, each of a kind and at a place that chance chooses. Returns how many of each kind. */
+export async function makeThingsHappen(
+  authority: Authority,
+  slots: readonly Slot[],
+  end: number,
+): Promise<Record<string, number>> {
+  const counted: Record<string, number> = {};
+  const kinds = Object.entries(happenings);
+  while (performance.now() < end) {
+    const [kind, happen] = oneOf(kinds);
+    await happen(authority, oneOf(slots));
+    counted[kind] = (counted[kind] ?? 0) + 1;
+  }
+  return counted;
+}
+
 async function end(
   authority: Authority,
   { credential, model }: Slot["current"],
@@ -100,4 +116,10 @@ async function update(
   changes: Parameters<typeof updateAccount>[3],
 ): Promise<number> {
   return (await updateAccount(database, mutation, parseSlug(slug), changes)).sequence;
+}
+
+export function oneOf<Item>(items: readonly Item[]): Item {
+  const item = items[Math.floor(Math.random() * items.length)];
+  if (item === undefined) throw new TypeError("there is nothing to choose from");
+  return item;
 }

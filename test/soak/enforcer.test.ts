@@ -8,7 +8,8 @@ import { freshHome } from "../support/fresh-home.ts";
 import { testWorkspace } from "../support/workspace.ts";
 import { Authority } from "./authority.ts";
 import { type Slot, callOnAndOn } from "./callers.ts";
-import { happenings } from "./changes.ts";
+import { makeThingsHappen } from "./changes.ts";
+import { expectFlat } from "./flat.ts";
 import type { AccountModel, Rate } from "./model.ts";
 import type { Question, ServiceFigures } from "./service.ts";
 
@@ -84,28 +85,6 @@ test(
   },
 );
 
-/** One change after another, each of a kind and at a place that chance chooses. Returns how many of each kind. */
-async function makeThingsHappen(
-  authority: Authority,
-  slots: readonly Slot[],
-  end: number,
-): Promise<Record<string, number>> {
-  const counted: Record<string, number> = {};
-  const kinds = Object.entries(happenings);
-  while (performance.now() < end) {
-    const [kind, happen] = oneOf(kinds);
-    await happen(authority, oneOf(slots));
-    counted[kind] = (counted[kind] ?? 0) + 1;
-  }
-  return counted;
-}
-
-function oneOf<Item>(items: readonly Item[]): Item {
-  const item = items[Math.floor(Math.random() * items.length)];
-  if (item === undefined) throw new TypeError("there is nothing to choose from");
-  return item;
-}
-
 /** While a limit held and no other, no more was let through than it says. */
 function expectWithinRate({ slug, rate }: AccountModel, calls: readonly (readonly [number, number])[]): void {
   for (const { value, from, to } of rate.periods()) {
@@ -118,18 +97,6 @@ function expectWithinRate({ slug, rate }: AccountModel, calls: readonly (readonl
 
 function most({ count, interval, burst }: Rate, duration: number): number {
   return burst + (duration * count) / interval + 1;
-}
-
-/** What it grows by after a quarter of the time is no more than what one look differs from the next. */
-function expectFlat(samples: readonly number[]): void {
-  const quarter = Math.floor(samples.length / 4);
-  const early = median(samples.slice(quarter, 2 * quarter));
-  const late = median(samples.slice(-quarter));
-  expect(late).toBeLessThan(1.1 * early + 2 ** 20);
-}
-
-function median(samples: readonly number[]): number {
-  return [...samples].sort((a, b) => a - b)[Math.floor(samples.length / 2)] ?? Number.NaN;
 }
 
 interface Service {

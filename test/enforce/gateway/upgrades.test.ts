@@ -74,6 +74,30 @@ test("a socket that the service closes is closed for the caller", async () => {
   expect([code, reason.toString()]).toEqual([4000, "enough"]);
 });
 
+test("whoever gets no connection to the service in time is told so", async () => {
+  const busy = createServer(() => undefined); // keeps whoever asks waiting
+  const upstreams = { busy: { url: await listenOn(busy), connections: 1, connectTime: "100ms" } };
+  const routes = [{ path: "/**", upstream: "busy", upgrade: ["websocket"] }];
+  const gateway = ground.scene.enforcer.createGateway({ upstreams, routes }, ground.scene.certificate);
+  const busyUrl = await ground.scene.listen(gateway.server);
+  const waiting = await tlsTo(busyUrl, ground.good);
+  const asked = once(busy, "request");
+  waiting.write("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+  await asked;
+  const socket = await tlsTo(busyUrl, ground.good);
+  socket.write("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 504 /);
+  expect(answer.toString()).toContain("UPSTREAM_TIMEOUT");
+  expect(ground.scene.log).toContainEqual(
+    expect.objectContaining({ message: "call", status: 504, code: "UPSTREAM_TIMEOUT" }),
+  );
+  waiting.destroy();
+  busy.closeAllConnections();
+  busy.close();
+  await gateway.close();
+});
+
 test("a service that refuses is heard", async () => {
   const socket = open(ground.good, "/refused");
   const [, response] = (await once(socket, "unexpected-response")) as [
