@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Caller } from "../../domain/decision.ts";
-import { type GatewayCode, errorTable } from "../../domain/errors.ts";
+import type { GatewayCode } from "../../domain/errors.ts";
 import type { Limits } from "../../domain/limits.ts";
 import type { Scope } from "../../domain/names.ts";
 import type { Logger } from "../../domain/ports.ts";
