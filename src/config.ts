@@ -183,6 +183,11 @@ export function resolveConfig(home: string, flags: RawConfig, env: NodeJS.Proces
   throw new Refusal("CONFIG_INVALID", `The configuration is not valid: ${faults.join("; ")}.`);
 }
 
+/** What is in `config.json` but for what the gateway alone goes by: a fault there must not keep anybody from revoking. */
+export function withoutRoutes(file: unknown): unknown {
+  return isObject(file) ? { ...file, routes: undefined, upstreams: undefined, forwardAuth: undefined } : file;
+}
+
 /** Reads `config.json`. Throws HOME_MISSING, CONFIG_INVALID. */
 export function readConfigFile(home: string): unknown {
   const path = join(home, "config.json");

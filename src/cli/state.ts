@@ -1,5 +1,14 @@
 import { hostname, userInfo } from "node:os";
-import { type Config, type RawConfig, homeDirectory, readConfigFile, resolveConfig } from "../config.ts";
+import {
+  type Config,
+  type RawConfig,
+  homeDirectory,
+  readConfigFile,
+  resolveConfig,
+  withoutRoutes,
+} from "../config.ts";
+import { toRoutes } from "../config-routes.ts";
+import type { Route } from "../domain/route.ts";
 import type { Database } from "../domain/ports.ts";
 import { SECOND } from "../domain/time.ts";
 import { openState, systemClock } from "../home/open.ts";
@@ -20,10 +29,16 @@ export function localActor(): string {
   }
 }
 
-/** The configuration of an initialised home. Throws HOME_MISSING, CONFIG_INVALID. */
+/** The configuration of an initialised home, without routes. Throws HOME_MISSING, CONFIG_INVALID. */
 export function loadConfig(options: CommonOptions, flags: RawConfig = {}): Config {
   const home = homeDirectory(options.home, process.env);
-  return resolveConfig(home, flags, process.env, readConfigFile(home));
+  return resolveConfig(home, flags, process.env, withoutRoutes(readConfigFile(home)));
+}
+
+/** The routes of an initialised home. Throws HOME_MISSING, CONFIG_INVALID. */
+export function loadRoutes(options: CommonOptions): readonly Route[] {
+  const home = homeDirectory(options.home, process.env);
+  return toRoutes(resolveConfig(home, {}, process.env, readConfigFile(home)).routes);
 }
 
 /** Opens the home's database for as long as the work takes. */

@@ -1,11 +1,14 @@
 import { isIP } from "node:net";
 import type { Incoming } from "./transport.ts";
 
+/** Of a session of TLS 1.2 that was resumed: Node does not tell which name it was for, nor whether there was one. */
+export const UNTOLD = Symbol("untold");
+
 /**
  * Whether a request asks for the host that the handshake named. Without SNI only an address can have been meant.
  * A request of HTTP/1.0 without Host names nothing that could differ.
  *
- * @param named what the handshake named; nothing, or `false`, when it named none
+ * @param named what the handshake named; nothing, or `false`, when it named none; UNTOLD
  */
 export function isDirected(request: Incoming, named: unknown): boolean {
   const sni = typeof named === "string" && named !== "" ? normalise(named) : undefined;
@@ -15,6 +18,7 @@ export function isDirected(request: Incoming, named: unknown): boolean {
   return asked.every((authority) => {
     const host = hostOf(authority);
     if (host === undefined) return false;
+    if (named === UNTOLD) return host === hostOf(asked[0] ?? "");
     return sni === undefined ? isIP(host) !== 0 : host === sni;
   });
 }

@@ -1,7 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { Credential, PresentedCertificate } from "../domain/decision.ts";
 import { presentedCertificate } from "./presented-certificate.ts";
-import { isDirected, soleAuthority } from "./request-target.ts";
+import { UNTOLD, isDirected, soleAuthority } from "./request-target.ts";
 import { type Incoming, type Transport, socketBelow, tlsOf } from "./transport.ts";
 
 /** What is known of a connection, so that its next request need not ask again. */
@@ -22,8 +22,16 @@ export function see(transport: Transport, issuers: readonly X509Certificate[]): 
   const socket = tlsOf(transport);
   const presented = presentedCertificate(socket, issuers);
   const { servername } = socket;
+  const isUntold = !servername && socket.isSessionReused() && socket.getProtocol() === "TLSv1.2";
   const address = (socketBelow(socket) ?? socket).remoteAddress; // known there already
-  return { servername, presented, address, host: undefined, known: undefined, version: -1 };
+  return {
+    servername: isUntold ? UNTOLD : servername,
+    presented,
+    address,
+    host: undefined,
+    known: undefined,
+    version: -1,
+  };
 }
 
 /** Of the latest connection's first request: most are for the same host. */

@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { z } from "zod";
-import { type Config, homeDirectory, readConfigFile, resolveConfig } from "../config.ts";
+import { type Config, homeDirectory, readConfigFile, resolveConfig, withoutRoutes } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
 import { defaultLimits } from "../domain/limits.ts";
 import type { Database, Logger } from "../domain/ports.ts";
@@ -76,7 +76,7 @@ function describe({ path, message }: z.core.$ZodIssue): string {
 
 async function openHome(named: string): Promise<EnforcerState> {
   const home = homeDirectory(named, process.env);
-  const config = resolveConfig(home, {}, process.env, readHome(home));
+  const config = resolveConfig(home, {}, process.env, withoutRoutes(readHome(home)));
   const trusted = loadTrust(config, systemClock.now());
   const database = await openState(config);
   return orClose(database, async () => {

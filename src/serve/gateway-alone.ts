@@ -1,7 +1,11 @@
 import { type RequestListener, createServer as createHttpServer } from "node:http";
 import { Counter, Registry, collectDefaultMetrics } from "prom-client";
+import { X509Certificate } from "node:crypto";
 import type { Config, ListenerName } from "../config.ts";
+import { Refusal } from "../domain/errors.ts";
 import type { Logger } from "../domain/ports.ts";
+import { purposeIds } from "../domain/profile.ts";
+import { requireOptions } from "../enforce/check-options.ts";
 import type { ConnectionGate } from "../enforce/connection-gate.ts";
 import { createEnforceListener } from "../enforce/listener.ts";
 import { enforceTlsOptions } from "../enforce/tls.ts";
@@ -121,5 +125,10 @@ async function start(
 }
 
 function readCertificate({ cert, key }: CertificateFiles): { readonly cert: Buffer; readonly key: Buffer } {
-  return { cert: readInput(cert), key: readInput(key) };
+  const certificate = { cert: readInput(cert), key: readInput(key) };
+  requireOptions("gateway", undefined, [], { certificate });
+  const usages = new X509Certificate(certificate.cert).keyUsage as string[] | undefined;
+  if (usages && !usages.includes(purposeIds.serverAuth))
+    throw new Refusal("CONFIG_INVALID", `${cert} is not a server's certificate: callers would not take it.`);
+  return certificate;
 }

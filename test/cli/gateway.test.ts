@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { call, enrolled, keepAlive } from "../support/client.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { listenOn } from "../support/gateway-scene.ts";
-import { listenerCertificate } from "../support/own-issuer.ts";
+import { listenerCertificate, signedOffRecord } from "../support/own-issuer.ts";
 import { countersign, projectRoot } from "../support/run.ts";
 import { serveHome } from "../support/server.ts";
 import { spawnServer } from "../support/spawned-server.ts";
@@ -70,11 +70,24 @@ test("the routes alone, beside the CA's process: revocation, certificate and rea
 
 test.each<[string, readonly string[], number, string]>([
   ["no certificate", ["--key", "k"], 2, "--cert"],
+  ["a key that is another's", ["--cert", "cert", "--key", "other"], 1, "CONFIG_INVALID"],
+  [
+    "a certificate that is no server's",
+    ["--cert", "client", "--key", "client-key"],
+    1,
+    "not a server's certificate",
+  ],
   ["a certificate that is not there", ["--cert", "/no.crt", "--key", "/no.key"], 1, "/no.crt cannot be read"],
 ])("%s stops the start", async (_name, args, code, fault) => {
   const workspace = await testWorkspace();
-  await freshHome(workspace.file("home"));
+  const home = workspace.file("home");
+  await freshHome(home);
+  const own = listenerCertificate(home);
+  const client = await signedOffRecord(home);
+  const files = { cert: own.cert, other: client.key, client: client.cert, "client-key": client.key };
+  for (const [name, pem] of Object.entries(files)) await writeFile(workspace.file(name), pem);
+  const given = args.map((arg) => (Object.hasOwn(files, arg) ? workspace.file(arg) : arg));
   const listen = ["--enforce-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
-  const ran = await countersign(["gateway", "--home", workspace.file("home"), ...listen, ...args]);
+  const ran = await countersign(["gateway", "--home", home, ...listen, ...given]);
   expect([ran.code, ran.stderr]).toEqual([code, expect.stringContaining(fault)]);
 });

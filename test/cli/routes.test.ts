@@ -83,10 +83,13 @@ test("routes are read anew when the file changes, and on SIGHUP, and no connecti
   expect((await metrics()).text).toContain(
     'countersign_gateway_denials_total{route="/other/**",account="acme",code="SCOPE_MISSING"} 1',
   );
+  const leaked = await enrolled(server, await server.token("leaked"));
   await configure([{ path: "/**", upstream: "gone" }]);
   server.process.kill("SIGHUP");
   await expect.poll(() => server.log()).toContain("there is no upstream 'gone'");
   expect(await said("/a")).toBe("404 NO_ROUTE");
+  // Nor does a bad route keep anybody from revoking.
+  expect(await server.admin("revoke", leaked.fingerprint)).toMatchObject({ fingerprint: leaked.fingerprint });
   await configure([{ path: "/**", upstream: "app" }]);
   server.process.kill("SIGHUP");
   await expect.poll(() => said("/a")).toBe("200 acme /a");

@@ -23,14 +23,13 @@ export function whyCommand(program: Command): void {
 
 async function runWhy(id: string, options: WhyFlags): Promise<void> {
   const { parseScope } = await import("../../domain/names.ts");
-  const { toRoutes } = await import("../../config-routes.ts");
   const { destinationOf } = await import("../../domain/route.ts");
   const { formatTime } = await import("../../domain/time.ts");
   const { loadTrust } = await import("../../home/trust.ts");
   const { listingsOf } = await import("../../home/trust-copies.ts");
   const { explain } = await import("../../services/explain.ts");
   const { certificateInQuestion } = await import("../named-certificate.ts");
-  const { withState } = await import("../state.ts");
+  const { loadRoutes, withState } = await import("../state.ts");
   const { parseAddress } = await import("../../domain/address.ts");
   const { ip, method = "GET", path = "/" } = options;
   const address = ip === undefined ? undefined : parseAddress(ip);
@@ -41,7 +40,7 @@ async function runWhy(id: string, options: WhyFlags): Promise<void> {
     const foreign = trusted.flatMap(({ cas }) => cas.map((ca) => ca.certificate));
     const question = await certificateInQuestion(database, id, foreign);
     const asked = { host: options.host, method, path: path.split("?", 1)[0] ?? path };
-    const route = isRouted ? destinationOf(toRoutes(config.routes), asked) : undefined;
+    const route = isRouted ? destinationOf(loadRoutes(options), asked) : undefined;
     const listing = await listingsOf(trusted);
     return explain(database, question, { now: Date.now(), address, scopes, route, listing });
   });
