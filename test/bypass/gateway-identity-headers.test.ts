@@ -20,19 +20,19 @@ beforeAll(async () => {
 
 const told = {
   headers: ["account", "scopes", "fingerprint", "serial", "not-after"].map((name) => `x-client-${name}`),
-  "client-cert": ["client-cert", "client-cert-chain"],
-  xfcc: ["x-forwarded-client-cert"],
+  "client-cert": ["client-cert", "client-cert-chain", "x-client-account", "x-client-scopes"],
+  xfcc: ["x-forwarded-client-cert", "x-client-account", "x-client-scopes"],
 };
 const always = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
 const forms: [string, string[]][] = [
   ...Object.entries(told),
-  ["all", Object.values(told).flat()],
+  ["all", [...new Set(Object.values(told).flat())]],
   ["none", []],
 ];
 
 const names = [
   ...[
-    ...Object.values(told).flat(),
+    ...new Set(Object.values(told).flat()),
     ...always,
     "forwarded",
     "x-real-ip",

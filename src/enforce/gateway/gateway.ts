@@ -80,7 +80,7 @@ export class Gateway {
     );
     this.#destinations.reconfigure(routes);
     const kept = new Set(this.#upstreams.values());
-    for (const upstream of before.values()) if (!kept.has(upstream)) void upstream.close();
+    for (const upstream of before.values()) if (!kept.has(upstream)) void upstream.retire();
   }
 
   /** Upstreams that are checked, and not well. */

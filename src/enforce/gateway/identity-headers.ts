@@ -47,7 +47,11 @@ export function isOurs(read: string): boolean {
 
 /** The headers that tell an upstream who is calling, in the forms that its route has. */
 export function identityHeaders(identity: Identity, forms: readonly IdentityForm[]): RawHeaders {
-  return forms.flatMap((form) => writers[form](identity));
+  if (forms.length === 0) return [];
+  // No certificate has the account's scopes: they go with every form.
+  const all = callerHeaders(identity.caller);
+  const named = forms.includes("headers") ? all : all.slice(0, 2);
+  return [...named.flat(), ...forms.flatMap((form) => writers[form](identity))];
 }
 
 const writers: Readonly<Record<IdentityForm, (identity: Identity) => string[]>> = {
@@ -67,7 +71,7 @@ const writers: Readonly<Record<IdentityForm, (identity: Identity) => string[]>> 
     ];
     return ["X-Forwarded-Client-Cert", fields.join(";")];
   },
-  headers: ({ caller }) => callerHeaders(caller).flat(),
+  headers: () => [],
 };
 
 /** Who is calling, for everybody who can read headers: all of them, also where one says nothing. */

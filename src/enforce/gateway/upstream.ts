@@ -50,11 +50,16 @@ export class Upstream {
     return this.#failures < FAILURES;
   }
 
+  /** Takes no more calls. What is under way ends when it ends: a stream may go on for days. */
+  async retire(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#pool.close().catch(() => undefined);
+  }
+
   /** Lets what is under way end, within a limit. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
     const cut = setTimeout(() => void this.#pool.destroy(), CLOSE_LIMIT).unref();
-    await this.#pool.close().catch(() => undefined);
+    await this.retire();
     clearTimeout(cut);
   }
 
@@ -84,5 +89,5 @@ export class Upstream {
 }
 
 const HEALTH_LIMIT = 5 * SECOND;
-/** For what is under way when an upstream is taken out of the configuration. */
-const CLOSE_LIMIT = 60 * SECOND;
+/** When the process stops; its callers have been given their time by then. */
+const CLOSE_LIMIT = 2 * SECOND;

@@ -192,6 +192,8 @@ test("identity as a route has it", async () => {
   expect(await told("client-cert")).toEqual({
     "client-cert": `:${leaf}:`,
     "client-cert-chain": `:${issuer}:`,
+    "x-client-account": "acme",
+    "x-client-scopes": "orders:read",
   });
   const xfcc = (await told("xfcc"))["x-forwarded-client-cert"] ?? "";
   expect(xfcc).toContain(`Hash=${ground.good.fingerprint};`);
