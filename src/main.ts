@@ -32,8 +32,9 @@ import { registerAccountCounters } from "./http/account-counters.ts";
 import { countOutcome, metricsApp } from "./http/metrics-app.ts";
 import { registerTrustGauges } from "./http/trust-gauges.ts";
 import { publicApp } from "./http/public-app.ts";
-import { type Server, limitAnswers, listen, stopListening, timeLimits } from "./http/server.ts";
+import { type Server, limitAnswers, timeLimits } from "./http/server.ts";
 import { caRoutes } from "./serve/ca-routes.ts";
+import { type Opened, started } from "./serve/opened.ts";
 import { startRouting } from "./serve/routing.ts";
 import { startFollowing } from "./serve/following.ts";
 import { TrustCrls } from "./serve/trust-crls.ts";
@@ -79,23 +80,7 @@ export async function startServer(
   onStep?: (step: Step) => void,
   accepting?: { readonly actor: string },
 ): Promise<RunningServer> {
-  const opened: Opened = { servers: [], closers: [] };
-  const stop = async (): Promise<void> => {
-    await Promise.all(opened.servers.splice(0).map(stopListening));
-    for (const close of opened.closers.splice(0).reverse()) await close();
-  };
-  try {
-    return { ...(await start(config, password, logger, opened, onStep, accepting)), stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-}
-
-/** What has to be closed: the servers together and first, then the rest, last opened first. */
-interface Opened {
-  readonly servers: Server[];
-  readonly closers: (() => Promise<unknown> | undefined)[];
+  return started((opened) => start(config, password, logger, opened, onStep, accepting));
 }
 
 async function start(
@@ -106,30 +91,23 @@ async function start(
   onStep: ((step: Step) => void) | undefined,
   accepting: { readonly actor: string } | undefined,
 ): Promise<Pick<RunningServer, "listening" | "reload">> {
-  const { closers } = opened;
   const { home } = config;
   const clock = systemClock;
   const trusted = loadTrust(config, clock.now());
   const database = await openState(config);
-  closers.push(() => database.close());
+  opened.onStop(() => database.close());
   const issuers = await HomeIssuers.open(database, home, password);
   const root = rootOfHome(issuers.records, home);
   const keeper = await keepHistory({ database, clock, logger }, home, accepting);
-  closers.push(() => {
+  opened.onStop(() => {
     keeper.stop();
-    return undefined;
   });
   clearAllStaging(home); // an init that was cut short at its very end left a copy of the root key there
   warnOfRootKey(home, logger);
   await selfTest(issuers, clock);
 
-  const open = async (name: ListenerName, server: Server): Promise<number> => {
-    const port = await listen(server, config.listen[name], `--${name}-listen HOST:PORT`, (error) => {
-      logger.error({ err: error, listener: name }, "a connection could not be accepted");
-    });
-    opened.servers.push(server);
-    return port;
-  };
+  const open = (name: ListenerName, server: Server): Promise<number> =>
+    opened.listen(name, server, config, logger);
 
   // The public listener first: with port 0, only now is the URL known that certificates carry.
   let servePublic: RequestListener = (_request, response) => response.writeHead(503).end();
@@ -151,12 +129,12 @@ async function start(
     issuer: () => issuers.forListeners(),
     names: certificateNames(config),
   });
-  closers.push(() => certificate.close());
+  opened.onStop(() => certificate.close());
   const identity = processIdentity();
   const accounts = new AccountCounts();
   const use = new UseRecorder(accounts);
   const useWriter = new UseWriter({ source: use, store: database.uses, logger });
-  closers.push(() => useWriter.stop());
+  opened.onStop(() => useWriter.stop());
   const following = await startFollowing({
     ...{ database, clock, logger, identity, use, issuing: parts, publicUrl, newCrlBuilder: crlBuilder },
     validityClock: systemSteadyClock(),
@@ -173,10 +151,10 @@ async function start(
     },
     onWentBack: () => keeper.onWentBack(database),
   });
-  closers.push(() => following.stop());
+  opened.onStop(() => following.stop());
   const { authenticator, publisher, responder } = following;
   const trustCrls = await TrustCrls.start({ authenticator, clock, logger }, trusted);
-  closers.push(() => trustCrls.stop());
+  opened.onStop(() => trustCrls.stop());
 
   const metrics = serverMetrics(following, issuers, { database, clock, logger });
   registerAccountCounters(metrics.registry, () => accounts.entries());
@@ -186,7 +164,7 @@ async function start(
     () => trustCrls.held(),
   );
   const routing = startRouting({ config, authenticator, logger, use, metrics });
-  closers.push(() => routing.stop());
+  opened.onStop(() => routing.stop());
   const enforceServer = createEnforceListener({
     authenticator,
     certificate: certificate.current,
@@ -235,9 +213,8 @@ async function start(
     warnOfEnds(issuers.records, clock, logger);
   }, DAY).unref();
   warnOfEnds(issuers.records, clock, logger);
-  closers.push(() => {
+  opened.onStop(() => {
     clearInterval(daily);
-    return undefined;
   });
 
   const ports = {

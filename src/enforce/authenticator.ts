@@ -3,7 +3,7 @@ import type { TLSSocket } from "node:tls";
 import { type Credential, type Decision, type Denial, decide } from "../domain/decision.ts";
 import { markOf } from "../domain/history.ts";
 import type { Fingerprint, IssuerId } from "../domain/identifiers.ts";
-import type { Scope, Slug } from "../domain/names.ts";
+import type { Scope } from "../domain/names.ts";
 import type { Clock, Database, Logger } from "../domain/ports.ts";
 import type { Change } from "../domain/records.ts";
 import type { SteadyClock } from "../domain/steady-clock.ts";
@@ -14,13 +14,11 @@ import { CredentialIndex, type ListedSerials } from "./credential-index.ts";
 import { LimitGates } from "./limit-gates.ts";
 import { describeLeaf, mayBeLookedUp } from "./presented-certificate.ts";
 import { type Seen, isDirectedOn, see } from "./seen.ts";
+import { StandingChanges } from "./standing-changes.ts";
 import { StoreLookup } from "./store-lookup.ts";
 import { type Answer, type Incoming, type Transport, hasLeft, transportOf } from "./transport.ts";
 import { TrustedCas } from "./trusted-cas.ts";
 import type { UseRecorder } from "./use-recorder.ts";
-
-/** Of more certificates than these, the log has their number only. */
-const MOST_NAMED = 100;
 
 export interface AuthenticatorParts {
   readonly database: Database;
@@ -49,8 +47,8 @@ export class Authenticator {
   readonly #index: CredentialIndex;
   readonly #lookup: StoreLookup;
   readonly #follower: ChangeFollower;
+  readonly #standing: StandingChanges;
   readonly #use: AuthenticatorParts["use"];
-  readonly #logger: Logger;
   readonly #seen = new WeakMap<Transport, Seen>();
   readonly #gates: LimitGates;
   readonly #pruning: NodeJS.Timeout;
@@ -59,23 +57,24 @@ export class Authenticator {
   private constructor(parts: AuthenticatorParts, index: CredentialIndex, trust: TrustedCas) {
     this.#clock = parts.clock;
     this.#validityClock = parts.validityClock;
-    this.#logger = parts.logger;
     this.#use = parts.use;
     this.#index = index;
     this.trust = trust;
     this.#lookup = new StoreLookup((fingerprint) => index.fetch(fingerprint), parts.clock);
     this.connections = new ConnectionRegistry(parts.validityClock, parts.logger);
     this.#gates = new LimitGates(parts.clock, this.connections);
+    const standing = new StandingChanges({ ...parts, index, trust, connections: this.connections });
+    this.#standing = standing;
     this.#follower = new ChangeFollower({
       ...parts,
       identity: { ...parts.identity },
       apply: async (changes) => {
-        const ended = await this.#apply(changes);
+        const ended = await standing.apply(changes);
         await parts.onChanges?.(changes);
         return ended;
       },
       loadAnew: async (wentBack) => {
-        await this.#loadAnew();
+        await standing.loadAnew();
         await parts.onWentBack?.(wentBack);
       },
       onFault: (error) => {
@@ -122,7 +121,7 @@ export class Authenticator {
     this.#index.setListed(issuer, serials);
     for (const fingerprint of this.connections.credentials) {
       const credential = this.#index.get(fingerprint);
-      if (credential?.issuer === issuer) this.#endAsItStands(fingerprint, credential);
+      if (credential?.issuer === issuer) this.#standing.end(fingerprint, credential);
     }
   }
 
@@ -279,43 +278,6 @@ export class Authenticator {
   #remember(transport: Transport, credential: Credential): void {
     if (this.connections.add(transport, credential)) this.#gates.connected(transport, credential);
     if (credential.status === "revoked") this.connections.end(credential.fingerprint); // after it was told why, or soon if it never asks
-  }
-
-  async #apply(changes: readonly Change[]): Promise<ReadonlyMap<number, number>> {
-    await this.#index.apply(changes);
-    if (changes.some(({ action }) => action === "issuer.install")) await this.trust.readAnew();
-    return new Map(changes.map((change) => [change.sequence, this.#endConnections(change)]));
-  }
-
-  /** @returns how many */
-  #endConnections({ action, subject }: Change): number {
-    const { connections } = this;
-    if (action === "certificate.revoke") return connections.end(subject as Fingerprint);
-    if (action === "certificate.suspend") return connections.endStreams(subject as Fingerprint);
-    return action === "account.suspend" ? connections.endStreamsOf(subject as Slug) : 0;
-  }
-
-  /** From a database that went back. Who is revoked stays so, and who is on record no more is cut off. */
-  async #loadAnew(): Promise<void> {
-    const lost = await this.#index.loadAnew(this.#clock.now());
-    if (lost.length > 0) {
-      this.#logger.error(
-        { count: lost.length, fingerprints: lost.slice(0, MOST_NAMED) },
-        "the database has lost these revocations: they are refused here until this server stops, and nowhere else. Revoke them again",
-      );
-    }
-    await this.trust.readAnew();
-    for (const fingerprint of this.connections.credentials) {
-      const credential = this.#index.get(fingerprint) ?? (await this.#index.fetch(fingerprint));
-      this.#endAsItStands(fingerprint, credential);
-    }
-  }
-
-  /** Ends what a credential may have open no more, whatever has changed. */
-  #endAsItStands(fingerprint: Fingerprint, credential: Credential | undefined): void {
-    if (!credential || credential.status === "revoked") this.connections.end(fingerprint);
-    else if (credential.status === "suspended" || credential.account.status === "suspended")
-      this.connections.endStreams(fingerprint);
   }
 }
 

@@ -1,7 +1,7 @@
 import { type RequestListener, createServer as createHttpServer } from "node:http";
 import { Counter, Registry, collectDefaultMetrics } from "prom-client";
 import { X509Certificate } from "node:crypto";
-import type { Config, ListenerName } from "../config.ts";
+import type { Config } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
 import type { Logger } from "../domain/ports.ts";
 import { purposeIds } from "../domain/profile.ts";
@@ -13,8 +13,9 @@ import { readInput } from "../files/files.ts";
 import { urlHost } from "../home/open.ts";
 import { registerGateMetrics } from "../http/gate-metrics.ts";
 import { metricsApp } from "../http/metrics-app.ts";
-import { type Server, limitAnswers, listen, stopListening, timeLimits } from "../http/server.ts";
+import { limitAnswers, timeLimits } from "../http/server.ts";
 import { startEnforcing } from "./enforcing.ts";
+import { type Opened, started } from "./opened.ts";
 import { startRouting } from "./routing.ts";
 
 export interface GatewayListening {
@@ -47,30 +48,18 @@ export async function startGateway(
   files: CertificateFiles,
   logger: Logger,
 ): Promise<RunningGateway> {
-  const closers: (() => unknown)[] = [];
-  const servers: Server[] = [];
-  const stop = async (): Promise<void> => {
-    await Promise.all(servers.splice(0).map(stopListening));
-    for (const close of closers.splice(0).reverse()) await close();
-  };
-  try {
-    return { ...(await start(config, files, logger, servers, closers)), stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  return started((opened) => start(config, files, logger, opened));
 }
 
 async function start(
   config: Config,
   files: CertificateFiles,
   logger: Logger,
-  servers: Server[],
-  closers: (() => unknown)[],
+  opened: Opened,
 ): Promise<Omit<RunningGateway, "stop">> {
   const { home, limits } = config;
   const enforcing = await startEnforcing({ home, logger }, logger);
-  closers.push(() => enforcing.close());
+  opened.onStop(() => enforcing.close());
   const { authenticator, use } = enforcing;
 
   const registry = new Registry();
@@ -83,7 +72,7 @@ async function start(
   registerGateMetrics(registry, gates);
   const metrics = { registry, decisions };
   const routing = startRouting({ config, authenticator, logger, use, metrics });
-  closers.push(() => routing.stop());
+  opened.onStop(() => routing.stop());
   const server = createEnforceListener({
     ...{ authenticator, logger, limits, certificate: readCertificate(files) },
     ...routing.entrances,
@@ -97,14 +86,10 @@ async function start(
     metricsApp({ registry }, logger, () => routing.unreadiness()) as RequestListener,
   );
   limitAnswers(metricsServer);
-  const open = async (name: ListenerName, one: Server): Promise<number> => {
-    const port = await listen(one, config.listen[name], `--${name}-listen HOST:PORT`, (error) => {
-      logger.error({ err: error, listener: name }, "a connection could not be accepted");
-    });
-    servers.push(one);
-    return port;
+  const ports = {
+    enforce: await opened.listen("enforce", server, config, logger),
+    metrics: await opened.listen("metrics", metricsServer, config, logger),
   };
-  const ports = { enforce: await open("enforce", server), metrics: await open("metrics", metricsServer) };
   return {
     listening: {
       pid: process.pid,

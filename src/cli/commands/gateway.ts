@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { type CommonOptions, withCommon } from "../options.ts";
 import { fields } from "../output.ts";
+import { runServer, serverLogger, stopSignal } from "../run-server.ts";
 
 interface GatewayFlags extends CommonOptions {
   readonly cert: string;
@@ -27,13 +28,10 @@ export function gatewayCommand(program: Command): void {
 }
 
 async function runGateway(options: GatewayFlags): Promise<void> {
-  const stopped = new Promise<NodeJS.Signals>((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, resolve);
-  });
+  const stopped = stopSignal();
   const { homeDirectory, readConfigFile, requireKnownVariables, resolveConfig } =
     await import("../../config.ts");
   const { startGateway } = await import("../../serve/gateway-alone.ts");
-  const { pino } = await import("pino");
 
   requireKnownVariables(process.env);
   const home = homeDirectory(options.home, process.env);
@@ -43,21 +41,10 @@ async function runGateway(options: GatewayFlags): Promise<void> {
     listen: { enforce: enforceListen, metrics: metricsListen },
   };
   const config = resolveConfig(home, flags, process.env, readConfigFile(home));
-  const logger = pino({ name: "countersign" }, pino.destination({ fd: 2, sync: true }));
+  const logger = await serverLogger();
   const gateway = await startGateway(config, { cert, key }, logger);
-  process.on("SIGHUP", () => {
-    gateway.reload();
+  await runServer(gateway, {
+    ...{ stopped, logger, json: options.json },
+    say: ({ enforce, metrics }) => fields({ "Calls over mTLS": enforce, Metrics: `${metrics}/metrics` }),
   });
-  try {
-    const { listening } = gateway;
-    process.stdout.write(
-      options.json
-        ? `${JSON.stringify({ event: "listening", ...listening })}\n`
-        : `${fields({ "Calls over mTLS": listening.enforce, Metrics: `${listening.metrics}/metrics` })}\n`,
-    );
-    logger.info({ signal: await stopped }, "stopping");
-  } finally {
-    await gateway.stop();
-    logger.info({}, "stopped");
-  }
 }

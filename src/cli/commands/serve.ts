@@ -8,6 +8,7 @@ import {
   withListeners,
 } from "../options.ts";
 import { fields } from "../output.ts";
+import { runServer, serverLogger, stopSignal } from "../run-server.ts";
 
 interface ServeFlags extends CommonOptions, ListenOptions {
   readonly passwordFile?: string;
@@ -36,15 +37,11 @@ export function serveCommand(program: Command): void {
 }
 
 async function runServe(options: ServeFlags): Promise<void> {
-  // Before anything slow, so that a signal in the first second ends cleanly too.
-  const stopped = new Promise<NodeJS.Signals>((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, resolve);
-  });
+  const stopped = stopSignal();
   const { localActor } = await import("../state.ts");
   const { homeDirectory } = await import("../../config.ts");
   const { readForStart } = await import("../../home/start-faults.ts");
   const { startServer } = await import("../../main.ts");
-  const { pino } = await import("pino");
 
   const { refuseInTls, http2 } = options;
   const resumption = options.resumption ? undefined : false;
@@ -55,25 +52,18 @@ async function runServe(options: ServeFlags): Promise<void> {
     ...{ flags, env: process.env, passwordFile: options.passwordFile },
     acceptOlderState: options.acceptOlderState ?? false,
   });
-  const logger = pino({ name: "countersign" }, pino.destination({ fd: 2, sync: true }));
+  const logger = await serverLogger();
   const server = await startServer(
     ...([config, password, logger, undefined] as const),
     options.acceptOlderState && { actor: localActor() },
   );
-  process.on("SIGHUP", () => {
-    server.reload();
+  await runServer(server, {
+    ...{ stopped, logger, json: options.json, say: describe },
+    async begun() {
+      if (!options.quickstart) return;
+      await (await import("../quickstart.ts")).offerDemo(config, server.listening, options);
+    },
   });
-  try {
-    const { listening } = server;
-    process.stdout.write(
-      options.json ? `${JSON.stringify({ event: "listening", ...listening })}\n` : `${describe(listening)}\n`,
-    );
-    if (options.quickstart) await (await import("../quickstart.ts")).offerDemo(config, listening, options);
-    logger.info({ signal: await stopped }, "stopping");
-  } finally {
-    await server.stop();
-    logger.info({}, "stopped");
-  }
 }
 
 function describe(listening: Listening): string {
