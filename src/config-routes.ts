@@ -8,8 +8,8 @@ import { HOUR, MINUTE, SECOND, parseDuration } from "./domain/time.ts";
 
 /** `upstreams` and `routes` of config.json (docs/gateway.md). */
 
-const SLUG = /^[a-z0-9][a-z0-9-]{0,62}$/;
-const slug = z.string().regex(SLUG, "not 1 to 63 of a-z, 0-9 and '-'");
+/** What upstreams, routes and other CAs are called. */
+export const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "not 1 to 63 of a-z, 0-9 and '-'");
 const DNS_LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";
 const HOST = new RegExp(`^(?:\\*\\.)?${DNS_LABEL}(?:\\.${DNS_LABEL})*$|^[0-9a-f:.]+$`);
 

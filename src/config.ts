@@ -6,6 +6,7 @@ import {
   forwardAuthSchema,
   gatewayFaults,
   routesSchema,
+  slug,
   upstreamsSchema,
 } from "./config-routes.ts";
 import { Refusal } from "./domain/errors.ts";
@@ -60,7 +61,7 @@ const onOff = z.union(
 const trust = z
   .array(
     z.strictObject({
-      name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "not 1 to 63 of a-z, 0-9 and '-'"),
+      name: slug,
       ca: z.string().min(1),
       crl: z
         .string()

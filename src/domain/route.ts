@@ -37,16 +37,36 @@ export type Found =
   | { readonly code: "NO_ROUTE" }
   | { readonly code: "METHOD_NOT_ALLOWED"; readonly allow: readonly string[] };
 
+/** The routes of one path on one host, which differ in their methods. */
+interface Place {
+  readonly path: PathPattern;
+  readonly routes: Route[];
+}
+
 /** The routes, so that each request has at most one. */
 export class RouteTable {
   readonly routes: readonly Route[];
-  readonly #byHost = new Map<string | undefined, Route[]>();
+  /** Of each host, what lies within another before that. */
+  readonly #byHost = new Map<string | undefined, Place[]>();
 
   /** @param routes without `routeFaults` */
   constructor(routes: readonly Route[]) {
     this.routes = routes;
-    for (const route of routes)
-      this.#byHost.set(route.host, [...(this.#byHost.get(route.host) ?? []), route]);
+    for (const route of routes) {
+      const places = this.#byHost.get(route.host) ?? [];
+      const same = places.find(({ path }) => relationOf(path, route.path) === "same");
+      if (same) same.routes.push(route);
+      else places.push({ path: route.path, routes: [route] });
+      this.#byHost.set(route.host, places);
+    }
+    for (const [host, places] of this.#byHost) {
+      const around = ({ path }: Place): number =>
+        places.filter((other) => relationOf(path, other.path) === "within").length;
+      this.#byHost.set(
+        host,
+        places.toSorted((a, b) => around(b) - around(a)),
+      );
+    }
   }
 
   /** The route of a path that can be read in several ways; `undefined` when they have not all the same. */
@@ -67,11 +87,8 @@ export class RouteTable {
    * @param host as the request names it, in lower case, without a port
    */
   find(host: string, method: string, path: Segments): Found {
-    const fitting = (this.#routesOf(host) ?? []).filter((route) => matches(route.path, path));
-    const narrowest = fitting.filter(({ path: own }) =>
-      fitting.every(({ path: other }) => ["same", "within"].includes(relationOf(own, other))),
-    );
-    if (narrowest.length === 0) return { code: "NO_ROUTE" };
+    const narrowest = this.#placesOf(host)?.find((place) => matches(place.path, path))?.routes;
+    if (!narrowest) return { code: "NO_ROUTE" };
     const route = narrowest.find(
       ({ methods }) => methods?.includes(method) ?? !never.includes(method.toUpperCase()),
     );
@@ -79,7 +96,7 @@ export class RouteTable {
     return { code: "METHOD_NOT_ALLOWED", allow: narrowest.flatMap(({ methods }) => methods ?? []) };
   }
 
-  #routesOf(host: string): readonly Route[] | undefined {
+  #placesOf(host: string): readonly Place[] | undefined {
     const wildcard = `*${host.slice(Math.max(0, host.indexOf(".")))}`;
     return this.#byHost.get(host) ?? this.#byHost.get(wildcard) ?? this.#byHost.get(undefined);
   }

@@ -5,7 +5,7 @@
  */
 export function addressGroup(address: string): string {
   if (!address.includes(":")) return address;
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, "");
+  const plain = withoutMapping(address);
   if (!plain.includes(":")) return plain;
   const [head = "", tail] = (plain.split("%")[0] ?? "").split("::");
   const groups = head === "" ? [] : head.split(":");
@@ -16,4 +16,9 @@ export function addressGroup(address: string): string {
     groups.push(...Array<string>(missing).fill("0"), ...after);
   }
   return `${groups.slice(0, 4).join(":")}::/64`;
+}
+
+/** An IPv4 address as such, where Node writes it as IPv6 has it (RFC 4291 §2.5.5.2); any other as it is. */
+export function withoutMapping(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/i, "");
 }

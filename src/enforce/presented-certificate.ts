@@ -81,11 +81,6 @@ function authorizedBefore(socket: TLSSocket): PresentedCertificate | undefined {
   return fingerprint === undefined ? undefined : kept.get(fingerprint);
 }
 
-/** The certificate that a caller has presented, DER; `undefined` when the connection is gone. */
-export function leafOf(socket: TLSSocket): Buffer | undefined {
-  return socket.getPeerX509Certificate()?.raw;
-}
-
 export function isSignedBy(leaf: X509Certificate, issuer: X509Certificate): boolean {
   return leaf.checkIssued(issuer) && leaf.verify(issuer.publicKey);
 }

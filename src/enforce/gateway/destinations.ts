@@ -1,11 +1,20 @@
 import { randomBytes } from "node:crypto";
 import { readingsOf } from "../../domain/route-path.ts";
 import { type Found, type Route, RouteTable } from "../../domain/route.ts";
-import { askedHost, originForm } from "../request-target.ts";
+import { type AskedHost, askedHost, originForm } from "../request-target.ts";
 import type { Incoming } from "../transport.ts";
 
-export type Destination = Found | { readonly code: "TARGET_AMBIGUOUS" | "GATEWAY_LOOP" };
-export type Refused = Exclude<Destination, { readonly route: Route }>;
+/** What has a route, with what else its upstream is to get of the target. */
+export interface Routed {
+  readonly route: Route;
+  readonly host: AskedHost;
+  /** Path and query. */
+  readonly target: string;
+}
+
+export type Refused =
+  Exclude<Found, { readonly route: Route }> | { readonly code: "TARGET_AMBIGUOUS" | "GATEWAY_LOOP" };
+export type Destination = Routed | Refused;
 
 /** Where requests go. */
 export class Destinations {
@@ -39,10 +48,13 @@ export class Destinations {
   #find(request: Incoming): Destination {
     if (this.#table.routes.length === 0 || this.#isOwn(request)) return { code: "NO_ROUTE" };
     if (this.#isLooping(request)) return { code: "GATEWAY_LOOP" };
-    const paths = isPlain(request.url) ? readingsOf(originForm(request).replace(/\?.*$/s, "")) : undefined;
+    const target = originForm(request);
+    const paths = isPlain(request.url) ? readingsOf(target.replace(/\?.*$/s, "")) : undefined;
     const host = askedHost(request);
     if (!paths || !host) return { code: "TARGET_AMBIGUOUS" };
-    return this.#table.findForAll(host.name, request.method ?? "", paths) ?? { code: "TARGET_AMBIGUOUS" };
+    const found = this.#table.findForAll(host.name, request.method ?? "", paths);
+    if (!found) return { code: "TARGET_AMBIGUOUS" };
+    return "route" in found ? { route: found.route, host, target } : found;
   }
 
   #isLooping({ headers }: Incoming): boolean {

@@ -200,7 +200,8 @@ class CallerLeft extends Error {
   override readonly name = "CallerLeft";
 }
 
-function hasBody(request: Incoming): boolean {
+/** Whether a body comes with it, or is announced. */
+export function hasBody(request: Incoming): boolean {
   if (!(request instanceof IncomingMessage)) return !request.stream.endAfterHeaders;
   const { headers } = request;
   return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;

@@ -9,17 +9,17 @@ import type { Logger } from "../../domain/ports.ts";
 import type { Route } from "../../domain/route.ts";
 import type { UpstreamSettings } from "../../domain/upstream.ts";
 import type { Handler } from "../admission.ts";
+import { withoutMapping } from "../address-group.ts";
 import type { Authenticator } from "../authenticator.ts";
 import { logDenial } from "../denial-log.ts";
 import { deny, denyUpgrade } from "../denial.ts";
-import { askedHost, originForm } from "../request-target.ts";
 import type { EnforceListenerParts } from "../listener.ts";
 import { type Incoming, addressOf } from "../transport.ts";
-import { Destinations, type Refused } from "./destinations.ts";
-import { type Outcome, forward } from "./forward.ts";
+import { Destinations, type Refused, type Routed } from "./destinations.ts";
+import { type Outcome, forward, hasBody } from "./forward.ts";
 import { forwardUpgrade } from "./forward-upgrade.ts";
 import { identityHeaders } from "./identity-headers.ts";
-import { identityOf } from "./peer-identity.ts";
+import { certificateHeaders } from "./peer-identity.ts";
 import { endToEnd } from "./request-headers.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -55,6 +55,7 @@ export interface GatewayParts {
 }
 
 type GatewayEntrances = Required<Pick<EnforceListenerParts, "handler" | "upgrade" | "scopesOf" | "limitsOf">>;
+
 /** Lets callers that were let through on to the upstream of their route, and tells it who they are. */
 export class Gateway {
   readonly #parts: GatewayParts;
@@ -119,7 +120,7 @@ export class Gateway {
       this.#refuse(request, response, caller, destination, requestId);
       return;
     }
-    void this.#forward(request, response, caller, destination.route, requestId);
+    void this.#forward(request, response, caller, destination, requestId);
   };
 
   /** Serves an upgrade that was let through. */
@@ -134,16 +135,14 @@ export class Gateway {
       refuse(destination.code);
       return;
     }
-    const { route } = destination;
+    const { route, target } = destination;
     const protocol = (request.headers.upgrade ?? "").toLowerCase();
-    const hasBody =
-      Number(request.headers["content-length"] ?? 0) > 0 || "transfer-encoding" in request.headers;
-    if (!route.upgrades.includes(protocol) || request.method !== "GET" || hasBody) {
+    if (!route.upgrades.includes(protocol) || request.method !== "GET" || hasBody(request)) {
       refuse("UPGRADE_REFUSED");
       return;
     }
     const upstream = this.#upstreams.get(route.upstream);
-    const headers = this.#headersFor(request, caller, route, requestId);
+    const headers = this.#headersFor(request, caller, destination, requestId);
     if (!upstream || !headers) {
       socket.destroy();
       return;
@@ -151,9 +150,8 @@ export class Gateway {
     const begun = this.#parts.stopwatch();
     this.#count(route, 1);
     void forwardUpgrade({
-      ...{ request, socket, head, protocol, headers },
+      ...{ request, socket, head, protocol, headers, target },
       dispatcher: upstream.dispatcher,
-      target: originForm(request),
       answerTime: route.times.answer,
       patience: upstream.settings.connectTime,
     }).then(({ code, status }) => {
@@ -181,11 +179,12 @@ export class Gateway {
     request: IncomingMessage,
     response: ServerResponse,
     caller: Caller,
-    route: Route,
+    destination: Routed,
     requestId: string,
   ): Promise<void> {
+    const { route, target } = destination;
     const upstream = this.#upstreams.get(route.upstream);
-    const headers = this.#headersFor(request, caller, route, requestId);
+    const headers = this.#headersFor(request, caller, destination, requestId);
     if (!headers) {
       response.destroy();
       return;
@@ -197,9 +196,8 @@ export class Gateway {
     const begun = this.#parts.stopwatch();
     this.#count(route, 1);
     const outcome = await forward({
-      ...{ request, response, headers },
+      ...{ request, response, headers, target },
       dispatcher: upstream.dispatcher,
-      target: originForm(request),
       times: route.times,
       patience: upstream.settings.connectTime,
     });
@@ -211,21 +209,25 @@ export class Gateway {
   }
 
   /** For the upstream; `undefined` when the caller is gone. */
-  #headersFor(request: Incoming, caller: Caller, route: Route, requestId: string): string[] | undefined {
+  #headersFor(
+    request: Incoming,
+    caller: Caller,
+    { route, host }: Routed,
+    requestId: string,
+  ): string[] | undefined {
     const { issuers } = this.#parts.authenticator.trust;
-    const identity = identityOf(request, caller, issuers);
-    const host = askedHost(request);
+    const certificate = certificateHeaders(request, issuers);
     const address = addressOf(request);
-    if (!identity || !host || address === undefined) return undefined;
+    if (!certificate || address === undefined) return undefined;
     const named = host.authority === "" ? [] : ["Host", host.authority, "X-Forwarded-Host", host.authority];
     return [
       ...endToEnd(request),
       ...named,
-      ...["X-Forwarded-For", address.replace(/^::ffff:(?=[0-9.]+$)/i, ""), "X-Forwarded-Proto", "https"],
+      ...["X-Forwarded-For", withoutMapping(address), "X-Forwarded-Proto", "https"],
       ...["X-Request-Id", requestId],
       ...["Via", `${request.httpVersionMajor === 1 ? "1.1" : "2"} ${this.#destinations.pseudonym}`],
       // Last: nothing that came can take it away or stand before it.
-      ...identityHeaders(identity, route.identity),
+      ...identityHeaders(caller, certificate, route.identity),
     ];
   }
 
@@ -242,9 +244,10 @@ export class Gateway {
     deny(response, { code }, requestId);
   }
 
-  #note(request: Incoming, { account, fingerprint }: Caller, code: GatewayCode, requestId: string): void {
+  #note(request: Incoming, caller: Caller, code: GatewayCode, requestId: string): void {
     const { logger, onRefused } = this.#parts;
-    if (request.caller) onRefused?.(request, request.caller, code);
+    onRefused?.(request, caller, code);
+    const { account, fingerprint } = caller;
     logDenial(logger, request, { code, account, fingerprint }, requestId);
   }
 

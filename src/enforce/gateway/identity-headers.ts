@@ -5,16 +5,8 @@ import { formatTime } from "../../domain/time.ts";
 /** Headers, as `name, value, name, value, …`. */
 export type RawHeaders = readonly string[];
 
-/** What an upstream may learn of who is calling. */
-export interface Identity {
-  readonly caller: Caller;
-  /** DER, leaf first; without the root. */
-  readonly chain: readonly Uint8Array[];
-  readonly leafPem: string;
-  /** The leaf's subject and URI, as Envoy writes them. */
-  readonly subject: string;
-  readonly uri: string | undefined;
-}
+/** What a caller's certificate says to an upstream, by the form that a route has; it stays the same on a connection. */
+export type CertificateHeaders = Readonly<Record<Exclude<IdentityForm, "headers">, RawHeaders>>;
 
 /** Headers that only we may set, whichever of them a route sets: an upstream may read any. Compared as `nameRead` has it. */
 const ours: readonly RegExp[] = [
@@ -46,33 +38,17 @@ export function isOurs(read: string): boolean {
 }
 
 /** The headers that tell an upstream who is calling, in the forms that its route has. */
-export function identityHeaders(identity: Identity, forms: readonly IdentityForm[]): RawHeaders {
+export function identityHeaders(
+  caller: Caller,
+  certificate: CertificateHeaders,
+  forms: readonly IdentityForm[],
+): RawHeaders {
   if (forms.length === 0) return [];
   // No certificate has the account's scopes: they go with every form.
-  const all = callerHeaders(identity.caller);
+  const all = callerHeaders(caller);
   const named = forms.includes("headers") ? all : all.slice(0, 2);
-  return [...named.flat(), ...forms.flatMap((form) => writers[form](identity))];
+  return [...named.flat(), ...forms.flatMap((form) => (form === "headers" ? [] : certificate[form]))];
 }
-
-const writers: Readonly<Record<IdentityForm, (identity: Identity) => string[]>> = {
-  /** RFC 9440 §2.2, §2.3: structured fields (RFC 8941 §3.3.5), the chain without the leaf. */
-  "client-cert": ({ chain: [leaf, ...issuers] }) => {
-    const binary = (der: Uint8Array): string => `:${Buffer.from(der).toString("base64")}:`;
-    const own = leaf ? ["Client-Cert", binary(leaf)] : [];
-    return issuers.length === 0 ? own : [...own, "Client-Cert-Chain", issuers.map(binary).join(", ")];
-  },
-  /** Envoy's x-forwarded-client-cert, of this hop alone. */
-  xfcc: ({ caller, leafPem, subject, uri }) => {
-    const fields = [
-      `Hash=${caller.fingerprint}`,
-      `Cert="${encodeURIComponent(leafPem)}"`,
-      `Subject="${subject.replaceAll(/["\\]/g, "\\$&")}"`,
-      ...(uri === undefined ? [] : [`URI=${uri}`]),
-    ];
-    return ["X-Forwarded-Client-Cert", fields.join(";")];
-  },
-  headers: () => [],
-};
 
 /** Who is calling, for everybody who can read headers: all of them, also where one says nothing. */
 export function callerHeaders(caller: Caller): [name: string, value: string][] {

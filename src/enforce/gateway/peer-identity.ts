@@ -1,47 +1,50 @@
-import { X509Certificate } from "node:crypto";
-import type { Caller } from "../../domain/decision.ts";
-import { leafOf } from "../presented-certificate.ts";
+import { type X509Certificate, hash } from "node:crypto";
 import { type Incoming, type Transport, tlsOf, transportOf } from "../transport.ts";
-import type { Identity } from "./identity-headers.ts";
+import type { CertificateHeaders } from "./identity-headers.ts";
 
-type Certificates = Omit<Identity, "caller">;
-
-/** What certificates say does not change on a connection. */
-const known = new WeakMap<Transport, Certificates>();
+const known = new WeakMap<Transport, CertificateHeaders>();
 
 /**
- * What an upstream may learn of a caller that was let through.
+ * What the certificate of a caller that was let through says to upstreams.
  *
  * @param issuers the CAs that callers' certificates may be of
  * @returns `undefined` when the connection is gone
  */
-export function identityOf(
+export function certificateHeaders(
   request: Incoming,
-  caller: Caller,
   issuers: readonly X509Certificate[],
-): Identity | undefined {
+): CertificateHeaders | undefined {
   const transport = transportOf(request);
   if (!transport) return undefined;
-  let certificates = known.get(transport);
-  if (!certificates) {
-    const leaf = leafOf(tlsOf(transport));
-    if (!leaf) return undefined;
-    certificates = describe(new X509Certificate(leaf), issuers);
-    known.set(transport, certificates);
-  }
-  return { ...certificates, caller };
+  const before = known.get(transport);
+  if (before) return before;
+  const leaf = tlsOf(transport).getPeerX509Certificate();
+  if (!leaf) return undefined;
+  const issuer = issuers.find((one) => leaf.checkIssued(one));
+  const headers = { "client-cert": clientCert(leaf, issuer), xfcc: xfcc(leaf) };
+  known.set(transport, headers);
+  return headers;
 }
 
-export function describe(leaf: X509Certificate, issuers: readonly X509Certificate[]): Certificates {
-  const issuer = issuers.find((one) => leaf.checkIssued(one));
-  return {
-    chain: [leaf, ...(issuer ? [issuer] : [])].map(({ raw }) => raw),
-    leafPem: leaf.toString(),
-    subject: leaf.subject
-      .split("\n")
-      .reverse()
-      .join(",")
-      .replaceAll(/[^ -~]/g, "?"),
-    uri: /(?:^|, )URI:([^",]+)/.exec(leaf.subjectAltName ?? "")?.[1],
-  };
+/** RFC 9440 §2.2, §2.3: structured fields (RFC 8941 §3.3.5), the chain without leaf and root. */
+function clientCert(leaf: X509Certificate, issuer: X509Certificate | undefined): string[] {
+  const binary = ({ raw }: X509Certificate): string => `:${raw.toString("base64")}:`;
+  return ["Client-Cert", binary(leaf), ...(issuer ? ["Client-Cert-Chain", binary(issuer)] : [])];
+}
+
+/** Envoy's x-forwarded-client-cert, of this hop alone. */
+function xfcc(leaf: X509Certificate): string[] {
+  const subject = leaf.subject
+    .split("\n")
+    .reverse()
+    .join(",")
+    .replaceAll(/[^ -~]/g, "?");
+  const uri = /(?:^|, )URI:([^",]+)/.exec(leaf.subjectAltName ?? "")?.[1];
+  const fields = [
+    `Hash=${hash("sha256", leaf.raw, "hex")}`,
+    `Cert="${encodeURIComponent(leaf.toString())}"`,
+    `Subject="${subject.replaceAll(/["\\]/g, "\\$&")}"`,
+    ...(uri === undefined ? [] : [`URI=${uri}`]),
+  ];
+  return ["X-Forwarded-Client-Cert", fields.join(";")];
 }
