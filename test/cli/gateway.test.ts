@@ -1,7 +1,8 @@
 import { createServer } from "node:http";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { changeConfig } from "../support/change-config.ts";
 import { call, enrolled, keepAlive } from "../support/client.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { listenOn } from "../support/gateway-scene.ts";
@@ -19,10 +20,10 @@ test("the routes alone, beside the CA's process: revocation, certificate and rea
     response.end(String(request.headers["x-client-account"])),
   );
   const upstream = await listenOn(service);
-  const file = join(home, "config.json");
-  const config = JSON.parse(await readFile(file, "utf8")) as object;
-  const upstreams = { app: { url: upstream, health: { path: "/", interval: "1s" } } };
-  await writeFile(file, JSON.stringify({ ...config, upstreams, routes: [{ path: "/**", upstream: "app" }] }));
+  changeConfig(home, {
+    upstreams: { app: { url: upstream, health: { path: "/", interval: "1s" } } },
+    routes: [{ path: "/**", upstream: "app" }],
+  });
   const ca = await serveHome(workspace);
   const own = listenerCertificate(home);
   const [cert, key] = [workspace.file("gateway.crt"), workspace.file("gateway.key")];

@@ -1,8 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { readFile, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { changeConfig } from "../support/change-config.ts";
 import { type TestCredential, call, enrolled, keepAlive } from "../support/client.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { listenOn } from "../support/gateway-scene.ts";
@@ -23,7 +22,7 @@ beforeAll(async () => {
   workspace = await makeWorkspace();
   await freshHome(workspace.file("home"));
   upstream = await listenOn(service);
-  await configure([{ path: "/**", upstream: "app" }]);
+  configure([{ path: "/**", upstream: "app" }]);
   server = await serveHome(workspace);
   caller = await enrolled(server, await server.token("acme"));
 });
@@ -34,15 +33,8 @@ afterAll(async () => {
   await workspace.remove();
 });
 
-/** Replaces config.json, as editors and deployments do. */
-async function configure(
-  routes: readonly object[],
-  upstreams: object = { app: { url: upstream } },
-): Promise<void> {
-  const file = join(workspace.file("home"), "config.json");
-  const before = JSON.parse(await readFile(file, "utf8")) as object;
-  await writeFile(`${file}.new`, JSON.stringify({ ...before, routes, upstreams }));
-  await rename(`${file}.new`, file);
+function configure(routes: readonly object[], upstreams: object = { app: { url: upstream } }): void {
+  changeConfig(workspace.file("home"), { routes, upstreams });
 }
 
 async function said(path: string): Promise<string> {
@@ -77,20 +69,20 @@ test("routes are read anew when the file changes, and on SIGHUP, and no connecti
   const agent = keepAlive(caller);
   const first = await call(`${server.enforce}/a`, { agent });
   expect(first.status).toBe(200);
-  await configure([{ path: "/other/**", upstream: "app", scopes: ["x"] }]);
+  configure([{ path: "/other/**", upstream: "app", scopes: ["x"] }]);
   await expect.poll(() => said("/a")).toBe("404 NO_ROUTE");
   expect(await said("/other/1")).toBe("403 SCOPE_MISSING");
   expect((await metrics()).text).toContain(
     'countersign_gateway_denials_total{route="/other/**",account="acme",code="SCOPE_MISSING"} 1',
   );
   const leaked = await enrolled(server, await server.token("leaked"));
-  await configure([{ path: "/**", upstream: "gone" }]);
+  configure([{ path: "/**", upstream: "gone" }]);
   server.process.kill("SIGHUP");
   await expect.poll(() => server.log()).toContain("there is no upstream 'gone'");
   expect(await said("/a")).toBe("404 NO_ROUTE");
   // Nor does a bad route keep anybody from revoking.
   expect(await server.admin("revoke", leaked.fingerprint)).toMatchObject({ fingerprint: leaked.fingerprint });
-  await configure([{ path: "/**", upstream: "app" }]);
+  configure([{ path: "/**", upstream: "app" }]);
   server.process.kill("SIGHUP");
   await expect.poll(() => said("/a")).toBe("200 acme /a");
   const last = await call(`${server.enforce}/a`, { agent });
@@ -101,12 +93,12 @@ test("routes are read anew when the file changes, and on SIGHUP, and no connecti
 test("an upstream that is not well makes the server not ready", async () => {
   const ready = async (): Promise<number> => (await plain(`${server.public}/readyz`)).status;
   expect(await ready()).toBe(200);
-  await configure([{ path: "/**", upstream: "app" }], {
+  configure([{ path: "/**", upstream: "app" }], {
     app: { url: upstream, health: { path: "/sick", interval: "1s" } },
   });
   await expect.poll(ready).toBe(503);
   expect((await metrics()).text).toContain('countersign_gateway_upstream_down{upstream="app"} 1');
-  await configure([{ path: "/**", upstream: "app" }]);
+  configure([{ path: "/**", upstream: "app" }]);
   await expect.poll(ready).toBe(200);
 });
 
@@ -114,21 +106,13 @@ test("bad routes stop the start, every fault named", async () => {
   const other = await makeWorkspace();
   const home = other.file("home");
   await freshHome(home);
-  const file = join(home, "config.json");
-  const config = JSON.parse(await readFile(file, "utf8")) as object;
   const upstreams = { a: { url: "https://127.0.0.1:9443", ca: "no.crt" }, b: { url: "ftp://x" } };
-  await writeFile(
-    file,
-    JSON.stringify({ ...config, upstreams, routes: [{ path: "x", upstream: "a", extra: 1 }] }),
-  );
+  changeConfig(home, { upstreams, routes: [{ path: "x", upstream: "a", extra: 1 }] });
   const bad = await countersign(["serve", "--home", home]);
   expect(bad.code).toBe(1);
   for (const fault of ["upstreams.b.url", "routes.0.path", 'routes.0: Unrecognized key: "extra"'])
     expect(bad.stderr).toContain(fault);
-  await writeFile(
-    file,
-    JSON.stringify({ ...config, upstreams: { a: { url: "https://127.0.0.1:1", ca: "no.crt" } } }),
-  );
+  changeConfig(home, { upstreams: { a: { url: "https://127.0.0.1:1", ca: "no.crt" } }, routes: [] });
   const missing = await countersign(["serve", "--home", home]);
   expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining("no.crt cannot be read")]);
   await other.remove();
@@ -148,7 +132,7 @@ test("stopping lets an answer under way end", async () => {
     setTimeout(() => response.end("ended"), 300);
   });
   const address = await listenOn(slow);
-  await configure([{ path: "/**", upstream: "slow" }], { slow: { url: address } });
+  configure([{ path: "/**", upstream: "slow" }], { slow: { url: address } });
   await expect.poll(() => said("/x")).toBe("200 begun ended");
   const asked = once(slow, "request");
   const answer = call(`${server.enforce}/x`, { tls: caller });

@@ -1,7 +1,8 @@
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { changeConfig } from "../support/change-config.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { freePort } from "../support/free-port.ts";
 import { type Ran, countersign } from "../support/run.ts";
@@ -29,16 +30,11 @@ function makeUnreadable(path: string): void {
   mkdirSync(path);
 }
 
-function spoilConfig(path: string, changes: object): void {
-  const config = JSON.parse(readFileSync(path, "utf8")) as object;
-  writeFileSync(path, JSON.stringify({ ...config, ...changes }));
-}
-
 test("every fault of a home is named in one error, and nothing listens", async () => {
   const port = await freePort();
   const ran = await serveSpoilt(
     (file) => {
-      spoilConfig(file("config.json"), { trustAnchor: "x", limits: { handshakes: 0, idleTime: "1y" } });
+      changeConfig(file(""), { trustAnchor: "x", limits: { handshakes: 0, idleTime: "1y" } });
       rmSync(file("certs/root.crt"));
       writeFileSync(file("certs/issuer.crt"), "junk");
       makeUnreadable(file("secrets/issuer.key"));
@@ -75,7 +71,7 @@ test.each<[string, (file: (name: string) => string) => void, string, string]>([
   [
     "an unknown key",
     (file) => {
-      spoilConfig(file("config.json"), { trustAnchor: "x" });
+      changeConfig(file(""), { trustAnchor: "x" });
     },
     "CONFIG_INVALID",
     "The configuration is not valid: config: Unrecognized key",

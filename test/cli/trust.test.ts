@@ -3,6 +3,7 @@ import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { changeConfig } from "../support/change-config.ts";
 import { DAY, MINUTE } from "../../src/domain/time.ts";
 import { createEnforcer } from "../../src/index.ts";
 import { TrustCrls } from "../../src/serve/trust-crls.ts";
@@ -22,11 +23,7 @@ const at = (name: string) => workspace.file(name);
 const openssl = (...args: string[]) => runOk("openssl", args);
 const here = (...args: string[]) => command([...args, "--home", at("home")]);
 const trust = (entries: readonly object[]) => {
-  const path = at("home/config.json");
-  writeFileSync(
-    path,
-    JSON.stringify({ ...(JSON.parse(readFileSync(path, "utf8")) as object), trust: entries }),
-  );
+  changeConfig(at("home"), { trust: entries });
 };
 const partner = () => ({ name: "partner", ca: at("cas.pem"), crl: at("partner.crl") });
 

@@ -2,10 +2,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { changeConfig } from "../support/change-config.ts";
 import { type TestCredential, call, enrolled } from "../support/client.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { projectRoot, runOk } from "../support/run.ts";
@@ -28,11 +29,10 @@ beforeAll(async () => {
   python.stderr?.setEncoding("utf8").on("data", (text: string) => (complaints += text));
   if (!python.stdout) throw new Error("it says no port");
   const [port] = (await once(createInterface(python.stdout), "line")) as [string];
-  const file = join(home, "config.json");
-  const config = JSON.parse(await readFile(file, "utf8")) as object;
-  const routes = [{ path: "/**", upstream: "python", identity: ["headers", "client-cert", "xfcc"] }];
-  const upstreams = { python: { url: `http://127.0.0.1:${port}` } };
-  await writeFile(file, JSON.stringify({ ...config, upstreams, routes }));
+  changeConfig(home, {
+    upstreams: { python: { url: `http://127.0.0.1:${port}` } },
+    routes: [{ path: "/**", upstream: "python", identity: ["headers", "client-cert", "xfcc"] }],
+  });
   server = await serveHome(workspace);
   caller = await enrolled(server, await server.token("acme"));
 });

@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import type { Server } from "node:https";
-import { type ConnectionOptions, type TLSSocket, connect } from "node:tls";
+import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { afterAll, beforeAll } from "vitest";
 import type { Handler, ServerSettings } from "../../src/index.ts";
 import { type TestCredential, call } from "./client.ts";
 import { DoorScene } from "./door-scene.ts";
+import { tlsTo } from "./tls-to.ts";
 
 /** Of a server that has no path open. */
 type OneSettings = Omit<ServerSettings, "open" | "http2">;
@@ -73,12 +74,8 @@ export function bypassGround(): BypassGround {
         const { status, json, text } = await call(url + path, { tls: { key, cert, ca: ground.good.ca } });
         return `${String(status)} ${typeof json["code"] === "string" ? json["code"] : text}`;
       },
-      async connect({ key, cert }, options = {}, url = ground.url) {
-        const { hostname: host, port } = new URL(url);
-        const socket = connect({ host, port: Number(port), key, cert, ca: ground.good.ca, ...options });
-        await once(socket, "secureConnect");
-        return socket.on("error", () => undefined);
-      },
+      connect: ({ key, cert }, options = {}, url = ground.url) =>
+        tlsTo(url, { key, cert, ca: ground.good.ca }, options),
     };
   }
 }

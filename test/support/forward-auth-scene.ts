@@ -1,7 +1,6 @@
 import { X509Certificate } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
+import { changeConfig } from "./change-config.ts";
 import { type TestAnswer, type TestCredential, type TestRequest, call, enrolled } from "./client.ts";
 import { freshHome } from "./fresh-home.ts";
 import { type TestServer, serveHome } from "./server.ts";
@@ -35,7 +34,7 @@ export function forwardAuthScene(
     const workspace = await makeWorkspace();
     const home = workspace.file("home");
     await freshHome(home);
-    configure(home, changes);
+    changeConfig(home, changes);
     const server = await serveHome(workspace, { serve });
     const caller: ForwardAuthScene["caller"] = async (account, ...options) => {
       if (options.length > 0) await server.admin("account", "create", account, ...options);
@@ -58,13 +57,6 @@ export function forwardAuthScene(
     await scene.server.workspace.remove();
   });
   return scene;
-}
-
-/** Changes a home's config.json. */
-export function configure(home: string, changes: Record<string, unknown>): void {
-  const path = join(home, "config.json");
-  const before = JSON.parse(readFileSync(path, "utf8")) as object;
-  writeFileSync(path, JSON.stringify({ ...before, ...changes }));
 }
 
 /** A certificate (PEM; the first of several) as proxies pass it on. */

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { type IncomingMessage, type RequestListener, type Server, createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Server as NetServer } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { afterAll, beforeAll } from "vitest";
 import type { GatewayServer } from "../../src/index.ts";
@@ -81,7 +81,7 @@ export function gatewayGround(
 }
 
 /** On a free port of 127.0.0.1; returns `http://127.0.0.1:PORT`. */
-export async function listenOn(server: Server): Promise<string> {
+export async function listenOn(server: NetServer): Promise<string> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;

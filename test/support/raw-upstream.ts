@@ -1,7 +1,6 @@
-import { once } from "node:events";
-import { type AddressInfo, type Socket, createServer } from "node:net";
+import { type Socket, createServer } from "node:net";
 import { afterAll, beforeAll } from "vitest";
-import type { GatewayGround } from "./gateway-scene.ts";
+import { type GatewayGround, listenOn } from "./gateway-scene.ts";
 
 /** A service that keeps the octets that came, and answers with the octets that it is told to. */
 export interface RawUpstream {
@@ -44,9 +43,7 @@ export function rawUpstream(
   });
   let close = (): Promise<void> => Promise.resolve();
   beforeAll(async () => {
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const url = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+    const url = await listenOn(server);
     const { enforcer, certificate } = ground.scene;
     const gateway = enforcer.createGateway({ upstreams: { raw: { url, ...upstream } }, routes }, certificate);
     close = () => gateway.close();

@@ -1,11 +1,10 @@
 import { once } from "node:events";
 import { type ConnectionOptions, type TLSSocket, connect } from "node:tls";
-import type { TestCredential } from "./client.ts";
 
 /** An open TLS connection of a client, on which anything can be sent. Destroy it. */
 export async function tlsTo(
   url: string,
-  { key, cert, ca }: TestCredential,
+  { key, cert, ca }: Pick<ConnectionOptions, "key" | "cert" | "ca">,
   options: ConnectionOptions = {},
 ): Promise<TLSSocket> {
   const { hostname: host, port } = new URL(url);

@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { changeConfig } from "../../support/change-config.ts";
 import { resolveConfig } from "../../../src/config.ts";
 import { HOUR } from "../../../src/domain/time.ts";
 import { type TestCredential, call, keepAlive } from "../../support/client.ts";
-import { configure, forwardAuthScene, passedOn, toldIn } from "../../support/forward-auth-scene.ts";
+import { forwardAuthScene, passedOn, toldIn } from "../../support/forward-auth-scene.ts";
 import { ask as askHttp2, openSession } from "../../support/http2-client.ts";
 import { namesakeLeaf, selfSignedLike } from "../../support/impostors.ts";
 import { issuedAt, signedOffRecord } from "../../support/own-issuer.ts";
@@ -264,7 +265,7 @@ test("denials are logged and counted as the caller's, and its use is its own", a
 test("another path and header, and nothing but 401 and 403 where that is wanted", async () => {
   const { home, workspace } = scene.server;
   const forwardAuth = { accounts: ["edge"], path: "/ask/nginx", header: "X-Cert", onlyForbids: true };
-  configure(home, { forwardAuth, routes: [] });
+  changeConfig(home, { forwardAuth, routes: [] });
   const server = await serveHome(workspace);
   try {
     const { key, cert, ca } = scene.edge;

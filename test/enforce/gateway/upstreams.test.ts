@@ -238,9 +238,7 @@ test("an answer that cannot be passed on leaves nothing of itself", async () => 
       });
   });
   servers.push(raw);
-  raw.listen(0, "127.0.0.1");
-  await once(raw, "listening");
-  const { url } = await gatewayTo({ url: `http://127.0.0.1:${String((raw.address() as AddressInfo).port)}` });
+  const { url } = await gatewayTo({ url: await listenOn(raw) });
   const { status, headers, json } = await call(`${url}/`, asGood());
   expect([status, json["code"], headers["x-first"]]).toEqual([502, "UPSTREAM_FAILED", undefined]);
 });
