@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { Refusal } from "../domain/errors.ts";
@@ -14,6 +14,7 @@ import {
 } from "../domain/profile.ts";
 import type { IssuerRecord } from "../domain/records.ts";
 import { parseDuration } from "../domain/time.ts";
+import { PUBLIC, createFileAtomically } from "../files/files.ts";
 import { DEFAULT_ISSUER } from "./paths.ts";
 
 const shipped = join(import.meta.dirname, "..", "..", "ca", "profiles");
@@ -57,12 +58,12 @@ const schema = z.strictObject({
   issuer: parsed(parseSlug).default(parseSlug(DEFAULT_ISSUER)),
 });
 
-/** Copies the profiles that this package ships into a home, and leaves those that are there alone. */
+/** Copies the profiles that this package ships into a home, each whole or not at all, and leaves those that are there alone. */
 export function layOutProfiles(directory: string): void {
   mkdirSync(directory, { recursive: true });
   for (const file of readdirSync(shipped)) {
     const target = join(directory, file);
-    if (!existsSync(target)) copyFileSync(join(shipped, file), target);
+    if (!existsSync(target)) createFileAtomically(target, readFileSync(join(shipped, file)), PUBLIC);
   }
 }
 

@@ -43,8 +43,8 @@ export function clearStaging(area: string): void {
 
 /** Throws away what attempts left behind that can come to nothing any more: copies of the root key may be among it. */
 export function clearAllStaging(home: string): void {
-  const { certs, secrets } = homePaths(home);
-  for (const directory of [home, certs, secrets]) {
+  const { certs, profiles, secrets } = homePaths(home);
+  for (const directory of [home, certs, profiles, secrets]) {
     if (!existsSync(directory)) continue;
     for (const name of readdirSync(directory)) {
       if (/^init-[0-9a-f]{40}$|\.[0-9a-f]{12}\.tmp$/.test(name)) clearStaging(join(directory, name));
