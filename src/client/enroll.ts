@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import type { RequestOptions } from "node:https";
 import { z } from "zod";
 import { Refusal } from "../domain/errors.ts";
 import { type Fingerprint, fingerprintOf } from "../domain/identifiers.ts";
@@ -45,19 +46,23 @@ export async function fetchRoot(caUrl: string, fingerprint: Fingerprint): Promis
  * @param csr PEM
  * @throws Refusal with the CA's own code when it refuses.
  */
-export async function enroll(caUrl: string, root: string, token: string, csr: string): Promise<Enrolled> {
-  const answer = await httpsRequest(
-    endpoint(caUrl, "v1/certificates"),
-    {
-      method: "POST",
-      ca: root,
-      headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
-    },
-    JSON.stringify({ csr }),
-  );
+export function enroll(caUrl: string, root: string, token: string, csr: string): Promise<Enrolled> {
+  return askForCertificate(caUrl, "v1/certificates", { ca: root }, csr, { Authorization: `Bearer ${token}` });
+}
+
+/** Has a CSR signed at one of the CA's routes. */
+export async function askForCertificate(
+  caUrl: string,
+  path: string,
+  tls: Omit<RequestOptions, "headers"> & { readonly ca: string },
+  csr: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Enrolled> {
+  const options = { ...tls, method: "POST", headers: { ...headers, "Content-Type": "application/json" } };
+  const answer = await httpsRequest(endpoint(caUrl, path), options, JSON.stringify({ csr }));
   const result = answerSchema.safeParse(parseAnswer(answer));
   if (!result.success) throw new Refusal("SERVER_UNTRUSTED", "The server's answer is not a CA's.");
-  return { ...result.data, root };
+  return { ...result.data, root: tls.ca };
 }
 
 function endpoint(caUrl: string, path: string): URL {

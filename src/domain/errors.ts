@@ -23,6 +23,15 @@ const issuing = {
   INTERNAL: [500, "Something went wrong on our side. Nothing was granted."],
 } as const;
 
+/** Why a renewal was refused, besides. */
+const renewing = {
+  RENEWED_BEFORE: [
+    409,
+    "This certificate was renewed before, with another CSR: its key may have been copied. It and what came of it are suspended.",
+  ],
+  NOT_RENEWABLE: [403, "This certificate was not issued here, and is not renewed here."],
+} as const;
+
 /** Why a revocation over HTTP was refused, besides. */
 const revoking = {
   NOT_OWN_CREDENTIAL: [403, "A credential may revoke itself, and no other."],
@@ -107,7 +116,7 @@ const administration = {
   SERVER_UNREACHABLE: [502, "The server cannot be reached."],
 } as const;
 
-const table = { ...issuing, ...revoking, ...denials, ...proxying, ...administration };
+const table = { ...issuing, ...renewing, ...revoking, ...denials, ...proxying, ...administration };
 
 export type IssuingCode = keyof typeof issuing | "ACCOUNT_SUSPENDED";
 export type DenialCode = keyof typeof denials;

@@ -49,7 +49,7 @@ export interface Profile {
 export const LONGEST_LIFE = 90 * DAY;
 
 /** Clocks differ: a certificate is valid from a minute before it was made. */
-const BACKDATING = MINUTE;
+export const BACKDATING = MINUTE;
 
 export interface Validity {
   readonly notBefore: Instant;
