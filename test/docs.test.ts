@@ -95,7 +95,7 @@ describe("the commands on a page work as pasted, and print what is shown", () =>
       const fails = info === "sh fails";
       expect(ran.code === 0, `${text}\n${ran.stdout}\n${ran.stderr}`).toBe(!fails);
       const printed = fails ? ran.stdout + ran.stderr : ran.stdout;
-      if (shown !== undefined) expect(printed.trim(), text).toMatch(pattern(shown));
+      if (shown !== undefined) expect(printed.trim(), text).toMatch(pattern(withPorts(shown, server)));
     }
   });
 

@@ -14,6 +14,7 @@ const usageCodes: readonly ErrorCode[] = [
   "ID_MALFORMED",
   "REASON_UNKNOWN",
   "NOTE_INVALID",
+  "CA_NOT_REMEMBERED",
 ];
 
 /** Prints a result: as one line of JSON, or as people read it. */

@@ -9,7 +9,7 @@ import { KeyCompromiseDesk } from "../services/key-compromise.ts";
 import { revokeOwn } from "../services/own-revocation.ts";
 import { keyProofs } from "../x509/key-proof.ts";
 
-export interface CaRouteParts extends Pick<CaAppParts, "enrol" | "roots"> {
+export interface CaRouteParts extends Pick<CaAppParts, "enrol" | "roots" | "enforcePort"> {
   readonly database: Database;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -22,12 +22,12 @@ export interface CaRouteParts extends Pick<CaAppParts, "enrol" | "roots"> {
 
 /** What the CA listener answers, by the services that do it. */
 export function caRoutes(parts: CaRouteParts): RequestListener {
-  const { database, clock, logger, authenticator, enrol, roots } = parts;
+  const { database, clock, logger, authenticator, enrol, roots, enforcePort } = parts;
   const compromises = new KeyCompromiseDesk({ database, clock, randomBytes, logger, keys: keyProofs });
   const applied = (changes: { readonly first: number; readonly last: number }): Promise<void> =>
     awaitOwn(parts, parts.identity, changes, parts.patience);
   return caApp({
-    ...{ enrol, roots, logger },
+    ...{ enrol, roots, enforcePort, logger },
     ownRevocation: {
       authorize: async (request, response) => {
         const decision = await authenticator.authorize(request);
