@@ -1,4 +1,5 @@
 import { globSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 import LongFirst from "./test/support/long-first.ts";
@@ -16,6 +17,11 @@ const alone = [
 
 const common = {
   env: {
+    // What `enroll` remembers is for nobody's own home; the set-up named below takes it away.
+    XDG_CONFIG_HOME: (process.env["XDG_CONFIG_HOME"] = join(
+      tmpdir(),
+      `countersign-test-config-${String(process.pid)}`,
+    )),
     // A server that shares a busy machine with the tests answers late, and is to be waited for.
     COUNTERSIGN_WAIT_SECONDS: "25",
     // Hundreds of processes read the same sources.
@@ -29,7 +35,7 @@ const common = {
 
 export default defineConfig({
   test: {
-    globalSetup: ["test/support/postgres.ts", "test/support/home-template.ts"],
+    globalSetup: ["test/support/config-home.ts", "test/support/postgres.ts", "test/support/home-template.ts"],
     reporters: ["default", "./test/support/closing-line.ts"],
     sequence: { sequencer: LongFirst },
     // Real servers and child processes, with some waiting between: on two cores, a fourth would only make the others wait.

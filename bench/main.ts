@@ -1,6 +1,7 @@
 // npm run bench -- NAME [--json] [the bench's own flags]
 import { benchCrl } from "./crl.ts";
 import { benchEnforce } from "./enforce.ts";
+import { benchFirstCall } from "./first-call.ts";
 import { benchGateway } from "./gateway.ts";
 import { benchIssue } from "./issue.ts";
 import { benchOcsp } from "./ocsp.ts";
@@ -11,6 +12,7 @@ type Bench = (flags: readonly string[]) => Promise<{ text: string; figures: obje
 const benches: Readonly<Record<string, Bench>> = {
   crl: benchCrl,
   enforce: benchEnforce,
+  "first-call": benchFirstCall,
   gateway: benchGateway,
   issue: benchIssue,
   revoke: benchRevoke,
@@ -48,7 +50,8 @@ function sayUsage(): void {
       "       npm run bench -- ocsp [--json] [--quick]\n" +
       "       npm run bench -- crl [--json] [--entries N]\n" +
       "       npm run bench -- enforce [--json] [--quick] [--grid] [--write]\n" +
-      "       npm run bench -- gateway [--json] [--quick] [--write]\n",
+      "       npm run bench -- gateway [--json] [--quick] [--write]\n" +
+      "       npm run bench -- first-call [--json] [--limit SECONDS]\n",
   );
   process.exitCode = 2;
 }

@@ -55,7 +55,7 @@ export interface Started {
 export function start(
   command: readonly string[],
   signal: AbortSignal,
-  options: Pick<SpawnOptions, "env" | "stdio"> = {},
+  options: Pick<SpawnOptions, "cwd" | "env" | "stdio"> = {},
 ): Started {
   signal.throwIfAborted();
   const [program = "", ...args] = command;

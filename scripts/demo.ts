@@ -166,5 +166,6 @@ async function stopServer(): Promise<void> {
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const rest = Object.entries(process.env).filter(([name]) => !name.startsWith("COUNTERSIGN_"));
   const path = [dirname(process.execPath), process.env["PATH"]].join(delimiter);
-  return { ...Object.fromEntries(rest), PATH: path, CHECKOUT: checkout, no_proxy: "127.0.0.1" };
+  const own = { XDG_CONFIG_HOME: join(folder, "config"), CHECKOUT: checkout, no_proxy: "127.0.0.1" };
+  return { ...Object.fromEntries(rest), PATH: path, ...own };
 }

@@ -196,11 +196,13 @@ async function start(
       metrics.gates.set("enforce", gate);
     },
   });
+  let enforcePort: number | undefined = undefined;
   const app = caRoutes({
     ...{ database, clock, logger, authenticator, identity, patience: config.waitSeconds * SECOND },
     enrol: (enrolment) => countOutcome(metrics.enrolments, () => enrol(issuing, enrolment)),
     renew: (own, wanted) => countOutcome(metrics.renewals, () => renew({ ...issuing, ...own }, wanted)),
     roots: toPem("CERTIFICATE", root.der),
+    enforcePort: () => (isAtSameHost(config) ? enforcePort : undefined),
   });
   const caOptions = caTlsOptions(authenticator, certificate.current, config.resumption);
   const { requestTimeout: requestTime, keepAliveTimeout: idleTime } = timeLimits;
@@ -244,6 +246,7 @@ async function start(
     enforce: await open("enforce", enforceServer),
     metrics: await open("metrics", metricsServer),
   };
+  enforcePort = ports.enforce;
   const listening = {
     pid: process.pid,
     ca: `https://${urlHost(config.listen.ca.host)}:${String(ports.ca)}`,
@@ -263,6 +266,11 @@ async function start(
     }
   };
   return { listening, reload };
+}
+
+/** Whether whoever reaches the CA listener at some host reaches the enforcement listener there too. */
+function isAtSameHost({ listen: { ca, enforce } }: Config): boolean {
+  return enforce.host === ca.host || ["0.0.0.0", "::"].includes(enforce.host);
 }
 
 /** The CA listener asks for a certificate and needs none: most of its callers have tokens. */

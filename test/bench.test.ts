@@ -117,6 +117,23 @@ test("the gateway is measured beside other reverse proxies", { timeout: 300_000 
   });
 });
 
+test("a newcomer's first call is timed, by README's commands", { timeout: 300_000 }, async () => {
+  const args = [join(projectRoot, "bench/main.ts"), "first-call", "--json", "--limit", "250"];
+  const { code, stdout, stderr } = await run(process.execPath, args);
+  expect(code, stderr).toBe(0);
+  const { totalMilliseconds, parts } = JSON.parse(stdout) as {
+    totalMilliseconds: number;
+    parts: readonly { what: string; milliseconds: number }[];
+  };
+  const of = (words: string): object => ({
+    what: expect.stringContaining(words) as string,
+    milliseconds: expect.toSatisfy((value: unknown) => Number(value) > 0) as number,
+  });
+  const words = ["npm start", "countersign token create", "countersign enroll", "countersign whoami"];
+  expect(parts).toEqual(words.map(of));
+  expect(parts.reduce((sum, { milliseconds }) => sum + milliseconds, 0)).toBe(totalMilliseconds);
+});
+
 test("docs/performance.md has what the benches of enforcer and gateway write, and the chart", () => {
   const text = page("docs/performance.md");
   for (const name of ["enforce", "enforce revocations", "enforce --grid", "gateway"]) {
@@ -134,6 +151,7 @@ test.each([
   ["a flag of another bench", ["ocsp", "--count", "3"]],
   ["a flag that the enforcer's hasn't", ["enforce", "--count", "3"]],
   ["a flag that the gateway's hasn't", ["gateway", "--grid"]],
+  ["a flag that the first call's hasn't", ["first-call", "--quick"]],
 ])("%s is refused", async (_name, flags) => {
   const { code, stdout, stderr } = await run(process.execPath, [
     join(projectRoot, "bench/main.ts"),
@@ -141,5 +159,7 @@ test.each([
   ]);
   expect(code).toBe(2);
   expect(stdout).toBe("");
-  expect(stderr).toMatch(/^usage: npm run bench -- crl\|enforce\|gateway\|issue\|revoke\|ocsp \[--json\]$/m);
+  expect(stderr).toMatch(
+    /^usage: npm run bench -- crl\|enforce\|first-call\|gateway\|issue\|revoke\|ocsp \[--json\]$/m,
+  );
 });

@@ -62,12 +62,13 @@ function withPorts(text: string, server: TestServer): string {
 }
 
 /** A reader's own shell: nothing of npm's, the checkout's programs not on the PATH, and nothing to be downloaded. */
-function readersEnvironment(): NodeJS.ProcessEnv {
+function readersEnvironment(workspace: Workspace): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(([name]) => !/^(npm_|COUNTERSIGN_|INIT_CWD)/.test(name));
   const path = (process.env["PATH"] ?? "").split(":").filter((entry) => !entry.includes("node_modules"));
   return {
     ...Object.fromEntries(kept),
     PATH: path.join(":"),
+    XDG_CONFIG_HOME: workspace.file("config"),
     no_proxy: "127.0.0.1",
     npm_config_offline: "true",
   };
@@ -86,7 +87,7 @@ describe("the commands on a page work as pasted, and print what is shown", () =>
 
   test.each(withCommands)("%s", { timeout: 300_000 }, async (name) => {
     const { workspace, server } = await checkout(name === "README.md");
-    const env = readersEnvironment();
+    const env = readersEnvironment(workspace);
     for (const { info, text, shown } of blocksOf(page(name))) {
       if (info !== "sh" && info !== "sh fails") continue;
       // npx takes most of a second each time: README shows that it works, the other pages need not.
@@ -95,7 +96,7 @@ describe("the commands on a page work as pasted, and print what is shown", () =>
       const fails = info === "sh fails";
       expect(ran.code === 0, `${text}\n${ran.stdout}\n${ran.stderr}`).toBe(!fails);
       const printed = fails ? ran.stdout + ran.stderr : ran.stdout;
-      if (shown !== undefined) expect(printed.trim(), text).toMatch(pattern(shown));
+      if (shown !== undefined) expect(printed.trim(), text).toMatch(pattern(withPorts(shown, server)));
     }
   });
 

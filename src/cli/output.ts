@@ -1,4 +1,5 @@
 import { type ErrorCode, Refusal } from "../domain/errors.ts";
+import { hasColour, heading, status } from "./colour.ts";
 
 /** What can only be wrong in the arguments themselves. */
 const usageCodes: readonly ErrorCode[] = [
@@ -14,6 +15,7 @@ const usageCodes: readonly ErrorCode[] = [
   "ID_MALFORMED",
   "REASON_UNKNOWN",
   "NOTE_INVALID",
+  "CA_NOT_REMEMBERED",
 ];
 
 /** Prints a result: as one line of JSON, or as people read it. */
@@ -35,14 +37,23 @@ export function reportFailure(error: unknown, args: readonly string[]): 1 | 2 {
   return usageCodes.includes(code) ? 2 : 1;
 }
 
-/** Columns, as wide as their widest cell. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Columns, as wide as their widest cell; on a terminal, with a bold head and a column STATUS in colour. */
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  inColour = hasColour(),
+): string {
   const all = [head, ...rows];
   const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  const painted = (cell: string, row: number, column: number): string => {
+    if (!inColour) return cell;
+    if (row === 0) return heading(cell);
+    return head[column] === "STATUS" ? status(cell) : cell;
+  };
   return all
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+    .map((cells, row) =>
+      cells
+        .map((cell, column) => painted(cell.padEnd(widths[column] ?? 0), row, column))
         .join("  ")
         .trimEnd(),
     )

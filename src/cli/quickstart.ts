@@ -13,6 +13,7 @@ import { createAccount, noRights } from "../services/accounts.ts";
 import { createToken } from "../services/tokens.ts";
 import { describeInit } from "./commands/init.ts";
 import type { CommonOptions } from "./options.ts";
+import { shellWord } from "./shell-word.ts";
 import { localMutation } from "./state.ts";
 
 /** Time enough to read on before pasting. */
@@ -85,5 +86,5 @@ Then revoke it, and call again:
 function shown(path: string): string {
   const near = relative(process.cwd(), path);
   const text = near.startsWith("..") ? path : near;
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  return shellWord(text);
 }

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { accountCommands } from "./commands/account.ts";
+import { completionCommand } from "./commands/completion.ts";
 import { credentialCommands } from "./commands/credential.ts";
 import { crlCommands } from "./commands/crl.ts";
 import { enrollCommand } from "./commands/enroll.ts";
@@ -46,7 +47,8 @@ function quietExperiments(): void {
   });
 }
 
-function countersign(): Command {
+/** The program with all its commands. */
+export function countersign(): Command {
   const program = new Command("countersign")
     .description(
       "Client certificates instead of API keys: a small CA, and a server that checks every request.",
@@ -75,6 +77,7 @@ function countersign(): Command {
   keyCommands(program);
   issuerCommands(program);
   rootCommands(program);
+  completionCommand(program);
 
   return program;
 }

@@ -5,10 +5,11 @@ import type { Fingerprint } from "../domain/identifiers.ts";
 import { type KeyType, keyTypeOf } from "../domain/key-policy.ts";
 import { PUBLIC, SECRET, readInput, writeFileAtomically } from "../files/files.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
+import { pkcs12, requirePkcs12Key } from "../x509/pkcs12-writer.ts";
 import { encryptPrivateKey } from "../x509/private-key.ts";
 import { parseRequest } from "../x509/request-reader.ts";
 import { makeRequest } from "../x509/request-writer.ts";
-import { type Enrolled, enroll, fetchRoot } from "./enroll.ts";
+import { type Enrolled, certificatesIn, enroll, fetchRoot } from "./enroll.ts";
 
 export interface EnrollToFiles {
   readonly caUrl: string;
@@ -18,6 +19,8 @@ export interface EnrollToFiles {
   readonly keyType: KeyType;
   /** Encrypts the key. */
   readonly passphrase: string | undefined;
+  /** A PKCS#12 file of the same, besides. */
+  readonly p12?: { readonly file: string; readonly password: string } | undefined;
 }
 
 /**
@@ -25,15 +28,11 @@ export interface EnrollToFiles {
  * answer the same command with the same token gets the same certificate. Nothing that is there is written over.
  */
 export async function enrollToFiles(wanted: EnrollToFiles): Promise<Enrolled> {
-  const { files } = wanted;
-  if (existsSync(files.cert)) {
-    throw new Refusal(
-      "FILE_EXISTS",
-      `${files.cert} is there already. Move it away, or choose another --cert.`,
-    );
-  }
+  const { files, p12 } = wanted;
+  const found = checkFiles(wanted);
   const root = await fetchRoot(wanted.caUrl, wanted.fingerprint);
-  const key = existsSync(files.key) ? openKey(files.key, wanted.passphrase) : await makeKey(wanted);
+  requireRootPlace(files.ca, root);
+  const key = found ?? (await makeKey(wanted));
   const pending = `${files.key}.csr`;
   const csr = storedRequest(pending, key) ?? (await storeRequest(pending, key));
   const enrolled = await enroll(wanted.caUrl, root, wanted.token, csr);
@@ -41,9 +40,46 @@ export async function enrollToFiles(wanted: EnrollToFiles): Promise<Enrolled> {
     throw new Refusal("SERVER_UNTRUSTED", "The CA's certificate is for another key.");
   }
   writeFileAtomically(files.ca, root, PUBLIC);
+  if (p12) await writePkcs12(p12, key, enrolled);
   writeFileAtomically(files.cert, enrolled.chain, PUBLIC);
   rmSync(pending, { force: true });
   return enrolled;
+}
+
+/**
+ * Fails if what is wanted cannot be put where it is wanted; nothing is sent or written.
+ *
+ * @returns the key, if it is there already
+ * @throws Refusal FILE_EXISTS, FILE_UNREADABLE, PASSWORD_WRONG; KEY_UNSUPPORTED for a PKCS#12 file.
+ */
+export function checkFiles({ files, keyType, passphrase, p12 }: EnrollToFiles): KeyObject | undefined {
+  for (const [option, path] of [
+    ["--cert", files.cert],
+    ["--out-p12", p12?.file],
+  ] as const) {
+    if (path !== undefined && existsSync(path)) throw fileExists(path, option);
+  }
+  const key = existsSync(files.key) ? openKey(files.key, passphrase) : undefined;
+  if (p12) requirePkcs12Key(key ? keyTypeOf(key) : keyType);
+  return key;
+}
+
+/** Another CA's root is not written over. */
+export function requireRootPlace(path: string, root: string): void {
+  if (existsSync(path) && readInput(path).toString("latin1") !== root) throw fileExists(path, "--ca");
+}
+
+function fileExists(path: string, option: string): Refusal {
+  return new Refusal("FILE_EXISTS", `${path} is there already. Move it away, or choose another ${option}.`);
+}
+
+async function writePkcs12(
+  { file, password }: { readonly file: string; readonly password: string },
+  key: KeyObject,
+  { chain, root, account }: Enrolled,
+): Promise<void> {
+  const certificates = certificatesIn(chain + root).map(({ raw }) => raw);
+  writeFileAtomically(file, await pkcs12({ key, certificates, friendlyName: account }, password), SECRET);
 }
 
 async function makeKey({ files, keyType, passphrase }: EnrollToFiles): Promise<KeyObject> {
@@ -57,8 +93,9 @@ async function makeKey({ files, keyType, passphrase }: EnrollToFiles): Promise<K
 }
 
 function openKey(path: string, passphrase: string | undefined): KeyObject {
+  const key = readInput(path);
   try {
-    return createPrivateKey({ key: readInput(path), ...(passphrase === undefined ? {} : { passphrase }) });
+    return createPrivateKey({ key, ...(passphrase === undefined ? {} : { passphrase }) });
   } catch (error) {
     throw new Refusal(
       "PASSWORD_WRONG",

@@ -27,7 +27,7 @@ export interface Enrolled extends z.output<typeof answerSchema> {
  */
 export async function fetchRoot(caUrl: string, fingerprint: Fingerprint): Promise<string> {
   // Nobody is trusted yet: what comes back is judged by its fingerprint alone.
-  const { body } = await httpsRequest(endpoint(caUrl, "roots.pem"), { rejectUnauthorized: false });
+  const { body } = await httpsRequest(caEndpoint(caUrl, "roots.pem"), { rejectUnauthorized: false });
   const roots = certificatesIn(body);
   if (roots.length === 0) {
     throw new Refusal("SERVER_UNTRUSTED", `${new URL(caUrl).host} is not a CA listener: it shows no root.`);
@@ -59,18 +59,20 @@ export async function askForCertificate(
   headers: Readonly<Record<string, string>> = {},
 ): Promise<Enrolled> {
   const options = { ...tls, method: "POST", headers: { ...headers, "Content-Type": "application/json" } };
-  const answer = await httpsRequest(endpoint(caUrl, path), options, JSON.stringify({ csr }));
+  const answer = await httpsRequest(caEndpoint(caUrl, path), options, JSON.stringify({ csr }));
   const result = answerSchema.safeParse(parseAnswer(answer));
   if (!result.success) throw new Refusal("SERVER_UNTRUSTED", "The server's answer is not a CA's.");
   return { ...result.data, root: tls.ca };
 }
 
-function endpoint(caUrl: string, path: string): URL {
+/** One of the CA's routes, below its URL. Throws SERVER_UNREACHABLE when that is none. */
+export function caEndpoint(caUrl: string, path: string): URL {
   const base = httpsUrl(caUrl);
   return new URL(path, base.href.endsWith("/") ? base : `${base.href}/`);
 }
 
-function certificatesIn(pem: string): X509Certificate[] {
+/** The certificates of a PEM text; none, if one of them is none. */
+export function certificatesIn(pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [];
   try {
     return blocks.map((block) => new X509Certificate(block));

@@ -9,6 +9,8 @@ const LARGEST_ANSWER = 1024 * 1024;
 export interface Answer {
   readonly status: number;
   readonly body: string;
+  /** The Date header. */
+  readonly date?: string | undefined;
 }
 
 /** Reads an https:// URL. Throws SERVER_UNREACHABLE for anything else. */
@@ -21,7 +23,7 @@ export function httpsUrl(text: string): URL {
 /**
  * Makes one https request.
  *
- * @throws Refusal SERVER_UNREACHABLE or SERVER_UNTRUSTED, saying what stood in the way.
+ * @throws Refusal SERVER_UNREACHABLE, SERVER_UNTRUSTED or CLOCK_WRONG, saying what stood in the way.
  */
 export function httpsRequest(url: URL, options: RequestOptions, body?: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
@@ -38,10 +40,11 @@ export function httpsRequest(url: URL, options: RequestOptions, body?: string): 
       });
       response.on("error", fail);
       response.on("end", () => {
-        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") });
+        const { statusCode: status = 0, headers } = response;
+        resolve({ status, body: Buffer.concat(chunks).toString("utf8"), date: headers.date });
       });
     });
-    call.on("timeout", () => call.destroy(new Error("no answer in time")));
+    call.on("timeout", () => call.destroy(Object.assign(new Error(), { code: "ETIMEDOUT" })));
     call.on("error", fail);
     call.end(body);
   });
@@ -77,14 +80,37 @@ export function parseAnswer(answer: Answer): unknown {
   throw new Refusal("UNAVAILABLE", `The server answered ${String(answer.status)}.`);
 }
 
+const unreachable: Readonly<Record<string, (url: URL) => string>> = {
+  ECONNREFUSED: ({ host }) => `Nobody listens at ${host}`,
+  ENOTFOUND: ({ hostname }) => `There is no host called ${hostname}`,
+  EAI_AGAIN: ({ hostname }) => `The name ${hostname} cannot be looked up right now`,
+  EHOSTUNREACH: ({ hostname }) => `There is no way to ${hostname}`,
+  ENETUNREACH: ({ hostname }) => `There is no way to ${hostname}`,
+  ETIMEDOUT: ({ host }) => `${host} does not answer`,
+  ECONNRESET: ({ host }) => `${host} has cut the connection`,
+  EPIPE: ({ host }) => `${host} has cut the connection`,
+};
+/** OpenSSL's words for an answer that is no TLS; a handshake that the other side refuses has the same code. */
+const notTls = /wrong version number|packet length too long|record layer failure|http request/;
+
 /** A TLS error's code is OpenSSL's or Node's name for it; a socket's is the system's. */
 function explain(url: URL, error: NodeJS.ErrnoException): Refusal {
   const code = error.code ?? "";
-  if (/^(CERT_|ERR_TLS_|ERR_SSL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_)/.test(code)) {
-    const clock = code.startsWith("CERT_") ? " Check the clocks." : "";
-    return new Refusal("SERVER_UNTRUSTED", `The TLS handshake with ${url.host} failed (${code}).${clock}`);
+  if (code === "CERT_NOT_YET_VALID" || code === "CERT_HAS_EXPIRED")
+    return new Refusal("CLOCK_WRONG", validityFault(url, code));
+  if (notTls.test(error.message)) {
+    const message = `${url.host} does not speak TLS: it may be a port for plain HTTP.`;
+    return new Refusal("SERVER_UNREACHABLE", message, error.message);
   }
-  if (code === "ECONNRESET" || code === "EPIPE")
-    return new Refusal("SERVER_UNREACHABLE", `${url.host} has cut the connection (${code}).`);
+  const cause = unreachable[code];
+  if (cause) return new Refusal("SERVER_UNREACHABLE", `${cause(url)} (${code}).`);
+  if (/^(CERT_|EPROTO|ERR_TLS_|ERR_SSL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_)/.test(code)) {
+    return new Refusal("SERVER_UNTRUSTED", `The TLS handshake with ${url.host} failed (${code}).`);
+  }
   return new Refusal("SERVER_UNREACHABLE", `${url.host} cannot be reached (${code || error.message}).`);
+}
+
+function validityFault(url: URL, code: "CERT_NOT_YET_VALID" | "CERT_HAS_EXPIRED"): string {
+  const fault = code === "CERT_HAS_EXPIRED" ? "has expired" : "is not valid yet";
+  return `By this machine's clock, the certificate of ${url.host} ${fault}. Check the clocks.`;
 }

@@ -112,6 +112,10 @@ const administration = {
   STATE_WENT_BACK: [409, "The database is older than what was seen of it before: nothing is served."],
   SELF_TEST_FAILED: [500, "The self-test failed: nothing is served."],
   PASSWORD_WRONG: [403, "The key does not open with this password."],
+  PASSWORD_EMPTY: [400, "An empty password protects nothing."],
+  PASSWORD_REQUIRED: [400, "This needs a password, from a file or standard input."],
+  CA_NOT_REMEMBERED: [400, "No such CA is remembered: name it with --ca-url and --fingerprint."],
+  CLOCK_WRONG: [502, "By this machine's clock, the server's certificate is not valid now."],
   SERVER_UNTRUSTED: [502, "The server cannot be trusted."],
   SERVER_UNREACHABLE: [502, "The server cannot be reached."],
 } as const;

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import {
+  accessSync,
   closeSync,
   constants,
   fstatSync,
@@ -10,6 +11,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { dirname } from "node:path";
@@ -116,6 +118,29 @@ export function makeFolder(path: string): void {
   }
 }
 
+/** The same for a folder that only its owner may look into; one that is there keeps its mode. Throws FILE_UNREADABLE. */
+export function makePrivateFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new Refusal("FILE_UNREADABLE", `${path} cannot be made.`, String(error));
+  }
+}
+
+/**
+ * Fails if no file can be put where one is to be; nothing is written.
+ *
+ * @throws Refusal FILE_UNREADABLE
+ */
+export function requireWritablePlace(path: string): void {
+  try {
+    accessSync(dirname(path), constants.W_OK | constants.X_OK);
+    if (!statSync(dirname(path)).isDirectory()) throw new Error(`${dirname(path)} is not a folder`);
+  } catch (error) {
+    throw new Refusal("FILE_UNREADABLE", `${path} cannot be written.`, String(error));
+  }
+}
+
 /** Reads a file, or standard input for `-`. Throws FILE_UNREADABLE. */
 export function readInput(path: string): Buffer {
   try {
@@ -127,11 +152,23 @@ export function readInput(path: string): Buffer {
 
 /** Reads a secret: the file's text without the line end after it. Throws FILE_UNREADABLE when there is none. */
 export function readSecret(path: string): string {
-  const secret = readInput(path)
-    .toString("utf8")
-    .replace(/\r?\n$/, "");
+  const secret = secretIn(path);
   if (secret === "") throw new Refusal("FILE_UNREADABLE", `${path} is empty.`);
   return secret;
+}
+
+/** The same for a password: an empty one is PASSWORD_EMPTY. */
+export function readPasswordFile(path: string): string {
+  const password = secretIn(path);
+  if (password === "")
+    throw new Refusal("PASSWORD_EMPTY", `${path} is empty: an empty password protects nothing.`);
+  return password;
+}
+
+function secretIn(path: string): string {
+  return readInput(path)
+    .toString("utf8")
+    .replace(/\r?\n$/, "");
 }
 
 function syncDirectory(path: string): void {

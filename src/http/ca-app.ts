@@ -17,6 +17,8 @@ export interface CaAppParts {
   readonly keyCompromise: KeyCompromise;
   /** The trusted roots, PEM. */
   readonly roots: string;
+  /** Where calls are decided on, at the same host; undefined when that is not so, or not known yet. */
+  readonly enforcePort: () => number | undefined;
   readonly logger: Logger;
 }
 
@@ -35,11 +37,11 @@ export function caApp(parts: CaAppParts): RequestListener {
     })
     .all(methodNotAllowed("GET", "HEAD"));
 
-  // Anyone.
+  // Anyone; the port is what whoever tries them one after the other finds.
   app
     .route("/health")
     .get((_request, response) => {
-      response.json({ status: "ok" });
+      response.json({ status: "ok", enforcePort: parts.enforcePort() });
     })
     .all(methodNotAllowed("GET", "HEAD"));
 

@@ -13,7 +13,7 @@ import { KeyCompromiseDesk } from "../services/key-compromise.ts";
 import { revokeOwn } from "../services/own-revocation.ts";
 import { keyProofs } from "../x509/key-proof.ts";
 
-export interface CaRouteParts extends Pick<CaAppParts, "enrol" | "roots"> {
+export interface CaRouteParts extends Pick<CaAppParts, "enrol" | "roots" | "enforcePort"> {
   readonly renew: (parts: RenewingParts, wanted: RenewalRequest) => Promise<Answer>;
   readonly database: Database;
   readonly clock: Clock;
@@ -29,14 +29,14 @@ type RenewingParts = Pick<RenewalParts, "present" | "applied">;
 
 /** What the CA listener answers, by the services that do it. */
 export function caRoutes(parts: CaRouteParts): RequestListener {
-  const { database, clock, logger, authenticator, enrol, roots } = parts;
+  const { database, clock, logger, authenticator, enrol, roots, enforcePort } = parts;
   const compromises = new KeyCompromiseDesk({ database, clock, randomBytes, logger, keys: keyProofs });
   const applied = (changes: { readonly first: number; readonly last: number }): Promise<void> =>
     awaitOwn(parts, parts.identity, changes, parts.patience);
   const present = (der: Uint8Array): PresentedCertificate =>
     authenticator.presentOwn(new X509Certificate(der), clock.now());
   return caApp({
-    ...{ enrol, roots, logger },
+    ...{ enrol, roots, enforcePort, logger },
     ownRenewal: {
       authorize: async (request, response) => {
         const decision = await authenticator.authorizeRenewal(request);

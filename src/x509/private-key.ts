@@ -8,27 +8,37 @@ import { toPem } from "./pem.ts";
 const ROUNDS = 600_000;
 
 /**
- * Encrypts a private key as PKCS#8 with PBES2 (RFC 8018 §6.2): PBKDF2-HMAC-SHA-256 and AES-256-CBC.
+ * Encrypts a private key as PKCS#8 with PBES2.
  *
  * @returns an `ENCRYPTED PRIVATE KEY` PEM, which OpenSSL and Node open.
  */
 export async function encryptPrivateKey(key: KeyObject, password: string): Promise<string> {
+  const { algorithm, encrypted } = await pbes2(key.export({ format: "der", type: "pkcs8" }), password);
+  return toPem("ENCRYPTED PRIVATE KEY", sequence(algorithm, octetString(encrypted)));
+}
+
+/**
+ * Encrypts by a password with PBES2 (RFC 8018 §6.2): PBKDF2-HMAC-SHA-256 and AES-256-CBC.
+ *
+ * @returns the AlgorithmIdentifier, DER, and what is encrypted.
+ */
+export async function pbes2(
+  plain: Uint8Array,
+  password: string,
+): Promise<{ readonly algorithm: Buffer; readonly encrypted: Buffer }> {
   const salt = randomBytes(16);
   const iv = randomBytes(16);
   const secret = await promisify(pbkdf2)(password, salt, ROUNDS, 32, "sha256");
   const cipher = createCipheriv("aes-256-cbc", secret, iv);
-  const encrypted = Buffer.concat([
-    cipher.update(key.export({ format: "der", type: "pkcs8" })),
-    cipher.final(),
-  ]);
+  const encrypted = Buffer.concat([cipher.update(plain), cipher.final()]);
   const hmacSha256 = sequence(oid("1.2.840.113549.2.9"), nothing());
   const derivation = sequence(
     oid("1.2.840.113549.1.5.12"),
     sequence(octetString(salt), integer(ROUNDS), integer(32), hmacSha256),
   );
   const encryption = sequence(oid("2.16.840.1.101.3.4.1.42"), octetString(iv));
-  const pbes2 = sequence(oid("1.2.840.113549.1.5.13"), sequence(derivation, encryption));
-  return toPem("ENCRYPTED PRIVATE KEY", sequence(pbes2, octetString(encrypted)));
+  const algorithm = sequence(oid("1.2.840.113549.1.5.13"), sequence(derivation, encryption));
+  return { algorithm, encrypted };
 }
 
 /** Opens an encrypted key. Throws PASSWORD_WRONG. */

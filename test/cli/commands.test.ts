@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type TestCredential, enrolled } from "../support/client.ts";
+import { type TestCredential, enrolled, freshRequest } from "../support/client.ts";
 import { command } from "../support/command.ts";
 import { countersign, script } from "../support/run.ts";
 import { signedOffRecord } from "../support/own-issuer.ts";
@@ -16,6 +16,25 @@ beforeAll(async () => {
 function here(...args: string[]) {
   return command([...args, "--home", server.home]);
 }
+
+test("list --expiring has what is live and ends in time, the first to end first", async () => {
+  await here("account", "create", "ends");
+  const sign = async (name: string, minutes: number): Promise<string> => {
+    const csr = server.workspace.file(`${name}.csr`);
+    writeFileSync(csr, (await freshRequest()).csr);
+    const end = new Date(Date.now() + minutes * 60_000).toISOString();
+    return String((await server.admin("sign", csr, "--account", "ends", "--not-after", end))["fingerprint"]);
+  };
+  const later = await sign("later", 90);
+  const [sooner, suspended] = [await sign("sooner", 30), await sign("suspended", 60)];
+  const [revoked] = [await sign("revoked", 40), await sign("after", 600)];
+  await server.admin("revoke", revoked);
+  await server.admin("suspend", suspended);
+  const list = (await server.admin("list", "--account", "ends", "--expiring", "2h")) as unknown as {
+    fingerprint: string;
+  }[];
+  expect(list.map(({ fingerprint }) => fingerprint)).toEqual([sooner, suspended, later]);
+});
 
 describe("refused, with nothing changed", () => {
   test.each<[string, number, string, string[]]>([

@@ -1,57 +1,141 @@
 import { type Command, Option } from "commander";
 import { type KeyType, keyTypes } from "../../domain/key-policy.ts";
+import type { EnrollToFiles } from "../../client/enroll-files.ts";
+import type { EnrolmentPlan } from "../../client/enroll-plan.ts";
 import { withJson } from "../options.ts";
 import { fields, print } from "../output.ts";
+import { shellWord } from "../shell-word.ts";
 
 interface EnrollFlags {
-  readonly caUrl: string;
-  readonly fingerprint: string;
+  readonly caUrl?: string;
+  readonly fingerprint?: string;
   readonly tokenFile: string;
   readonly key: string;
   readonly cert: string;
   readonly ca: string;
   readonly keyType: KeyType;
   readonly passphraseFile?: string;
+  readonly outP12?: string;
+  readonly p12PasswordFile?: string;
+  readonly dryRun?: true;
   readonly json?: boolean;
 }
+
+/** Stands where the enforcing server's address is to be put. */
+const PLACEHOLDER = "https://ENFORCING-SERVER";
 
 export function enrollCommand(program: Command): void {
   withJson(program.command("enroll"))
     .description("make a key here, and get a certificate for it with an enrolment token")
-    .requiredOption("--ca-url <url>", "the CA listener, such as https://127.0.0.1:8443")
-    .requiredOption("--fingerprint <hex>", "SHA-256 of the CA's root certificate")
+    .option("--ca-url <url>", "the CA listener, such as https://127.0.0.1:8443 (else the last one)")
+    .option("--fingerprint <hex>", "SHA-256 of the CA's root certificate (else what is remembered)")
     .requiredOption("--token-file <file>", "the enrolment token; - is standard input")
     .option("--key <file>", "the private key; made when there is none", "client.key")
     .option("--cert <file>", "the certificate and its chain", "client.crt")
     .option("--ca <file>", "the CA's root certificate", "ca.crt")
     .addOption(new Option("--key-type <type>").choices(keyTypes).default("ec-p256"))
     .option("--passphrase-file <file>", "encrypts the key; - is standard input")
+    .option("--out-p12 <file>", "key and certificates in a PKCS#12 file, besides; for EC and RSA keys")
+    .option("--p12-password-file <file>", "encrypts that (else the passphrase); - is standard input")
+    .option("--dry-run", "check all that can be checked without the token, and write nothing")
     .action(runEnroll);
 }
 
 async function runEnroll(options: EnrollFlags): Promise<void> {
   const { enrollToFiles } = await import("../../client/enroll-files.ts");
+  const { planEnrolment } = await import("../../client/enroll-plan.ts");
+  const { tellClocks } = await import("../../client/clock-fault.ts");
+  const wanted = await wantedBy(options);
+  const explain = async (error: unknown): Promise<never> => {
+    throw await tellClocks(error, wanted.caUrl, { now: () => Date.now() });
+  };
+  if (options.dryRun) {
+    const plan = await planEnrolment(wanted).catch(explain);
+    const value = { dryRun: true, caUrl: wanted.caUrl, fingerprint: wanted.fingerprint, ...plan };
+    print(options, { ...value, call: callLine(wanted, plan.enforceUrl) }, () => describePlan(wanted, plan));
+    return;
+  }
+  const enrolled = await enrollToFiles(wanted).catch(explain);
+  await remember(wanted);
+  const { enforceUrl } = await import("../../client/ca-health.ts");
+  const url = await enforceUrl(wanted.caUrl, enrolled.root).catch(() => undefined);
+  const call = callLine(wanted, url);
+  const { account, fingerprint, serial, notAfter } = enrolled;
+  const { key, cert, ca } = wanted.files;
+  const p12 = wanted.p12?.file;
+  print(options, { account, fingerprint, serial, notAfter, key, cert, ca, p12, enforceUrl: url, call }, () =>
+    [
+      fields({
+        Account: account,
+        Fingerprint: fingerprint,
+        "Valid to": notAfter,
+        Key: key,
+        Certificate: cert,
+        "CA root": ca,
+        "PKCS#12": p12,
+      }),
+      url === undefined ? `\nNow call, with your server's address for ${PLACEHOLDER}:` : "\nNow call:",
+      `\n  ${call}`,
+    ].join("\n"),
+  );
+}
+
+/** What is given, completed by what is remembered, with its secrets read. */
+async function wantedBy(options: EnrollFlags): Promise<EnrollToFiles> {
+  const { recallCa } = await import("../../client/known-cas.ts");
+  const { Refusal } = await import("../../domain/errors.ts");
   const { parseFingerprint } = await import("../../domain/identifiers.ts");
   const { parseToken } = await import("../../domain/token.ts");
-  const { readSecret } = await import("../../files/files.ts");
-  const { caUrl, key, cert, ca, keyType, passphraseFile } = options;
-  const enrolled = await enrollToFiles({
-    caUrl,
-    fingerprint: parseFingerprint(options.fingerprint),
-    token: parseToken(readSecret(options.tokenFile)),
-    files: { key, cert, ca },
-    keyType,
-    passphrase: passphraseFile === undefined ? undefined : readSecret(passphraseFile),
-  });
-  const { account, fingerprint, serial, notAfter } = enrolled;
-  print(options, { account, fingerprint, serial, notAfter, key, cert, ca }, () =>
-    fields({
-      Account: account,
-      Fingerprint: fingerprint,
-      "Valid to": notAfter,
-      Key: key,
-      Certificate: cert,
-      "CA root": ca,
-    }),
+  const { readPasswordFile, readSecret } = await import("../../files/files.ts");
+  const { caUrl, key, cert, ca, keyType, passphraseFile, outP12, p12PasswordFile } = options;
+  const known = recallCa(
+    {
+      ...(caUrl === undefined ? {} : { caUrl }),
+      ...(options.fingerprint === undefined ? {} : { fingerprint: parseFingerprint(options.fingerprint) }),
+    },
+    process.env,
   );
+  const token = parseToken(readSecret(options.tokenFile));
+  const passphrase = passphraseFile === undefined ? undefined : readPasswordFile(passphraseFile);
+  const password = p12PasswordFile === undefined ? passphrase : readPasswordFile(p12PasswordFile);
+  if (outP12 !== undefined && password === undefined) {
+    throw new Refusal(
+      "PASSWORD_REQUIRED",
+      "A PKCS#12 file needs a password: give --p12-password-file or --passphrase-file.",
+    );
+  }
+  const p12 = outP12 === undefined || password === undefined ? undefined : { file: outP12, password };
+  return { ...known, token, files: { key, cert, ca }, keyType, passphrase, p12 };
+}
+
+/** That it can't be remembered is no failure: the certificate is there. */
+async function remember(ca: EnrollToFiles): Promise<void> {
+  const { rememberCa } = await import("../../client/known-cas.ts");
+  try {
+    rememberCa(ca, process.env);
+  } catch (error) {
+    process.stderr.write(`countersign: the CA is not remembered: ${(error as Error).message}\n`);
+  }
+}
+
+/** The curl line to try next. In what curl is given as a certificate, a colon would begin a password. */
+function callLine({ files }: EnrollToFiles, enforceUrl: string | undefined): string {
+  const cert = files.cert.replace(/[\\:]/g, "\\$&");
+  const words = ["curl", "--cacert", files.ca, "--cert", cert, "--key", files.key];
+  return [...words, `${enforceUrl ?? PLACEHOLDER}/whoami`].map(shellWord).join(" ");
+}
+
+function describePlan({ caUrl, fingerprint, files }: EnrollToFiles, plan: EnrolmentPlan): string {
+  return [
+    "Nothing was written, and the token was not sent.",
+    fields({
+      "CA listener": caUrl,
+      "CA root": fingerprint,
+      Key: plan.hasKey
+        ? `${files.key}, which is there: ${plan.keyType}`
+        : `${files.key}, to be made: ${plan.keyType}`,
+      "Would write": plan.writes.join(", "),
+      "Calls over mTLS": plan.enforceUrl,
+    }),
+  ].join("\n");
 }

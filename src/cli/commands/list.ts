@@ -82,6 +82,7 @@ async function runList(options: ListFlags): Promise<void> {
         item.status === "active" ||
         item.status === "suspended"),
   );
+  if (end !== undefined) all.sort((a, b) => (a.notAfter < b.notAfter ? -1 : 1)); // what is due first
   print(options, all, () =>
     table(
       ["FINGERPRINT", "ACCOUNT", "PROFILE", "KEY", "STATUS", "EXPIRES", "LAST USED"],

@@ -24,13 +24,16 @@ export function whoamiCommand(program: Command): void {
 
 async function runWhoami(url: string, options: WhoamiFlags): Promise<void> {
   const { whoami } = await import("../../client/whoami.ts");
-  const { readInput, readSecret } = await import("../../files/files.ts");
+  const { tellClocks } = await import("../../client/clock-fault.ts");
+  const { readInput, readPasswordFile } = await import("../../files/files.ts");
   const { passphraseFile } = options;
   const answer = await whoami(url, {
     key: readInput(options.key).toString("latin1"),
     cert: readInput(options.cert).toString("latin1"),
     ca: readInput(options.ca).toString("latin1"),
-    passphrase: passphraseFile === undefined ? undefined : readSecret(passphraseFile),
+    passphrase: passphraseFile === undefined ? undefined : readPasswordFile(passphraseFile),
+  }).catch(async (error: unknown) => {
+    throw await tellClocks(error, url, { now: () => Date.now() });
   });
   print(options, answer, () =>
     fields({
