@@ -38,7 +38,7 @@ const allowed = {
     "node:https",
     "node:stream",
   ],
-  files: ["domain", "node:fs", "node:path"],
+  files: ["domain", "node:fs", "node:os", "node:path", "node:timers"],
   "config-routes.ts": ["domain", "zod"],
   "config.ts": ["config-routes.ts", "domain", "zod", "node:fs", "node:path"],
   // What is in a home: it puts the adapters together for those who wire.

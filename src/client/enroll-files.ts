@@ -1,14 +1,12 @@
-import { type KeyObject, createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
+import { type KeyObject, X509Certificate } from "node:crypto";
 import { existsSync, rmSync } from "node:fs";
 import { Refusal } from "../domain/errors.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
-import { type KeyType, keyTypeOf } from "../domain/key-policy.ts";
+import type { KeyType } from "../domain/key-policy.ts";
 import { PUBLIC, SECRET, readInput, writeFileAtomically } from "../files/files.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
-import { encryptPrivateKey } from "../x509/private-key.ts";
-import { parseRequest } from "../x509/request-reader.ts";
-import { makeRequest } from "../x509/request-writer.ts";
 import { type Enrolled, enroll, fetchRoot } from "./enroll.ts";
+import { isRequestOf, keyPem, openKey, requestOf } from "./key-files.ts";
 
 export interface EnrollToFiles {
   readonly caUrl: string;
@@ -48,43 +46,19 @@ export async function enrollToFiles(wanted: EnrollToFiles): Promise<Enrolled> {
 
 async function makeKey({ files, keyType, passphrase }: EnrollToFiles): Promise<KeyObject> {
   const { privateKey } = await makeKeyPair(keyType);
-  const pem =
-    passphrase === undefined
-      ? privateKey.export({ format: "pem", type: "pkcs8" })
-      : await encryptPrivateKey(privateKey, passphrase);
-  writeFileAtomically(files.key, pem, SECRET);
+  writeFileAtomically(files.key, await keyPem(privateKey, passphrase), SECRET);
   return privateKey;
-}
-
-function openKey(path: string, passphrase: string | undefined): KeyObject {
-  try {
-    return createPrivateKey({ key: readInput(path), ...(passphrase === undefined ? {} : { passphrase }) });
-  } catch (error) {
-    throw new Refusal(
-      "PASSWORD_WRONG",
-      `${path} is not a key, or does not open with this passphrase.`,
-      String(error),
-    );
-  }
 }
 
 /** An earlier attempt's CSR, if it is there and is this key's. */
 function storedRequest(path: string, privateKey: KeyObject): string | undefined {
   if (!existsSync(path)) return undefined;
-  const csr = readInput(path);
-  try {
-    const spki = createPublicKey(privateKey).export({ format: "der", type: "spki" });
-    return spki.equals(parseRequest(csr).spki) ? csr.toString("latin1") : undefined;
-  } catch {
-    return undefined;
-  }
+  const csr = readInput(path).toString("latin1");
+  return isRequestOf(csr, privateKey) ? csr : undefined;
 }
 
 async function storeRequest(path: string, privateKey: KeyObject): Promise<string> {
-  const csr = await makeRequest(
-    { privateKey, publicKey: createPublicKey(privateKey) },
-    keyTypeOf(privateKey),
-  );
+  const csr = await requestOf(privateKey);
   writeFileAtomically(path, csr, SECRET); // whoever has it and a token could claim the key
   return csr;
 }

@@ -70,7 +70,8 @@ function endpoint(caUrl: string, path: string): URL {
   return new URL(path, base.href.endsWith("/") ? base : `${base.href}/`);
 }
 
-function certificatesIn(pem: string): X509Certificate[] {
+/** The certificates in a PEM text, in order; none when one of them is garbled. */
+export function certificatesIn(pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [];
   try {
     return blocks.map((block) => new X509Certificate(block));
