@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { type Fingerprint, parseSerial } from "../domain/identifiers.ts";
 import type { Instant } from "../domain/time.ts";
 import type { Identity } from "./identity.ts";
-import type { ClientFiles } from "./renew-files.ts";
+import type { ClientFiles } from "./certificate-files.ts";
 import type { Credentials } from "./renew.ts";
 
 /** A client's credentials, as `enroll()` and renewals give them. Frozen; a log shows no key. */

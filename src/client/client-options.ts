@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { Refusal } from "../domain/errors.ts";
 import { keyTypes } from "../domain/key-policy.ts";
 import { httpsUrl } from "./https.ts";
@@ -20,9 +21,21 @@ const allOf =
 const pem: Check = (value) =>
   typeof value === "string" && value.includes("-----BEGIN ") ? undefined : "not PEM, as text";
 
+const certificates: Check = (value) => {
+  const fault = pem(value);
+  if (fault !== undefined || typeof value !== "string") return fault;
+  try {
+    new X509Certificate(value);
+    return undefined;
+  } catch {
+    return "not a certificate as PEM";
+  }
+};
+
 const url: Check = (value) => {
   try {
-    return typeof value === "string" && httpsUrl(value) ? undefined : "not an https:// URL, as text";
+    if (typeof value === "string") httpsUrl(value);
+    return text(value);
   } catch {
     return "not an https:// URL";
   }
@@ -34,7 +47,8 @@ const checks = {
   caUrl: url,
   fingerprint: text,
   token: text,
-  keyType: (value) => (keyTypes.some((type) => type === value) ? undefined : `none of ${keyTypes.join(", ")}`),
+  keyType: (value) =>
+    keyTypes.some((type) => type === value) ? undefined : `none of ${keyTypes.join(", ")}`,
   files,
   passphrase: text,
   credentials: (value) =>
@@ -44,7 +58,7 @@ const checks = {
   renew: (value) => (typeof value === "boolean" ? undefined : "neither true nor false"),
   tls: allOf(
     {
-      ca: (value) => (Array.isArray(value) ? value : [value]).map(pem).find(Boolean),
+      ca: (value) => (Array.isArray(value) ? value : [value]).map(certificates).find(Boolean),
       servername: text,
     },
     [],

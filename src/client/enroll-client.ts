@@ -11,7 +11,7 @@ import { type ClientCredentials, credentialsOf } from "./client-credentials.ts";
 import { enrollToFiles } from "./enroll-files.ts";
 import { type Enrolled, enroll, fetchRoot } from "./enroll.ts";
 import { readIdentity } from "./identity.ts";
-import type { ClientFiles } from "./renew-files.ts";
+import type { ClientFiles } from "./certificate-files.ts";
 
 export interface EnrollOptions {
   /** The CA listener, `https://…`. */
@@ -37,7 +37,7 @@ export async function enrollClient(options: EnrollOptions): Promise<ClientCreden
     const root = await fetchRoot(caUrl, fingerprint);
     const pair = await makeKeyPair(keyType);
     const enrolled = await insist(caUrl, root, token, await makeRequest(pair, keyType));
-    const key = pair.privateKey.export({ format: "pem", type: "pkcs8" }).toString();
+    const key = pair.privateKey.export({ format: "pem", type: "pkcs8" });
     return credentialsOfAnswer(enrolled, { key, caUrl });
   }
   const enrolled = await enrollToFiles({ caUrl, fingerprint, token, files, keyType, passphrase });
@@ -62,7 +62,11 @@ async function insist(caUrl: string, root: string, token: string, csr: string): 
 
 function credentialsOfAnswer(
   { chain, root, account }: Enrolled,
-  { key, passphrase, ...where }: Pick<EnrollOptions, "caUrl" | "files" | "passphrase"> & { readonly key: string },
+  {
+    key,
+    passphrase,
+    ...where
+  }: Pick<EnrollOptions, "caUrl" | "files" | "passphrase"> & { readonly key: string },
 ): ClientCredentials {
   const identity = readIdentity({ key, cert: chain, ca: root, passphrase });
   return credentialsOf(identity, { ...where, account });

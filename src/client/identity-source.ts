@@ -1,11 +1,11 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { keyTypeOf } from "../domain/key-policy.ts";
 import type { Clock } from "../domain/ports.ts";
 import { readInput } from "../files/files.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
 import { makeRequest } from "../x509/request-writer.ts";
 import { type Identity, MismatchedPair, openedKey, readIdentity } from "./identity.ts";
-import type { ClientFiles } from "./renew-files.ts";
+import type { ClientFiles } from "./certificate-files.ts";
 import type { Credentials } from "./renew.ts";
 
 /** Where an identity is found, and renewed. */
@@ -79,7 +79,7 @@ class MemorySource implements IdentitySource {
 async function makeNext({ privateKey }: Identity): Promise<{ readonly key: string; readonly csr: string }> {
   const pair = await makeKeyPair(keyTypeOf(privateKey));
   const csr = await makeRequest(pair, pair.keyType);
-  return { key: pair.privateKey.export({ format: "pem", type: "pkcs8" }).toString(), csr };
+  return { key: pair.privateKey.export({ format: "pem", type: "pkcs8" }), csr };
 }
 
 /** Credentials in files, which other processes may renew as well. */
@@ -138,14 +138,20 @@ function readFiles({ key, cert, ca }: ClientFiles, passphrase: string | undefine
     return readIdentity({ key: keyPem, cert: certPem, ca: caPem, passphrase });
   };
   for (let tries = 1; ; tries++) {
-    for (const certificate of [cert, `${cert}.next`]) {
+    for (const certificate of [cert, nextOf(cert)]) {
       try {
-        if (certificate === cert || existsSync(certificate)) return read(certificate);
+        if (certificate !== undefined) return read(certificate);
       } catch (error) {
         if (!(error instanceof MismatchedPair) || tries === TRIES) throw error;
       }
     }
   }
+}
+
+/** It is beside the file itself, where the name given is a link. */
+function nextOf(cert: string): string | undefined {
+  const next = `${existsSync(cert) ? realpathSync(cert) : cert}.next`;
+  return existsSync(next) ? next : undefined;
 }
 
 /** Differs when somebody has put another key or certificate there. */

@@ -47,7 +47,7 @@ export function readIdentity({ key, cert, ca, passphrase }: Credentials): Identi
 
 /** The private key, PEM, not encrypted. */
 export function openedKey({ privateKey }: Identity): string {
-  return privateKey.export({ format: "pem", type: "pkcs8" }).toString();
+  return privateKey.export({ format: "pem", type: "pkcs8" });
 }
 
 /**
@@ -56,7 +56,11 @@ export function openedKey({ privateKey }: Identity): string {
  * @param moreCas that services are trusted by, beside our own root; PEM
  */
 export function contextOf(identity: Identity, moreCas: readonly string[]): SecureContext {
-  return createSecureContext({ key: openedKey(identity), cert: identity.cert, ca: [identity.ca, ...moreCas] });
+  return createSecureContext({
+    key: openedKey(identity),
+    cert: identity.cert,
+    ca: [identity.ca, ...moreCas],
+  });
 }
 
 function readCertificate(pem: string, what: string): X509Certificate {
@@ -72,6 +76,9 @@ function openKey(key: string, passphrase: string | undefined): KeyObject {
     return createPrivateKey({ key, ...(passphrase === undefined ? {} : { passphrase }) });
   } catch {
     // What OpenSSL says of it could quote it.
-    throw new Refusal("PASSWORD_WRONG", "The key is not a private key, or does not open with this passphrase.");
+    throw new Refusal(
+      "PASSWORD_WRONG",
+      "The key is not a private key, or does not open with this passphrase.",
+    );
   }
 }

@@ -57,7 +57,9 @@ export class RenewingAgent extends Agent {
 
   // Typed as giving nothing; Node closes the connection when it gives false.
   override keepSocketAlive(socket: Duplex): boolean {
-    return this.#pooledFor.get(socket) === this.#kept.current && Boolean(super.keepSocketAlive(socket));
+    if (this.#pooledFor.get(socket) !== this.#kept.current) return false;
+    const keep: (socket: Duplex) => unknown = super.keepSocketAlive;
+    return keep.call(this, socket) === true;
   }
 
   override destroy(): void {
@@ -83,7 +85,8 @@ export class RenewingAgent extends Agent {
   #swap(identity: Identity): void {
     this.#use(identity);
     this.#moveWaiting(identity);
-    for (const sockets of Object.values(this.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+    for (const sockets of Object.values(this.freeSockets))
+      for (const socket of sockets ?? []) socket.destroy();
   }
 
   /** A request that waits for a former identity's connection would wait for good: those are not used again. */

@@ -1,6 +1,8 @@
+import { EventEmitter } from "node:events";
 import { createRequire } from "node:module";
 import type { SecureContext } from "node:tls";
 import type { Agent, Dispatcher } from "undici";
+import type * as Undici from "undici";
 import type { Identity } from "./identity.ts";
 import type { KeptIdentity } from "./kept-identity.ts";
 
@@ -30,13 +32,13 @@ export const dispatcherOptionNames = [
 export function renewingDispatcher(
   kept: KeptIdentity,
   contextOf: (identity: Identity) => SecureContext,
-  { servername, ...options }: DispatcherOptions & { readonly servername?: string | undefined },
+  options: DispatcherOptions,
+  servername: { readonly servername?: string },
 ): Dispatcher {
   // Takes longer to load than all the rest, which whoever uses the agent alone need not wait for.
-  const undici = require("undici") as typeof import("undici");
+  const undici = require("undici") as typeof Undici;
   const open = (identity: Identity): Agent => {
-    const name = servername === undefined ? {} : { servername };
-    const connect = { ...name, secureContext: contextOf(identity), rejectUnauthorized: true };
+    const connect = { ...servername, secureContext: contextOf(identity), rejectUnauthorized: true };
     return new undici.Agent({ ...options, connect });
   };
 
@@ -77,9 +79,10 @@ export function renewingDispatcher(
     }
 
     #open(): Agent {
+      const { on, emit } = EventEmitter.prototype;
       const agent = open(kept.current);
       for (const event of ["connect", "connectionError", "disconnect", "drain"])
-        agent.on(event, (...args: unknown[]) => this.emit(event, ...args));
+        on.call(agent, event, (...args: unknown[]) => emit.call(this, event, ...args));
       this.#all.add(agent);
       return agent;
     }
