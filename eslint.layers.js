@@ -63,7 +63,6 @@ const allowed = {
     "files",
     "undici",
     "zod",
-    "node:events",
     "node:fs",
     "node:http",
     "node:https",

@@ -117,9 +117,10 @@ export class KeptIdentity {
     this.#keeping.onRenewed(found);
   }
 
-  /** Where a clock is set back into it or before it, a pause is over. */
+  /** A pause is over at its end, and also when the clock is set back before its beginning. */
   #isPausing(now: Instant): boolean {
-    return this.#pause !== undefined && now >= this.#pause.from && now < this.#pause.to;
+    if (this.#pause && (now < this.#pause.from || now >= this.#pause.to)) this.#pause = undefined;
+    return this.#pause !== undefined;
   }
 
   /** A new certificate that is due at once: our clock is ahead, and another would be no better. */

@@ -58,8 +58,9 @@ export class RenewingAgent extends Agent {
   // Typed as giving nothing; Node closes the connection when it gives false.
   override keepSocketAlive(socket: Duplex): boolean {
     if (this.#pooledFor.get(socket) !== this.#kept.current) return false;
-    const keep: (socket: Duplex) => unknown = super.keepSocketAlive;
-    return keep.call(this, socket) === true;
+    // eslint-disable-next-line @typescript-eslint/no-confusing-void-expression -- see above
+    const keeps: unknown = super.keepSocketAlive(socket);
+    return keeps === true;
   }
 
   override destroy(): void {

@@ -1,4 +1,3 @@
-import { EventEmitter } from "node:events";
 import { createRequire } from "node:module";
 import type { SecureContext } from "node:tls";
 import type { Agent, Dispatcher } from "undici";
@@ -67,7 +66,7 @@ export function renewingDispatcher(
     override close(): Promise<void>;
     override close(callback: () => void): void;
     override close(callback?: () => void): Promise<void> | undefined {
-      return this.#end((agent) => agent.close(), callback);
+      return this.#end((agent) => (agent.destroyed ? Promise.resolve() : agent.close()), callback);
     }
 
     override destroy(error?: Error | null): Promise<void>;
@@ -79,10 +78,12 @@ export function renewingDispatcher(
     }
 
     #open(): Agent {
-      const { on, emit } = EventEmitter.prototype;
       const agent = open(kept.current);
-      for (const event of ["connect", "connectionError", "disconnect", "drain"])
-        on.call(agent, event, (...args: unknown[]) => emit.call(this, event, ...args));
+      agent
+        .on("connect", (...args) => this.emit("connect", ...args))
+        .on("connectionError", (...args) => this.emit("connectionError", ...args))
+        .on("disconnect", (...args) => this.emit("disconnect", ...args))
+        .on("drain", (...args) => this.emit("drain", ...args));
       this.#all.add(agent);
       return agent;
     }
