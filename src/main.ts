@@ -42,6 +42,7 @@ import { serverMetrics } from "./serve/metrics.ts";
 import { keepHistory, selfTest } from "./serve/proofs.ts";
 import { TokenDesk } from "./services/issue/authenticate.ts";
 import { enrol } from "./services/issue/enrol.ts";
+import { renew } from "./services/issue/renew.ts";
 import type { Step } from "./services/issue/parts.ts";
 import { UseWriter } from "./services/record-use.ts";
 import { crlBuilder } from "./x509/crl-builder.ts";
@@ -181,6 +182,7 @@ async function start(
   const app = caRoutes({
     ...{ database, clock, logger, authenticator, identity, patience: config.waitSeconds * SECOND },
     enrol: (enrolment) => countOutcome(metrics.enrolments, () => enrol(issuing, enrolment)),
+    renew: (own, wanted) => countOutcome(metrics.renewals, () => renew({ ...issuing, ...own }, wanted)),
     roots: toPem("CERTIFICATE", root.der),
   });
   const caOptions = caTlsOptions(authenticator, certificate.current, config.resumption);

@@ -8,6 +8,7 @@ import type {
   KeyRecord,
   TokenRecord,
 } from "./records.ts";
+import type { FulfilledRenewal, NewRenewal, RenewalRecord } from "./renewal.ts";
 import type { Instant } from "./time.ts";
 
 /** What a group of entries in the record of issuing is about; each named once. */
@@ -16,6 +17,8 @@ export interface IssuanceQuestion {
   readonly accounts: readonly number[];
   readonly keys: readonly SpkiHash[];
   readonly issuers: readonly IssuerId[];
+  /** Credentials that are being renewed. */
+  readonly predecessors: readonly Fingerprint[];
 }
 
 /** How those stand. What is not on record is not among them. */
@@ -24,6 +27,9 @@ export interface IssuanceStanding {
   readonly accounts: readonly Pick<Account, "id" | "status">[];
   readonly keys: readonly Pick<KeyRecord, "spkiHash" | "accountId" | "blockedAt">[];
   readonly issuers: readonly Pick<IssuerRecord, "id" | "status">[];
+  readonly predecessors: readonly Pick<CertificateRecord, "fingerprint" | "status" | "scopes" | "limits">[];
+  /** Theirs, of those that have one. */
+  readonly renewals: readonly Pick<RenewalRecord, "predecessor" | "csrHash" | "successor">[];
 }
 
 /** What a group of entries writes. */
@@ -37,6 +43,10 @@ export interface IssuanceWrites {
   /** Tokens that have enrolled nothing before. */
   readonly fulfilled: readonly { readonly id: string; readonly fingerprint: Fingerprint }[];
   readonly certificates: readonly Omit<CertificateRecord, "account" | "keyType">[];
+  /** Credentials to be bound to the CSR of their renewal, which none of them is. */
+  readonly renewing: readonly NewRenewal[];
+  /** Renewals that nothing has come of before. */
+  readonly renewed: readonly FulfilledRenewal[];
   /** One for each intent and each certificate at least; without any, nothing is written. */
   readonly changes: readonly Omit<Change, "sequence">[];
 }

@@ -20,6 +20,7 @@ import type {
   StatusUpdate,
   TokenRecord,
 } from "./records.ts";
+import type { RenewalStore } from "./renewal.ts";
 import type { RevocationReason } from "./revocation.ts";
 import type { Instant } from "./time.ts";
 import type { UseStore } from "./use.ts";
@@ -256,6 +257,7 @@ export interface Stores {
   readonly changes: ChangeStore;
   readonly followers: FollowerStore;
   readonly uses: UseStore;
+  readonly renewals: RenewalStore;
 }
 
 export interface Database extends Stores {

@@ -9,6 +9,7 @@ import {
 import type { KeyType } from "./key-policy.ts";
 import type { Slug } from "./names.ts";
 import type { Account } from "./records.ts";
+import type { RenewalPolicy } from "./renewal.ts";
 import { DAY, MINUTE, type Instant, formatTime, wholeSeconds } from "./time.ts";
 
 export const keyUsages = ["digitalSignature", "keyEncipherment", "keyAgreement"] as const;
@@ -35,6 +36,7 @@ export interface Profile {
   readonly description: string | undefined;
   readonly keyTypes: readonly KeyType[];
   readonly life: { readonly default: number; readonly max: number };
+  readonly renewal: RenewalPolicy;
   readonly keyUsage: readonly KeyUsage[];
   readonly extendedKeyUsage: readonly ExtendedKeyUsage[];
   readonly subject: { readonly commonName: Template };
@@ -155,12 +157,16 @@ export function commonNameFault(template: string): string | undefined {
 }
 
 /** What is wrong between a profile's parts, sentence by sentence; parts that are missing are wrong in themselves. */
-export function profileFaults(profile: Partial<Pick<Profile, "life" | "keyTypes" | "keyUsage">>): string[] {
-  const { life, keyTypes = [], keyUsage } = profile;
+export function profileFaults(
+  profile: Partial<Pick<Profile, "life" | "renewal" | "keyTypes" | "keyUsage">>,
+): string[] {
+  const { life, renewal, keyTypes = [], keyUsage } = profile;
   const allAre = (family: string): boolean => keyTypes.every((type) => type.startsWith(family));
   const faults: readonly (readonly [unknown, string])[] = [
     [life && life.max > LONGEST_LIFE, "life.max is more than 90d"],
     [life && life.default > life.max, "life.default is more than life.max"],
+    [renewal && renewal.overlap > LONGEST_LIFE, "renewal.overlap is more than 90d"],
+    [renewal && (renewal.afterExpiry ?? 0) > LONGEST_LIFE, "renewal.afterExpiry is more than 90d"],
     [keyUsage && !keyUsage.includes("digitalSignature"), "keyUsage lacks digitalSignature, which TLS needs"],
     [
       keyUsage?.includes("keyEncipherment") && !allAre("rsa-"),

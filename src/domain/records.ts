@@ -192,6 +192,7 @@ export type ChangeAction =
   | "certificate.suspend"
   | "certificate.resume"
   | "certificate.update"
+  | "credential.clone"
   | "key.block"
   | "issuer.install"
   | "issuer.retire"

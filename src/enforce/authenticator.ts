@@ -1,6 +1,12 @@
 import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
-import { type Credential, type Decision, type Denial, decide } from "../domain/decision.ts";
+import {
+  type Credential,
+  type Decision,
+  type Denial,
+  type PresentedCertificate,
+  decide,
+} from "../domain/decision.ts";
 import { markOf } from "../domain/history.ts";
 import type { Fingerprint, IssuerId } from "../domain/identifiers.ts";
 import type { Scope } from "../domain/names.ts";
@@ -183,6 +189,11 @@ export class Authenticator {
     // Another request than the proxy's own, which was counted for the proxy.
     this.#use?.count({ rawHeaders }, decision, now, caller.address);
     return gate?.rates ? { ...decision, rates: gate.rates } : decision;
+  }
+
+  /** What one of our own certificates is to the decision by our own check, whatever OpenSSL finds of its time. */
+  presentOwn(leaf: X509Certificate, now: Instant): PresentedCertificate {
+    return describeLeaf(leaf, this.trust.ownHaveSigned(leaf, now) ? undefined : "other", () => false);
   }
 
   /** Notes the answer to a request that was decided on: it may have to be cut. */

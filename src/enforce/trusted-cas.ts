@@ -49,9 +49,12 @@ export class TrustedCas {
 
   /** Whether a CA that is trusted in the handshake of calls has signed a certificate, and has not ended itself. */
   haveSigned(leaf: X509Certificate, now: Instant): boolean {
-    return [...this.#issuers, ...this.#foreignCas].some(
-      (ca) => now < ca.validToDate.getTime() && isSignedBy(leaf, ca),
-    );
+    return hasSigned([...this.#issuers, ...this.#foreignCas], leaf, now);
+  }
+
+  /** The same, of our own CAs alone. */
+  ownHaveSigned(leaf: X509Certificate, now: Instant): boolean {
+    return hasSigned(this.#issuers, leaf, now);
   }
 
   /** Tells when other certificates are to be trusted, until what is returned is called. */
@@ -75,6 +78,10 @@ export class TrustedCas {
     this.#issuers = led;
     for (const listener of this.#onChanged) listener();
   }
+}
+
+function hasSigned(cas: readonly X509Certificate[], leaf: X509Certificate, now: Instant): boolean {
+  return cas.some((ca) => now < ca.validToDate.getTime() && isSignedBy(leaf, ca));
 }
 
 /** Those CAs that signed themselves, and those that one of these signed, and so on. */

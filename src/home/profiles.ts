@@ -13,7 +13,7 @@ import {
   templateFault,
 } from "../domain/profile.ts";
 import type { IssuerRecord } from "../domain/records.ts";
-import { parseDuration } from "../domain/time.ts";
+import { HOUR, parseDuration } from "../domain/time.ts";
 import { PUBLIC, createFileAtomically } from "../files/files.ts";
 import { DEFAULT_ISSUER } from "./paths.ts";
 
@@ -48,6 +48,10 @@ const schema = z.strictObject({
   life: z
     .strictObject({ default: duration, max: duration.optional() })
     .transform((life) => ({ ...life, max: life.max ?? life.default })),
+  renewal: z
+    .strictObject({ overlap: duration.default(HOUR), afterExpiry: duration.optional() })
+    .default({ overlap: HOUR })
+    .transform(({ overlap, afterExpiry }) => ({ overlap, afterExpiry })),
   keyUsage: list(z.enum(keyUsages)).min(1).default(["digitalSignature"]),
   extendedKeyUsage: list(z.literal(Object.keys(purposeIds) as (keyof typeof purposeIds)[])).min(1),
   subject: z.strictObject({ commonName }).default({ commonName: "{account}" }),

@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener } from "node:http";
+import type { Request } from "express";
 import type { Logger } from "../domain/ports.ts";
 import type { Answer } from "../services/issue/answer.ts";
 import type { Enrolment } from "../services/issue/enrol.ts";
@@ -6,10 +7,12 @@ import { plainApp } from "./app.ts";
 import { enrolEndpoint } from "./enrol-endpoint.ts";
 import { answerProblem, finish, methodNotAllowed } from "./errors.ts";
 import { type KeyCompromise, nonceEndpoint, proofEndpoint } from "./key-compromise-endpoint.ts";
+import { type OwnRenewal, renewEndpoint } from "./renew-endpoint.ts";
 import { type OwnRevocation, revokeOwnEndpoint } from "./revoke-own-endpoint.ts";
 
 export interface CaAppParts {
   readonly enrol: (enrolment: Enrolment) => Promise<Answer>;
+  readonly ownRenewal: OwnRenewal;
   readonly ownRevocation: OwnRevocation;
   readonly keyCompromise: KeyCompromise;
   /** The trusted roots, PEM. */
@@ -21,7 +24,7 @@ const CERTIFICATES = "/v1/certificates";
 
 /** The CA listener. Each route says who may call it; there is no other. */
 export function caApp(parts: CaAppParts): RequestListener {
-  const { enrol, ownRevocation, keyCompromise, logger } = parts;
+  const { enrol, ownRenewal, ownRevocation, keyCompromise, logger } = parts;
   const app = plainApp();
 
   // Anyone: the roots are public; a client compares their fingerprint with the one that it was given.
@@ -44,9 +47,14 @@ export function caApp(parts: CaAppParts): RequestListener {
   app
     .route(CERTIFICATES)
     .post(async (request, response) => {
-      const accepted = request.accepts("application/json", "application/pem-certificate-chain");
-      await enrolEndpoint(enrol, request, response, accepted !== "application/json");
+      await enrolEndpoint(enrol, request, response, prefersPem(request));
     })
+    .all(methodNotAllowed("POST"));
+
+  // The credential itself, in the TLS handshake; also one that has ended, for what it was renewed to, or as its profile says.
+  app
+    .route(`${CERTIFICATES}/renew`)
+    .post((request, response) => renewEndpoint(ownRenewal, request, response, prefersPem(request)))
     .all(methodNotAllowed("POST"));
 
   // The credential itself, in the TLS handshake.
@@ -78,6 +86,10 @@ export function caApp(parts: CaAppParts): RequestListener {
       answerProblem(logger, request, response, error);
     });
   };
+}
+
+function prefersPem(request: Request): boolean {
+  return request.accepts("application/json", "application/pem-certificate-chain") !== "application/json";
 }
 
 /** The common form of the route above, which is served without Express: that takes as long as a signature. */

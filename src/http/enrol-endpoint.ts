@@ -29,7 +29,11 @@ export async function enrolEndpoint(
 ): Promise<void> {
   const token = bearerToken(request);
   const body = await readBody(request);
-  const answer = await enrol({ token, ...parseBody(mediaType(request), body) });
+  sendCertificate(response, await enrol({ token, ...parseBody(request, body, bodySchema) }), wantsPem);
+}
+
+/** Answers with a certificate, new or given again. */
+export function sendCertificate(response: ServerResponse, answer: Answer, wantsPem: boolean): void {
   const text = wantsPem ? answer.chain : json(answer);
   response.writeHead(201, {
     "Content-Type": wantsPem ? "application/pem-certificate-chain" : "application/json; charset=utf-8",
@@ -45,12 +49,29 @@ function json({ record, certificate, chain }: Answer): string {
   return JSON.stringify({ fingerprint, serial, certificate, chain, notBefore, notAfter, account });
 }
 
-function parseBody(type: string, bytes: Uint8Array): Omit<Enrolment, "token"> {
+/** What is asked for, as it comes in JSON. */
+interface Body {
+  readonly csr: string;
+  readonly profile?: string | undefined;
+  readonly notAfter?: string | undefined;
+}
+
+/**
+ * Reads what is to be signed: JSON as the schema has it, or the CSR by itself.
+ *
+ * @throws Refusal BODY_MALFORMED, VALIDITY_INVALID.
+ */
+export function parseBody(
+  request: IncomingMessage,
+  bytes: Uint8Array,
+  schema: z.ZodType<Body>,
+): Omit<Enrolment, "token"> {
+  const type = mediaType(request);
   if (type === "application/pkcs10") return { csr: bytes };
   if (type !== "application/json") {
     throw new Refusal("BODY_MALFORMED", "Send application/json, or a CSR as application/pkcs10.");
   }
-  const { csr, profile, notAfter } = parseJsonBody(bytes, bodySchema);
+  const { csr, profile, notAfter } = parseJsonBody(bytes, schema);
   return {
     csr: csrBytes(csr),
     profile,

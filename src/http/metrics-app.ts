@@ -13,6 +13,8 @@ export interface Metrics {
   readonly decisions: Counter<"code">;
   /** Enrolments by outcome: ISSUED, or the code of the refusal. */
   readonly enrolments: Counter<"code">;
+  /** Renewals, the same. */
+  readonly renewals: Counter<"code">;
   /** By status of each certificate asked about, or by the failure. */
   readonly ocspAnswers: Counter<"status">;
 }
@@ -76,6 +78,7 @@ export function createMetrics(read: {
     registry,
     decisions: counter("countersign_decisions_total", "Decisions on requests, by code.", "code"),
     enrolments: counter("countersign_enrolments_total", "Enrolments, by outcome.", "code"),
+    renewals: counter("countersign_renewals_total", "Renewals, by outcome.", "code"),
     ocspAnswers: counter("countersign_ocsp_answers_total", "OCSP answers, by status.", "status"),
   };
 }

@@ -1,15 +1,20 @@
-import { randomBytes } from "node:crypto";
+import { X509Certificate, randomBytes } from "node:crypto";
 import type { RequestListener } from "node:http";
+import type { PresentedCertificate } from "../domain/decision.ts";
 import { Refusal } from "../domain/errors.ts";
 import type { Clock, Database, Logger } from "../domain/ports.ts";
 import type { Authenticator } from "../enforce/authenticator.ts";
+import { addressOf } from "../enforce/transport.ts";
 import { type CaAppParts, caApp } from "../http/ca-app.ts";
 import { awaitOwn } from "../services/await-followers.ts";
+import type { Answer } from "../services/issue/answer.ts";
+import type { RenewalParts, RenewalRequest } from "../services/issue/renew.ts";
 import { KeyCompromiseDesk } from "../services/key-compromise.ts";
 import { revokeOwn } from "../services/own-revocation.ts";
 import { keyProofs } from "../x509/key-proof.ts";
 
 export interface CaRouteParts extends Pick<CaAppParts, "enrol" | "roots"> {
+  readonly renew: (parts: RenewingParts, wanted: RenewalRequest) => Promise<Answer>;
   readonly database: Database;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -20,14 +25,26 @@ export interface CaRouteParts extends Pick<CaAppParts, "enrol" | "roots"> {
   readonly patience: number;
 }
 
+type RenewingParts = Pick<RenewalParts, "present" | "logger" | "applied">;
+
 /** What the CA listener answers, by the services that do it. */
 export function caRoutes(parts: CaRouteParts): RequestListener {
   const { database, clock, logger, authenticator, enrol, roots } = parts;
   const compromises = new KeyCompromiseDesk({ database, clock, randomBytes, logger, keys: keyProofs });
   const applied = (changes: { readonly first: number; readonly last: number }): Promise<void> =>
     awaitOwn(parts, parts.identity, changes, parts.patience);
+  const present = (der: Uint8Array): PresentedCertificate =>
+    authenticator.presentOwn(new X509Certificate(der), clock.now());
   return caApp({
     ...{ enrol, roots, logger },
+    ownRenewal: {
+      authorize: async (request, response) => {
+        const decision = await authenticator.authorize(request);
+        authenticator.answering(request, response);
+        return { decision, address: addressOf(request) };
+      },
+      renew: (wanted) => parts.renew({ present, logger, applied }, wanted),
+    },
     ownRevocation: {
       authorize: async (request, response) => {
         const decision = await authenticator.authorize(request);

@@ -229,7 +229,7 @@ export function intentRow(intent: Intent): Record<keyof typeof intentColumns, st
 const certificateColumns = {
   ...{ fingerprint: "?", issuer_id: "?", serial: "?", account_id: "?", profile: "?", scopes: "?" },
   ...{ key_id: KEY_ID, not_before: "?", not_after: "?", issued_at: "?" },
-  ...{ status: "?", status_at: "?", reason: "?", der: "?" },
+  ...{ status: "?", status_at: "?", reason: "?", limits: "?", der: "?" },
 };
 
 /** A new certificate's columns; what is said of a status is not among them. `sqlite-issuance.ts` reads their values in this order, `der` last. */
@@ -250,6 +250,7 @@ export function certificateRow(
     status: certificate.status,
     status_at: certificate.statusAt ?? null,
     reason: certificate.reason ?? null,
+    limits: limitsToText(certificate.limits),
     der: Buffer.from(certificate.der),
   };
 }

@@ -7,6 +7,7 @@ import { crlStore } from "./crl-store.ts";
 import { followerStore } from "./follower-store.ts";
 import { issuerStore } from "./issuer-store.ts";
 import { keyStore } from "./key-store.ts";
+import { renewalStore } from "./renewal-store.ts";
 import type { Sql } from "./sql.ts";
 import { tokenStore } from "./token-store.ts";
 import { useStore } from "./use-store.ts";
@@ -34,6 +35,7 @@ export function storesOn(db: Knex, sql: Sql): Stores {
     changes: changeStore(db, sql),
     followers: followerStore(db),
     uses: useStore(sql),
+    renewals: renewalStore(sql),
   };
 }
 

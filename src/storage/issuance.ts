@@ -8,6 +8,8 @@ export async function readStanding(stores: Stores, question: IssuanceQuestion): 
     accounts: await stores.accounts.byIds(question.accounts),
     keys: await stores.keys.byHashes(question.keys),
     issuers: (await stores.issuers.list()).filter(({ id }) => question.issuers.includes(id)),
+    predecessors: await stores.certificates.credentials(question.predecessors),
+    renewals: await stores.renewals.byPredecessors(question.predecessors),
   };
 }
 
@@ -18,5 +20,7 @@ export async function write(stores: Stores, writes: IssuanceWrites): Promise<voi
   await stores.certificates.intend(writes.intents);
   await stores.tokens.fulfil(writes.fulfilled);
   await stores.certificates.insert(writes.certificates);
+  await stores.renewals.bind(writes.renewing);
+  await stores.renewals.fulfil(writes.renewed);
   if (writes.changes.length > 0) await stores.changes.append(writes.changes);
 }

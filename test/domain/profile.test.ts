@@ -17,6 +17,7 @@ const profile: Profile = {
   description: undefined,
   keyTypes: ["ec-p256", "ed25519"],
   life: { default: 24 * HOUR, max: 90 * DAY },
+  renewal: { overlap: HOUR, afterExpiry: undefined },
   keyUsage: ["digitalSignature"],
   extendedKeyUsage: ["clientAuth"],
   subject: { commonName: "{account}" },

@@ -60,7 +60,11 @@ test("a profile that is there already is left alone", async () => {
 
 test("every NAME.json is a profile of that name, and other files are not", async () => {
   const workspace = await testWorkspace();
-  const described = { ...valid, description: "For devices." };
+  const described = {
+    ...valid,
+    description: "For devices.",
+    renewal: { afterExpiry: "30d", overlap: "90s" },
+  };
   const directory = await write(workspace, { "a.json": valid, "b-2.json": described, "notes.txt": "x" });
   const profiles = loadProfiles(directory);
   expect([...profiles.keys()].sort()).toEqual(["a", "b-2"]);
@@ -70,12 +74,14 @@ test("every NAME.json is a profile of that name, and other files are not", async
     name: "a",
     description: undefined,
     life,
+    renewal: { overlap: HOUR, afterExpiry: undefined },
     keyUsage: ["digitalSignature"],
     subject: { commonName: "{account}" },
     subjectAltNames: { uri: ["spiffe://{trustDomain}/account/{account}"], dns: [] },
     requestedNames: [],
     issuer: "default",
   });
+  expect(profiles.get("b-2")?.renewal).toEqual({ overlap: 90_000, afterExpiry: 30 * DAY });
 });
 
 const faults: [string, Record<string, unknown>, RegExp][] = [
@@ -162,6 +168,26 @@ const faults: [string, Record<string, unknown>, RegExp][] = [
     "a default beyond the limit",
     { "a.json": { ...valid, life: { default: "31d", max: "30d" } } },
     /a\.json: life\.default is more than life\.max/,
+  ],
+  [
+    "an overlap beyond 90 days",
+    { "a.json": { ...valid, renewal: { overlap: "91d" } } },
+    /a\.json: renewal\.overlap is more than 90d/,
+  ],
+  [
+    "renewal more than 90 days after the end",
+    { "a.json": { ...valid, renewal: { afterExpiry: "91d" } } },
+    /a\.json: renewal\.afterExpiry is more than 90d/,
+  ],
+  [
+    "what renewal does not have",
+    { "a.json": { ...valid, renewal: { before: "1d" } } },
+    /a\.json: renewal .*before/,
+  ],
+  [
+    "an overlap that is no duration",
+    { "a.json": { ...valid, renewal: { overlap: "0s" } } },
+    /a\.json: renewal\.overlap '0s' is not a duration/,
   ],
 ];
 

@@ -273,6 +273,7 @@ const actions: Record<ChangeAction, boolean> = {
   "certificate.suspend": true,
   "certificate.resume": true,
   "certificate.update": false,
+  "credential.clone": false,
   "key.block": false,
   "issuer.install": false,
   "issuer.retire": false,

@@ -7,6 +7,7 @@ import {
   parseIssuerId,
   sha256Hex,
 } from "../../src/domain/identifiers.ts";
+import { noLimits } from "../../src/domain/call-limits.ts";
 import { parseScope } from "../../src/domain/names.ts";
 import type { IssuanceWrites } from "../../src/domain/issuance.ts";
 import type { Database } from "../../src/domain/ports.ts";
@@ -23,6 +24,8 @@ const nothing: IssuanceWrites = {
   intents: [],
   fulfilled: [],
   certificates: [],
+  renewing: [],
+  renewed: [],
   changes: [],
 };
 
@@ -44,7 +47,7 @@ function certificateFor(issuerId: IssuerId, account: Account | undefined): Certi
     fingerprint: fingerprintOf(der),
     scopes: account && [parseScope("orders:read")],
     issuedAt: createdAt,
-    limits: undefined,
+    limits: account && { ...noLimits, maxConnections: 3 },
     status: "active",
     statusAt: undefined,
     reason: undefined,
@@ -59,6 +62,7 @@ function certificateFor(issuerId: IssuerId, account: Account | undefined): Certi
 function someWrites(issuerId: IssuerId, account: Account, tokens: readonly TokenRecord[]): IssuanceWrites {
   const certificates = [certificateFor(issuerId, account), certificateFor(issuerId, undefined)];
   const further = someIntent(issuerId, account);
+  const predecessors = ["one", "other"].map((name) => fingerprintOf(Buffer.from(`${account.slug} ${name}`)));
   const intents = [...certificates.map((certificate) => ({ ...certificate, createdAt: START })), further];
   return {
     at: START + 5,
@@ -69,6 +73,14 @@ function someWrites(issuerId: IssuerId, account: Account, tokens: readonly Token
     intents,
     fulfilled: tokens.slice(0, 1).map(({ id }) => ({ id, fingerprint: fingerprintOf(Buffer.from(id)) })),
     certificates,
+    renewing: predecessors.map((predecessor) => {
+      return { predecessor, csrHash: sha256Hex(predecessor), line: predecessor };
+    }),
+    renewed: certificates.slice(0, 1).flatMap(({ fingerprint: successor, notAfter: endsAt }) =>
+      predecessors.slice(0, 1).map((predecessor) => {
+        return { predecessor, successor, renewedAt: START + 6, retireAt: START + 7, endsAt };
+      }),
+    ),
     changes: ["a", "b", "c"].map(change),
   };
 }
@@ -99,7 +111,12 @@ onEachDatabase("the transaction of issuing", (db) => {
       accounts: [account.id, 999_999],
       keys: [known.spkiHash, someIntent(issuerId, account).spkiHash],
       issuers: [issuerId, parseIssuerId("0".repeat(40))],
+      predecessors: [known.fingerprint, fingerprintOf(randomBytes(8))],
     };
+    const renewal = { predecessor: known.fingerprint, csrHash: sha256Hex("csr"), line: known.fingerprint };
+    await db.database.renewals.bind([renewal]);
+    const limits = { ...noLimits, maxConnections: 2 };
+    await db.database.certificates.setRights(known.fingerprint, { scopes: [parseScope("a:b")], limits });
     const standing = await db.database.issue(question, (outcome) => ({ outcome, writes: nothing }));
     expect(standing.tokens).toMatchObject([
       {
@@ -115,13 +132,19 @@ onEachDatabase("the transaction of issuing", (db) => {
     expect(standing.keys).toMatchObject([
       { spkiHash: known.spkiHash, accountId: account.id, blockedAt: START + 7 },
     ]);
+    expect(standing.predecessors).toMatchObject([
+      { fingerprint: known.fingerprint, status: "active", scopes: ["a:b"], limits },
+    ]);
+    expect(standing.renewals).toMatchObject([
+      { predecessor: known.fingerprint, csrHash: renewal.csrHash, successor: undefined },
+    ]);
   });
 
   test("asked about nothing, tells nothing, and writes nothing", async () => {
     const before = await db.dump();
-    const question = { tokens: [], accounts: [], keys: [], issuers: [] };
+    const question = { tokens: [], accounts: [], keys: [], issuers: [], predecessors: [] };
     const standing = await db.database.issue(question, (outcome) => ({ outcome, writes: nothing }));
-    expect(standing).toEqual({ tokens: [], accounts: [], keys: [], issuers: [] });
+    expect(standing).toEqual({ ...question, renewals: [] });
     expect(await db.dump()).toEqual(before);
   });
 
@@ -129,7 +152,7 @@ onEachDatabase("the transaction of issuing", (db) => {
     const { issuerId, account, tokens } = await setting(db.database);
     const writes = someWrites(issuerId, account, tokens);
     const put = (wanted: IssuanceWrites) =>
-      db.database.issue({ tokens: [], accounts: [], keys: [], issuers: [] }, () => ({
+      db.database.issue({ tokens: [], accounts: [], keys: [], issuers: [], predecessors: [] }, () => ({
         outcome: "done",
         writes: wanted,
       }));
@@ -160,7 +183,7 @@ onEachDatabase("the transaction of issuing", (db) => {
     const [token] = tokens;
     if (!token) throw new Error("there are tokens");
     const nodes = [db.database, await db.open(), await db.open()] as const;
-    const question = { tokens: [token.id], accounts: [], keys: [], issuers: [] };
+    const question = { tokens: [token.id], accounts: [], keys: [], issuers: [], predecessors: [] };
     const outcomes = await Promise.all(
       Array.from({ length: 30 }, (_, index) =>
         (nodes[index % nodes.length] ?? db.database).issue(question, ({ tokens: [found] }) => {
@@ -195,6 +218,7 @@ test("on SQLite it writes, to the letter, what the stores would write", async ()
       accounts: [account.id],
       keys: writes.firstSeen.map(({ spkiHash }) => spkiHash),
       issuers: [issuerId],
+      predecessors: [],
     };
     const standing = await database.issue(question, (found) => ({ outcome: found, writes }));
     await other.transaction(async (stores) => {

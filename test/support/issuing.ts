@@ -87,6 +87,7 @@ export const clientProfile: Profile = {
   description: undefined,
   keyTypes,
   life: { default: 24 * HOUR, max: 90 * DAY },
+  renewal: { overlap: HOUR, afterExpiry: undefined },
   keyUsage: ["digitalSignature"],
   extendedKeyUsage: ["clientAuth"],
   subject: { commonName: "{account}" },

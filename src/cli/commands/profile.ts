@@ -70,6 +70,14 @@ async function homeProfiles(options: CommonOptions): Promise<ReadonlyMap<string,
 
 /** As in its file, with durations as they are written. */
 function shown(profile: Profile) {
-  const { life, ...rest } = profile;
-  return { ...rest, life: { default: formatDuration(life.default), max: formatDuration(life.max) } };
+  const { life, renewal, ...rest } = profile;
+  const { overlap, afterExpiry } = renewal;
+  return {
+    ...rest,
+    life: { default: formatDuration(life.default), max: formatDuration(life.max) },
+    renewal: {
+      overlap: formatDuration(overlap),
+      afterExpiry: afterExpiry === undefined ? undefined : formatDuration(afterExpiry),
+    },
+  };
 }

@@ -1,3 +1,4 @@
+import type { CallLimits } from "../../domain/call-limits.ts";
 import { Refusal } from "../../domain/errors.ts";
 import type { SpkiHash } from "../../domain/identifiers.ts";
 import type { KeyType } from "../../domain/key-policy.ts";
@@ -27,6 +28,8 @@ export interface Order {
   readonly issuer: Issuer;
   readonly validity: Validity;
   readonly scopes: readonly Scope[] | undefined;
+  /** Its own, besides the account's. */
+  readonly limits?: CallLimits | undefined;
   readonly names: SubjectNames;
   readonly spki: Uint8Array;
   readonly spkiHash: SpkiHash;
@@ -59,16 +62,17 @@ export function applyProfile(
     readonly account: Account;
     readonly profile: Profile;
     readonly scopes: readonly Scope[] | undefined;
+    readonly limits?: CallLimits | undefined;
     readonly notAfter: Instant | undefined;
   },
 ): Order {
   parts.onStep?.("profile");
-  const { account, profile, scopes, notAfter } = wanted;
+  const { account, profile, scopes, limits, notAfter } = wanted;
   const { spki, spkiHash, keyType } = request;
   requireKeyType(profile, keyType);
   const issuer = requireIssuer(parts, profile);
   return {
-    ...{ account, profile, issuer, scopes, spki, spkiHash, keyType },
+    ...{ account, profile, issuer, scopes, limits, spki, spkiHash, keyType },
     validity: decideValidity(profile, parts.clock.now(), issuer.notAfter, notAfter),
     names: decideNames(profile, account, parts.trustDomain, () => parts.codec.requestedNames(request)),
   };

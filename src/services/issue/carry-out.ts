@@ -12,13 +12,15 @@ import { sign } from "./sign.ts";
  * nothing is returned that is not on record.
  *
  * @param token what pays for it
- * @returns the certificate, or `undefined` when its token enrolled another one first.
+ * @param renewal what pays for it instead
+ * @returns the certificate, or `undefined` when its token enrolled another one first, or its renewal brought one.
  */
 export async function carryOut(
   parts: IssuingParts,
   actor: string,
   order: Order,
   token?: IntentEntry["token"],
+  renewal?: IntentEntry["renewal"],
 ): Promise<CertificateRecord | undefined> {
   const { ledger, clock } = parts;
   const serial = serialFrom(clock.now(), parts.randomBytes(SERIAL_RANDOM_OCTETS));
@@ -36,7 +38,7 @@ export async function carryOut(
   parts.onStep?.("intent");
   const intent = { ...common, createdAt: clock.now() };
   const isForResponder = order.profile.extendedKeyUsage.includes("OCSPSigning");
-  await ledger.intend({ intent, keyType, actor, account, isForResponder, token });
+  await ledger.intend({ intent, keyType, actor, account, isForResponder, token, renewal });
 
   const template: LeafTemplate = {
     ...order.names,
@@ -56,7 +58,7 @@ export async function carryOut(
     ...{ account, keyType, der, scopes: order.scopes },
     fingerprint: fingerprintOf(der),
     issuedAt: clock.now(),
-    limits: undefined,
+    limits: order.limits,
     status: "active",
     statusAt: undefined,
     reason: undefined,
@@ -64,6 +66,6 @@ export async function carryOut(
     statusBy: undefined,
     note: undefined,
   };
-  const isRecorded = await ledger.record({ certificate, actor, tokenId: token?.id });
+  const isRecorded = await ledger.record({ certificate, actor, tokenId: token?.id, renewal });
   return isRecorded ? certificate : undefined;
 }

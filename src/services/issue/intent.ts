@@ -3,6 +3,7 @@ import type { KeyType } from "../../domain/key-policy.ts";
 import type { Slug } from "../../domain/names.ts";
 import type { Intent } from "../../domain/records.ts";
 import type { Instant } from "../../domain/time.ts";
+import { type RenewalClaim, bindRenewal } from "./claim-renewal.ts";
 import { type Standing, nobodySigns, requireActive, requireNotBlocked, requireUsable } from "./standing.ts";
 
 /** What is to be on record before anything is signed. */
@@ -16,13 +17,15 @@ export interface IntentEntry {
   readonly isForResponder: boolean;
   /** The token that pays for it, and the CSR that it is bound to by that. */
   readonly token: { readonly id: string; readonly csrHash: string } | undefined;
+  /** The renewal that it is, and that pays for it instead. */
+  readonly renewal?: RenewalClaim | undefined;
 }
 
 /**
  * Step: intent. Looks again, within the transaction, at everything that could have changed since it was decided, and
  * notes what this intent takes: of two in one group, the first comes first.
  *
- * @throws Refusal UNAVAILABLE, ACCOUNT_SUSPENDED, KEY_BLOCKED, KEY_IN_USE, TOKEN_*.
+ * @throws Refusal UNAVAILABLE, ACCOUNT_SUSPENDED, KEY_BLOCKED, KEY_IN_USE, TOKEN_*; of a renewal what `bindRenewal` does.
  */
 export function admitIntent(entry: IntentEntry, standing: Standing, now: Instant): void {
   const { intent, token, keyType } = entry;
@@ -36,6 +39,7 @@ export function admitIntent(entry: IntentEntry, standing: Standing, now: Instant
   const known = standing.keys.get(spkiHash);
   if (known && known.accountId !== accountId) throw new Refusal("KEY_IN_USE");
   if (token) takeToken(token, standing, now);
+  if (entry.renewal) bindRenewal(entry.renewal, standing, now);
   if (known) return;
   standing.keys.set(spkiHash, { accountId, blockedAt: undefined });
   standing.firstSeen.push({ spkiHash, keyType, accountId, seenAt: now });

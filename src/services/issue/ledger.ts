@@ -4,6 +4,7 @@ import type { Clock, Database } from "../../domain/ports.ts";
 import type { Change } from "../../domain/records.ts";
 import type { Instant } from "../../domain/time.ts";
 import { GroupCommit } from "../group-commit.ts";
+import { retirementOf } from "./claim-renewal.ts";
 import { type IntentEntry, admitIntent } from "./intent.ts";
 import { type RecordEntry, admitRecord } from "./record.ts";
 import { type Standing, standingFrom } from "./standing.ts";
@@ -28,7 +29,7 @@ export class Ledger {
     await this.#group.submit({ kind: "intent", ...entry });
   }
 
-  /** Returns once the certificate is on record; false when its token had enrolled one already. */
+  /** Returns once the certificate is on record; false when its token had enrolled one already, or its renewal brought one. */
   record(entry: Omit<RecordEntry, "kind">): Promise<boolean> {
     return this.#group.submit({ kind: "record", ...entry });
   }
@@ -42,6 +43,7 @@ function questionOf(entries: readonly Entry[]): IssuanceQuestion {
     accounts: unique(wanted.flatMap(({ accountId }) => accountId ?? [])),
     keys: unique(wanted.map(({ spkiHash }) => spkiHash)),
     issuers: unique(entries.flatMap((entry) => (entry.kind === "intent" ? entry.intent.issuerId : []))),
+    predecessors: unique(entries.flatMap(({ renewal }) => renewal?.predecessor ?? [])),
   };
 }
 
@@ -65,6 +67,8 @@ function decide(
         tokenId === undefined ? [] : { id: tokenId, fingerprint },
       ),
       certificates: records.map(({ certificate }) => certificate),
+      renewing: standing.renewing,
+      renewed: standing.renewed,
       changes: admitted.map((entry) => changeOf(entry, now)),
     },
   };
@@ -72,7 +76,7 @@ function decide(
 
 function admit(entry: Entry, standing: Standing, now: Instant): boolean | Refusal {
   try {
-    if (entry.kind === "record") return admitRecord(entry, standing);
+    if (entry.kind === "record") return admitRecord(entry, standing, now);
     admitIntent(entry, standing, now);
     return true;
   } catch (error) {
@@ -92,6 +96,8 @@ function changeOf(entry: Entry, time: number): Omit<Change, "sequence"> {
     return { time, actor, action: "certificate.intend", subject: intent.serial, detail: { account } };
   }
   const { fingerprint, account, profile, serial } = entry.certificate;
-  const detail = { account, profile, serial };
+  const { renewal } = entry;
+  const renews = renewal && { renews: renewal.predecessor, retiresAt: retirementOf(renewal, time) };
+  const detail = { account, profile, serial, ...renews };
   return { time, actor, action: "certificate.issue", subject: fingerprint, detail };
 }

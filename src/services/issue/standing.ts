@@ -1,11 +1,13 @@
 import { Refusal } from "../../domain/errors.ts";
-import type { IssuerId, SpkiHash } from "../../domain/identifiers.ts";
+import type { Fingerprint, IssuerId, SpkiHash } from "../../domain/identifiers.ts";
 import type { IssuanceStanding, IssuanceWrites } from "../../domain/issuance.ts";
 import type { TokenRecord } from "../../domain/records.ts";
 import type { Instant } from "../../domain/time.ts";
 
 type Token = IssuanceStanding["tokens"][number];
 type Account = IssuanceStanding["accounts"][number];
+type Predecessor = IssuanceStanding["predecessors"][number];
+type Renewal = IssuanceStanding["renewals"][number];
 type Key = Pick<IssuanceStanding["keys"][number], "accountId" | "blockedAt">;
 
 /** How tokens, accounts and keys stand, with what the group's earlier entries do to them. */
@@ -17,12 +19,18 @@ export interface Standing {
   readonly active: ReadonlySet<IssuerId>;
   /** Those that sign for their OCSP responders alone. */
   readonly retired: ReadonlySet<IssuerId>;
+  readonly predecessors: ReadonlyMap<Fingerprint, Predecessor>;
+  /** By predecessor. */
+  readonly renewals: Map<Fingerprint, Renewal>;
   /** Tokens that the group takes, and keys that it sees for the first time: to be written. */
   readonly taken: IssuanceWrites["taken"][number][];
   readonly firstSeen: IssuanceWrites["firstSeen"][number][];
+  readonly renewing: IssuanceWrites["renewing"][number][];
+  readonly renewed: IssuanceWrites["renewed"][number][];
 }
 
-export function standingFrom({ tokens, accounts, keys, issuers }: IssuanceStanding): Standing {
+export function standingFrom(found: IssuanceStanding): Standing {
+  const { tokens, accounts, keys, issuers, predecessors, renewals } = found;
   const inStatus = (wanted: (typeof issuers)[number]["status"]): ReadonlySet<IssuerId> =>
     new Set(issuers.filter(({ status }) => status === wanted).map(({ id }) => id));
   return {
@@ -31,8 +39,12 @@ export function standingFrom({ tokens, accounts, keys, issuers }: IssuanceStandi
     keys: new Map(keys.map((key) => [key.spkiHash, key])),
     active: inStatus("active"),
     retired: inStatus("retired"),
+    predecessors: new Map(predecessors.map((one) => [one.fingerprint, one])),
+    renewals: new Map(renewals.map((renewal) => [renewal.predecessor, renewal])),
     taken: [],
     firstSeen: [],
+    renewing: [],
+    renewed: [],
   };
 }
 

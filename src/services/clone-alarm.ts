@@ -1,0 +1,66 @@
+import type { Fingerprint } from "../domain/identifiers.ts";
+import type { Slug } from "../domain/names.ts";
+import type { Clock, Database, Logger } from "../domain/ports.ts";
+import { type CloneCause, RETIRED_BY } from "../domain/renewal.ts";
+import { type Applied, setStatusOfEach } from "./change-status.ts";
+import { recordChange } from "./record-change.ts";
+
+/** What makes it look as if somebody had a copy of a key. */
+export interface CloneSign {
+  readonly cause: CloneCause;
+  /** The credential that was presented. */
+  readonly fingerprint: Fingerprint;
+  /** The first one of its line. */
+  readonly line: Fingerprint;
+  readonly account: Slug | undefined;
+  /** Of whoever presented it. */
+  readonly address: string | undefined;
+}
+
+export interface CloneAlarmParts {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly logger: Pick<Logger, "error">;
+}
+
+/**
+ * Suspends every credential of a line that is active, and tells the admin: one of two who have the same key is not its
+ * owner, and nobody here can tell which. A line that has none is left as it is, so that an alarm is raised once; when an admin
+ * has resumed some of it, there may be another.
+ *
+ * @returns the changes, or `undefined` when there was nothing to suspend
+ */
+export async function raiseCloneAlarm(
+  { database, clock, logger }: CloneAlarmParts,
+  sign: CloneSign,
+): Promise<Applied | undefined> {
+  const { cause, fingerprint, line, account, address } = sign;
+  const mutation = { clock, actor: RETIRED_BY };
+  const raised = await database.transaction(async (stores) => {
+    const active = await stores.renewals.activeOfLine(line, clock.now());
+    if (active.length === 0) return undefined;
+    const certificates = await stores.certificates.byFingerprints(active);
+    const detail = { cause, fingerprint, account, address };
+    const first = await recordChange(stores, mutation, "credential.clone", line, detail);
+    const note = noteOf(sign);
+    const { last } = await setStatusOfEach(stores, mutation, certificates, "suspended", { note });
+    return { applied: { first, last }, active };
+  });
+  if (!raised) return undefined;
+  logger.error(
+    { cause, fingerprint, line, account, address, suspended: raised.active },
+    "clone alarm: a key may have been copied, and the credentials that came of it are suspended",
+  );
+  return raised.applied;
+}
+
+const happened: Readonly<Record<CloneCause, string>> = {
+  "renewed-twice": "was to be renewed a second time, with another CSR",
+  "retired-used": "was used after it had been retired and its successor used",
+};
+
+/** What `why`, `show` and `list` say of what is suspended. */
+function noteOf({ cause, fingerprint, address }: CloneSign): string {
+  const from = address === undefined ? "" : `, from ${address}`;
+  return `clone alarm: ${fingerprint} ${happened[cause]}${from}; somebody may have a copy of its key`;
+}
