@@ -1,5 +1,6 @@
 import { type RequestListener, createServer as createHttpServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
+import type { TLSSocket } from "node:tls";
 import type { Config, ListenerName } from "./config.ts";
 import { type Fingerprint, fingerprintOf } from "./domain/identifiers.ts";
 import type { Logger } from "./domain/ports.ts";
@@ -34,6 +35,7 @@ import { registerTrustGauges } from "./http/trust-gauges.ts";
 import { publicApp } from "./http/public-app.ts";
 import { type Server, limitAnswers, timeLimits } from "./http/server.ts";
 import { caRoutes } from "./serve/ca-routes.ts";
+import { CloneAlarms } from "./serve/clone-alarms.ts";
 import { type Opened, started } from "./serve/opened.ts";
 import { startRouting } from "./serve/routing.ts";
 import { startFollowing } from "./serve/following.ts";
@@ -45,6 +47,8 @@ import { enrol } from "./services/issue/enrol.ts";
 import { renew } from "./services/issue/renew.ts";
 import type { Step } from "./services/issue/parts.ts";
 import { UseWriter } from "./services/record-use.ts";
+import { RetiredUse, type RetiredUseParts } from "./services/retired-use.ts";
+import { Retirement } from "./services/retirement.ts";
 import { crlBuilder } from "./x509/crl-builder.ts";
 import { pemPieces, toPem } from "./x509/pem.ts";
 
@@ -136,6 +140,12 @@ async function start(
   const use = new UseRecorder(accounts);
   const useWriter = new UseWriter({ source: use, store: database.uses, logger });
   opened.onStop(() => useWriter.stop());
+  const wasUsed: RetiredUseParts["wasUsed"] = (fingerprint) => use.hasUsed(fingerprint);
+  const retiredUse = new RetiredUse({ database, clock, logger, wasUsed });
+  opened.onStop(() => retiredUse.stop());
+  const retirement = new Retirement({ database, clock, logger });
+  opened.onStop(() => retirement.stop());
+  const cloneAlarms = new CloneAlarms(logger);
   const following = await startFollowing({
     ...{ database, clock, logger, identity, use, issuing: parts, publicUrl, newCrlBuilder: crlBuilder },
     validityClock: systemSteadyClock(),
@@ -149,15 +159,22 @@ async function start(
     onChanges: (changes) => {
       certificate.onChanges(changes);
       keeper.onChanges(changes);
+      retirement.onChanges(changes);
+      cloneAlarms.onChanges(changes);
+    },
+    onEnded: (ended) => {
+      retiredUse.saw(ended);
     },
     onWentBack: () => keeper.onWentBack(database),
   });
   opened.onStop(() => following.stop());
   const { authenticator, publisher, responder } = following;
+  retirement.start();
   const trustCrls = await TrustCrls.start({ authenticator, clock, logger }, trusted);
   opened.onStop(() => trustCrls.stop());
 
   const metrics = serverMetrics(following, issuers, { database, clock, logger });
+  cloneAlarms.register(metrics.registry);
   registerAccountCounters(metrics.registry, () => accounts.entries());
   registerTrustGauges(
     metrics.registry,
@@ -190,6 +207,9 @@ async function start(
   const caLimits = { ...config.limits, requestTime, idleTime };
   const caServer = createTlsServer({ ...caOptions, ...serverOptions(caLimits) }, app);
   metrics.gates.set("ca", new ConnectionGate(caServer, config.limits, logger));
+  caServer.on("secureConnection", (socket: TLSSocket) => {
+    authenticator.began(socket);
+  });
   followTrust(caServer, authenticator, caOptions);
   const metricsServer = createHttpServer(timeLimits, metricsApp(metrics, logger) as RequestListener);
   limitAnswers(metricsServer);

@@ -15,8 +15,10 @@ import type { Change } from "../domain/records.ts";
 import type { SteadyClock } from "../domain/steady-clock.ts";
 import { HOUR, type Instant } from "../domain/time.ts";
 import { ChangeFollower, MAX_STALENESS, type WentBack } from "../services/follow-changes.ts";
+import type { EndedUse } from "../services/retired-use.ts";
 import { ConnectionRegistry } from "./connection-registry.ts";
 import { CredentialIndex, type ListedSerials } from "./credential-index.ts";
+import { EndedUses } from "./ended-uses.ts";
 import { LimitGates } from "./limit-gates.ts";
 import { describeLeaf, mayBeLookedUp } from "./presented-certificate.ts";
 import { type Seen, isDirectedOn, see } from "./seen.ts";
@@ -38,6 +40,8 @@ export interface AuthenticatorParts {
   readonly identity: { readonly id: string; readonly pid: number; readonly host: string };
   /** Told of every decision. */
   readonly use?: Pick<UseRecorder, "count"> | undefined;
+  /** Told of a certificate that has ended, and is presented all the same. */
+  readonly onEnded?: ((use: EndedUse) => void) | undefined;
   /** Told of every change after it was applied. */
   readonly onChanges?: (changes: readonly Change[]) => void | Promise<void>;
   /** Told of a database that went back, after what is kept here was loaded anew. Fails when its own could not be. */
@@ -55,6 +59,7 @@ export class Authenticator {
   readonly #follower: ChangeFollower;
   readonly #standing: StandingChanges;
   readonly #use: AuthenticatorParts["use"];
+  readonly #ended: EndedUses;
   readonly #seen = new WeakMap<Transport, Seen>();
   readonly #gates: LimitGates;
   readonly #pruning: NodeJS.Timeout;
@@ -64,6 +69,7 @@ export class Authenticator {
     this.#clock = parts.clock;
     this.#validityClock = parts.validityClock;
     this.#use = parts.use;
+    this.#ended = new EndedUses(parts.onEnded);
     this.#index = index;
     this.trust = trust;
     this.#lookup = new StoreLookup((fingerprint) => index.fetch(fingerprint), parts.clock);
@@ -131,6 +137,11 @@ export class Authenticator {
     }
   }
 
+  /** Notes when a connection began whose caller is asked about later, if ever. Call it after the handshake. */
+  began(transport: Transport): void {
+    this.#ended.began(transport, this.#clock.now());
+  }
+
   /** Notes a new connection, so that it can be ended with its credential. Call it after the handshake. */
   connected(transport: Transport): void {
     const seen = this.#seenOn(transport);
@@ -154,6 +165,12 @@ export class Authenticator {
     if (!isOpen && hasLeft(request)) return gone;
     if (!transport) throw new TypeError("authorize() is for requests that came over TLS");
     return this.#authorize(transport, requiredScopes, request);
+  }
+
+  /** The same of a request for a renewal, of which nobody is told whose certificate has ended. */
+  authorizeRenewal(request: Incoming): Decision | Promise<Decision> {
+    this.#ended.renewing(request);
+    return this.authorize(request);
   }
 
   /** Decides what a request without any demands of its own would be told, by what the handshake says. */
@@ -256,13 +273,14 @@ export class Authenticator {
       directed: request === undefined || isDirectedOn(seen, request),
     });
     if (request) this.#use?.count(request, decision, now, address);
+    if (!decision.allowed) this.#ended.denied(decision, seen, request);
     return gate?.rates ? { ...decision, rates: gate.rates } : decision;
   }
 
   #seenOn(transport: Transport): Seen {
     const before = this.#seen.get(transport);
     if (before) return before;
-    const seen = see(transport, this.trust.issuers);
+    const seen = see(transport, this.trust.issuers, this.#ended.beganAt(transport) ?? this.#clock.now());
     this.#seen.set(transport, seen);
     return seen;
   }

@@ -1,11 +1,14 @@
 import type { X509Certificate } from "node:crypto";
 import type { Credential, PresentedCertificate } from "../domain/decision.ts";
+import type { Instant } from "../domain/time.ts";
 import { presentedCertificate } from "./presented-certificate.ts";
 import { UNTOLD, isDirected, soleAuthority } from "./request-target.ts";
 import { type Incoming, type Transport, socketBelow, tlsOf } from "./transport.ts";
 
 /** What is known of a connection, so that its next request need not ask again. */
 export interface Seen {
+  /** When its connection began. */
+  readonly began: Instant;
   /** What the handshake named. */
   readonly servername: unknown;
   readonly presented: PresentedCertificate | undefined;
@@ -17,14 +20,15 @@ export interface Seen {
   version: number;
 }
 
-/** Asks a connection what never changes on it. Costly; once for each. */
-export function see(transport: Transport, issuers: readonly X509Certificate[]): Seen {
+/** Asks a connection what never changes on it, but for when it began. Costly; once for each. */
+export function see(transport: Transport, issuers: readonly X509Certificate[], began: Instant): Seen {
   const socket = tlsOf(transport);
   const presented = presentedCertificate(socket, issuers);
   const { servername } = socket;
   const isUntold = !servername && socket.isSessionReused() && socket.getProtocol() === "TLSv1.2";
   const address = (socketBelow(socket) ?? socket).remoteAddress; // known there already
   return {
+    began,
     servername: isUntold ? UNTOLD : servername,
     presented,
     address,

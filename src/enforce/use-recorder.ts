@@ -57,6 +57,11 @@ export class UseRecorder {
     }
   }
 
+  /** Whether a call with it was let through that has not been taken yet. */
+  hasUsed(fingerprint: Fingerprint): boolean {
+    return (this.#entries.get(fingerprint)?.lastAt ?? 0) > 0;
+  }
+
   /** Counts as denied what the decision let through, and has nowhere to go. */
   deniedLater(request: Incoming, { fingerprint, account }: Caller, code: ErrorCode): void {
     this.#denied(request, fingerprint, account, code);

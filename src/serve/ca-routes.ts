@@ -25,7 +25,7 @@ export interface CaRouteParts extends Pick<CaAppParts, "enrol" | "roots"> {
   readonly patience: number;
 }
 
-type RenewingParts = Pick<RenewalParts, "present" | "logger" | "applied">;
+type RenewingParts = Pick<RenewalParts, "present" | "applied">;
 
 /** What the CA listener answers, by the services that do it. */
 export function caRoutes(parts: CaRouteParts): RequestListener {
@@ -39,11 +39,11 @@ export function caRoutes(parts: CaRouteParts): RequestListener {
     ...{ enrol, roots, logger },
     ownRenewal: {
       authorize: async (request, response) => {
-        const decision = await authenticator.authorize(request);
+        const decision = await authenticator.authorizeRenewal(request);
         authenticator.answering(request, response);
         return { decision, address: addressOf(request) };
       },
-      renew: (wanted) => parts.renew({ present, logger, applied }, wanted),
+      renew: (wanted) => parts.renew({ present, applied }, wanted),
     },
     ownRevocation: {
       authorize: async (request, response) => {

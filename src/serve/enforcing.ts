@@ -5,6 +5,8 @@ import { type EnforcerOptions, type EnforcerState, openEnforcerState } from "../
 import { processIdentity, systemClock, systemSteadyClock } from "../home/open.ts";
 import { foreignAnchors } from "../home/trust.ts";
 import { UseWriter } from "../services/record-use.ts";
+import { RetiredUse } from "../services/retired-use.ts";
+import { logCloneAlarm } from "./clone-alarms.ts";
 import { TrustCrls } from "./trust-crls.ts";
 
 /** The decision, in a process that issues nothing. */
@@ -25,9 +27,18 @@ export async function startEnforcing(options: EnforcerOptions, logger: Logger): 
   const clock = systemClock;
   try {
     const use = new UseRecorder();
+    const retiredUse = new RetiredUse({
+      ...{ database, clock, logger, wasUsed: (fingerprint) => use.hasUsed(fingerprint) },
+      onAlarm: (sign) => {
+        logCloneAlarm(logger, sign);
+      },
+    });
     const authenticator = await Authenticator.start({
       ...{ database, clock, logger, use, identity: processIdentity() },
       foreignAnchors: foreignAnchors(trusted),
+      onEnded: (ended) => {
+        retiredUse.saw(ended);
+      },
       validityClock: systemSteadyClock(),
     });
     const trustCrls = await TrustCrls.start({ authenticator, clock, logger }, trusted).catch(
@@ -42,6 +53,7 @@ export async function startEnforcing(options: EnforcerOptions, logger: Logger): 
       async close() {
         await trustCrls.stop();
         await authenticator.close();
+        await retiredUse.stop();
         await useWriter.stop();
         await database.close();
       },

@@ -23,7 +23,7 @@ export interface FollowingParts
   extends
     Pick<
       AuthenticatorParts,
-      "database" | "clock" | "validityClock" | "logger" | "identity" | "use" | "foreignAnchors"
+      "database" | "clock" | "validityClock" | "logger" | "identity" | "use" | "onEnded" | "foreignAnchors"
     >,
     Pick<CrlParts, "newCrlBuilder" | "publicUrl" | "crlLife">,
     Pick<CrlPublisherParts, "onCrl"> {
@@ -48,6 +48,7 @@ export async function startFollowing(parts: FollowingParts): Promise<Following> 
   const responder = new OcspResponder({ database, codec, clock, logger, delegates, isCurrent });
   const authenticator = await Authenticator.start({
     ...{ database, clock, logger, identity: parts.identity, use: parts.use },
+    onEnded: parts.onEnded,
     validityClock: parts.validityClock,
     foreignAnchors: parts.foreignAnchors,
     onChanges: async (changes) => {

@@ -1,6 +1,6 @@
 import type { Fingerprint } from "../domain/identifiers.ts";
 import type { Slug } from "../domain/names.ts";
-import type { Clock, Database, Logger } from "../domain/ports.ts";
+import type { Clock, Database } from "../domain/ports.ts";
 import { type CloneCause, RETIRED_BY } from "../domain/renewal.ts";
 import { type Applied, setStatusOfEach } from "./change-status.ts";
 import { recordChange } from "./record-change.ts";
@@ -20,23 +20,22 @@ export interface CloneSign {
 export interface CloneAlarmParts {
   readonly database: Database;
   readonly clock: Clock;
-  readonly logger: Pick<Logger, "error">;
 }
 
 /**
- * Suspends every credential of a line that is active, and tells the admin: one of two who have the same key is not its
+ * Suspends every credential of a line that is active: one of two who have the same key is not its
  * owner, and nobody here can tell which. A line that has none is left as it is, so that an alarm is raised once; when an admin
  * has resumed some of it, there may be another.
  *
- * @returns the changes, or `undefined` when there was nothing to suspend
+ * @returns the changes, which whoever follows them tells the admin of; or `undefined` when there was nothing to suspend
  */
 export async function raiseCloneAlarm(
-  { database, clock, logger }: CloneAlarmParts,
+  { database, clock }: CloneAlarmParts,
   sign: CloneSign,
 ): Promise<Applied | undefined> {
   const { cause, fingerprint, line, account, address } = sign;
   const mutation = { clock, actor: RETIRED_BY };
-  const raised = await database.transaction(async (stores) => {
+  return database.transaction(async (stores) => {
     const active = await stores.renewals.activeOfLine(line, clock.now());
     if (active.length === 0) return undefined;
     const certificates = await stores.certificates.byFingerprints(active);
@@ -44,14 +43,8 @@ export async function raiseCloneAlarm(
     const first = await recordChange(stores, mutation, "credential.clone", line, detail);
     const note = noteOf(sign);
     const { last } = await setStatusOfEach(stores, mutation, certificates, "suspended", { note });
-    return { applied: { first, last }, active };
+    return { first, last };
   });
-  if (!raised) return undefined;
-  logger.error(
-    { cause, fingerprint, line, account, address, suspended: raised.active },
-    "clone alarm: a key may have been copied, and the credentials that came of it are suspended",
-  );
-  return raised.applied;
 }
 
 const happened: Readonly<Record<CloneCause, string>> = {

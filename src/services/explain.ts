@@ -30,6 +30,8 @@ export interface Explanation {
   readonly scopes?: readonly Scope[];
   /** Of a certificate that is suspended or revoked: since when, by whom, and why. */
   readonly record?: Pick<CertificateRecord, "statusAt" | "reason" | "invalidityAt" | "statusBy" | "note">;
+  /** Of a certificate that was renewed: its successor. */
+  readonly renewedBy?: Fingerprint;
   /** Of a call that is let through: what may refuse it all the same. */
   readonly unasked?: readonly UnaskedRule[];
 }
@@ -63,6 +65,8 @@ export async function explain(
   const isListed = denies(listing, onRecord);
   const record = isListed && onRecord ? { ...onRecord, status: listing.status } : onRecord;
   const account = record?.accountId === undefined ? undefined : await stores.accounts.byId(record.accountId);
+  const [renewal] = onRecord ? await stores.renewals.byPredecessors([fingerprint]) : [];
+  const renewed = renewal?.successor === undefined ? {} : { renewedBy: renewal.successor };
   const isOutOfTime = record && outsideValidity(record, call.now) !== undefined;
   const found = call.route && "route" in call.route ? call.route.route : undefined;
   const scopes = [...new Set([...call.scopes, ...(found?.scopes ?? [])])];
@@ -107,6 +111,7 @@ export async function explain(
       account: slug,
       scopes: own,
       ...route,
+      ...renewed,
       ...left,
     };
   }
@@ -114,7 +119,17 @@ export async function explain(
   const { code } = decision;
   const owner = decision.account === undefined ? {} : { account: decision.account };
   const about = record && record.status !== "active" && !isListed ? { record: statusOf(record) } : {};
-  return { allowed: false, code, because, ...rule(code), fingerprint, ...owner, ...route, ...about };
+  return {
+    allowed: false,
+    code,
+    because,
+    ...rule(code),
+    fingerprint,
+    ...owner,
+    ...route,
+    ...renewed,
+    ...about,
+  };
 }
 
 /** As the enforcer has it: what our own records say of a certificate that is revoked stays. */

@@ -3,6 +3,7 @@ import type { CallLimits } from "../domain/call-limits.ts";
 import type { DenialCode } from "../domain/errors.ts";
 import { type Scope, effectiveScopes } from "../domain/names.ts";
 import type { Account, CertificateRecord } from "../domain/records.ts";
+import { isRetired } from "../domain/renewal.ts";
 import { type Instant, formatTime } from "../domain/time.ts";
 
 /** What a denial was decided from. */
@@ -31,6 +32,7 @@ function ofCredential(code: DenialCode, record: CertificateRecord): string | und
     case "CERT_EXPIRED":
       return `credential: valid until ${formatTime(notAfter)}`;
     case "CERT_REVOKED":
+      if (isRetired(record)) return `credential: retired${since(statusAt)}, after its renewal`;
       return `credential: revoked${since(statusAt)} by ${statusBy}, ${reason ?? "unspecified"}`;
     case "CERT_SUSPENDED":
       return `credential: suspended${since(statusAt)} by ${statusBy}`;

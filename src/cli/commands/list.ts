@@ -39,6 +39,7 @@ async function runList(options: ListFlags): Promise<void> {
   const { parseSlug } = await import("../../domain/names.ts");
   const { parseDuration } = await import("../../domain/time.ts");
   const { shownUse } = await import("../use-words.ts");
+  const { renewalsOf } = await import("../renewal-words.ts");
   const { requireAccount } = await import("../../services/accounts.ts");
   const { requireIssuerNamed } = await import("../../services/issuers.ts");
   const { withState } = await import("../state.ts");
@@ -53,20 +54,25 @@ async function runList(options: ListFlags): Promise<void> {
     ...(keyType === undefined ? {} : { keyType }),
     ...(unusedSince === undefined ? {} : { unusedSince }),
   };
-  const { found, uses } = await withState(options, async (database) => {
+  const { found, renewals, uses } = await withState(options, async (database) => {
     if (filter.account !== undefined) await requireAccount(database, filter.account);
     const id = issuer === undefined ? undefined : (await requireIssuerNamed(database, parseSlug(issuer))).id;
     const found = await database.certificates.list({
       ...filter,
       ...(id === undefined ? {} : { issuer: id }),
     });
-    return { found, uses: await database.uses.list(filter.account) };
+    const renewals = await renewalsOf(
+      database,
+      found.map(({ fingerprint }) => fingerprint),
+    );
+    return { found, renewals, uses: await database.uses.list(filter.account) };
   });
   const byFingerprint = new Map(uses.map((use) => [use.fingerprint, use]));
   const wanted = await Promise.all(
     found.map(async (certificate) => ({
       ...(await shown(certificate, now)),
       ...shownUse(byFingerprint.get(certificate.fingerprint)),
+      ...renewals(certificate.fingerprint),
     })),
   );
   const all = wanted.filter(
@@ -94,13 +100,18 @@ async function runShow(id: string, options: CommonOptions): Promise<void> {
   const { withState } = await import("../state.ts");
   const name = namedCertificate(id);
   const { shownUse, useFields } = await import("../use-words.ts");
-  const { found, account, use } = await withState(options, async (database) => {
+  const { renewalsOf, renewalFields } = await import("../renewal-words.ts");
+  const { found, account, use, renewal } = await withState(options, async (database) => {
     const found = await findCertificate(database, name);
     const use = await database.uses.byFingerprint(found.fingerprint);
-    return { found, use, account: found.account && (await database.accounts.bySlug(found.account)) };
+    const renewal = (await renewalsOf(database, [found.fingerprint]))(found.fingerprint);
+    return { found, use, renewal, account: found.account && (await database.accounts.bySlug(found.account)) };
   });
   const isHeld = account?.status === "suspended";
-  const value = { ...(await shown(found, Date.now())), accountStatus: account?.status, ...shownUse(use) };
+  const value = {
+    ...(await shown(found, Date.now())),
+    ...{ accountStatus: account?.status, ...shownUse(use), ...renewal },
+  };
   print(options, { ...value, certificate: toPem("CERTIFICATE", found.der) }, () =>
     fields({
       Fingerprint: value.fingerprint,
@@ -125,6 +136,7 @@ async function runShow(id: string, options: CommonOptions): Promise<void> {
       "Invalid since": value.invalidSince,
       By: value.statusBy,
       Note: value.note,
+      ...renewalFields(value),
       ...(value.account === undefined ? {} : useFields(value)),
       From: value.lastAddress,
       Client: value.lastAgent,

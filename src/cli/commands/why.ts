@@ -67,6 +67,7 @@ async function runWhy(id: string, options: WhyFlags): Promise<void> {
       "Invalid since": status?.invalidSince,
       By: status?.statusBy,
       Note: status?.note,
+      "Renewed by": explained.renewedBy,
       Scopes: explained.scopes && (explained.scopes.join(", ") || "none"),
       "Not asked": explained.unasked?.map(({ says }) => says).join("; "),
     }),

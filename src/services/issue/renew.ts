@@ -7,7 +7,7 @@ import {
   decide,
 } from "../../domain/decision.ts";
 import { Refusal } from "../../domain/errors.ts";
-import type { CertificationRequest, Logger } from "../../domain/ports.ts";
+import type { CertificationRequest } from "../../domain/ports.ts";
 import type { Account, CertificateRecord } from "../../domain/records.ts";
 import { type RenewalRecord, isRetired } from "../../domain/renewal.ts";
 import type { Instant } from "../../domain/time.ts";
@@ -33,7 +33,6 @@ export interface RenewalRequest {
 export interface RenewalParts extends IssuingParts {
   /** What a certificate (DER) is by our own check: whether one of our own CAs that are in force has signed it. */
   readonly present: (der: Uint8Array) => PresentedCertificate;
-  readonly logger: Pick<Logger, "error">;
   /** Resolves when this server has applied an alarm. */
   readonly applied: (changes: Applied) => Promise<void>;
 }
