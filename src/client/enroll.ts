@@ -70,7 +70,7 @@ function endpoint(caUrl: string, path: string): URL {
   return new URL(path, base.href.endsWith("/") ? base : `${base.href}/`);
 }
 
-/** The certificates in a PEM text, in order; none when one of them is garbled. */
+/** The certificates of a PEM text; none, if one of them is none. */
 export function certificatesIn(pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [];
   try {

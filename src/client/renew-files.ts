@@ -33,6 +33,8 @@ export interface RenewFiles {
   readonly sameKey?: boolean | undefined;
   /** Renews also what is not due. */
   readonly force?: boolean | undefined;
+  /** A certificate that counts as due, whatever the clock says. */
+  readonly overdue?: Fingerprint | undefined;
   readonly clock: Clock;
   /** Told after each step. */
   readonly onStep?: ((step: RenewalStep) => void) | undefined;
@@ -123,7 +125,8 @@ async function renewCurrent(
     throw new Refusal("FILE_UNREADABLE", `${files.key} and ${files.cert} do not go together.`);
   }
   const begun = pending.request(key);
-  if (!begun && !isForced && options.clock.now() < current.dueAt) return current;
+  const isDue = options.clock.now() >= current.dueAt || current.fingerprint === options.overdue;
+  if (!begun && !isForced && !isDue) return current;
   const request = begun ?? (await prepare(scene, current, key));
   step("request stored");
   const successor = await ask(scene, current, key, request);
