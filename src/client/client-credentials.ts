@@ -22,7 +22,7 @@ export interface ClientCredentials extends Omit<Credentials, "passphrase"> {
 }
 
 export function credentialsOf(
-  { key, cert, ca, leaf, fingerprint, notBefore, notAfter }: Identity,
+  { key, pem: cert, ca, leaf, fingerprint, notBefore, notAfter }: Identity,
   known: Pick<ClientCredentials, "caUrl" | "account" | "files">,
 ): ClientCredentials {
   const { caUrl, account, files } = known;

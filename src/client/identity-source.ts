@@ -1,4 +1,6 @@
+import { createPrivateKey } from "node:crypto";
 import { existsSync, realpathSync, statSync } from "node:fs";
+import { Refusal } from "../domain/errors.ts";
 import { keyTypeOf } from "../domain/key-policy.ts";
 import type { Clock } from "../domain/ports.ts";
 import { readInput } from "../files/files.ts";
@@ -16,7 +18,7 @@ export interface IdentitySource {
   hasChanged(): boolean;
   /** Looks again. Throws as `readIdentity`. */
   refresh(): Identity;
-  /** Renews it, unless another is there than `from`. Throws Refusal with the CA's code, SERVER_UNREACHABLE… */
+  /** Renews it, due or not, unless another is there than `from`. Throws Refusal with the CA's code, SERVER_UNREACHABLE… */
   renew(from: Identity, caUrl: string): Promise<Identity>;
 }
 
@@ -63,12 +65,18 @@ class MemorySource implements IdentitySource {
   }
 
   async #renew(caUrl: string): Promise<Identity> {
+    const before = this.#current;
+    const { ca, pem: cert } = before;
+    const { certificatesIn } = await import("./enroll.ts");
+    const { successorFrom } = await import("./certificate-files.ts");
     const { renew } = await import("./renew.ts");
-    const { cert, ca } = this.#current;
-    this.#pending ??= makeNext(this.#current);
+    this.#pending ??= makeNext(before);
     const { key, csr } = await this.#pending;
-    const { chain } = await renew(caUrl, { key: openedKey(this.#current), cert, ca }, csr);
-    this.#current = readIdentity({ key, cert: chain, ca });
+    const { chain } = await renew(caUrl, { key: openedKey(before), cert, ca }, csr);
+    const { leaf, pem } = successorFrom(chain, before, certificatesIn(ca));
+    if (!leaf.checkPrivateKey(createPrivateKey(key)))
+      throw new Refusal("SERVER_UNTRUSTED", "The CA's certificate is for another key.");
+    this.#current = readIdentity({ key, cert: pem, ca });
     this.#pending = undefined;
     inMemory.set(this.#current.fingerprint, this);
     return this.#current;
@@ -116,10 +124,10 @@ export class FileSource implements IdentitySource {
     return this.#current;
   }
 
-  async renew(_from: Identity, caUrl: string): Promise<Identity> {
+  async renew({ fingerprint: overdue }: Identity, caUrl: string): Promise<Identity> {
     const { renewFiles } = await import("./renew-files.ts");
     const [files, passphrase, clock] = [this.#files, this.#passphrase, this.#clock];
-    await renewFiles({ caUrl, files, clock, ...(passphrase === undefined ? {} : { passphrase }) });
+    await renewFiles({ caUrl, files, passphrase, overdue, clock });
     return this.refresh();
   }
 }

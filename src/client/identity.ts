@@ -1,24 +1,18 @@
 import { type KeyObject, X509Certificate, createPrivateKey } from "node:crypto";
 import { type SecureContext, createSecureContext } from "node:tls";
 import { Refusal } from "../domain/errors.ts";
-import { type Fingerprint, fingerprintOf } from "../domain/identifiers.ts";
-import type { Validity } from "../domain/profile.ts";
+import { fingerprintOf } from "../domain/identifiers.ts";
 import { renewalDue } from "../domain/renewal.ts";
-import type { Instant } from "../domain/time.ts";
+import type { ClientCertificate } from "./certificate-files.ts";
 import type { Credentials } from "./renew.ts";
 
 /** What a client is known by, read and checked. */
-export interface Identity extends Validity {
+export interface Identity extends ClientCertificate {
   readonly privateKey: KeyObject;
   /** As it was given, PEM; perhaps encrypted. */
   readonly key: string;
-  /** The leaf, then its issuing CA; PEM. */
-  readonly cert: string;
   /** The root, PEM. */
   readonly ca: string;
-  readonly leaf: X509Certificate;
-  readonly fingerprint: Fingerprint;
-  readonly dueAt: Instant;
 }
 
 /** That key and certificate are not of each other: somebody may be changing them just now. */
@@ -42,7 +36,7 @@ export function readIdentity({ key, cert, ca, passphrase }: Credentials): Identi
   const fingerprint = fingerprintOf(leaf.raw);
   const validity = { notBefore: leaf.validFromDate.getTime(), notAfter: leaf.validToDate.getTime() };
   const dueAt = renewalDue(fingerprint, validity);
-  return { privateKey, key, cert, ca, leaf, fingerprint, ...validity, dueAt };
+  return { privateKey, key, pem: cert, ca, leaf, fingerprint, ...validity, dueAt };
 }
 
 /** The private key, PEM, not encrypted. */
@@ -58,7 +52,7 @@ export function openedKey({ privateKey }: Identity): string {
 export function contextOf(identity: Identity, moreCas: readonly string[]): SecureContext {
   return createSecureContext({
     key: openedKey(identity),
-    cert: identity.cert,
+    cert: identity.pem,
     ca: [identity.ca, ...moreCas],
   });
 }

@@ -1,14 +1,19 @@
+import type { ErrorCode } from "../domain/errors.ts";
 import type { Clock } from "../domain/ports.ts";
-import { type Instant, MINUTE, SECOND } from "../domain/time.ts";
+import { MINUTE } from "../domain/time.ts";
 import { type CountersignError, asCountersignError } from "./client-error.ts";
-import type { Identity } from "./identity.ts";
+import { DueWatch } from "./due-watch.ts";
 import type { IdentitySource } from "./identity-source.ts";
+import type { Identity } from "./identity.ts";
+import { retryAfter } from "./retry.ts";
 
 export interface Keeping {
   readonly source: IdentitySource;
-  readonly clock: Clock;
   /** The CA to renew at; without it, somebody else renews. */
   readonly caUrl: string | undefined;
+  readonly clock: Clock;
+  /** From 0 to 1. */
+  readonly random: () => number;
   readonly onRenewed: (identity: Identity) => void;
   readonly onError: (error: CountersignError) => void;
 }
@@ -16,21 +21,23 @@ export interface Keeping {
 /** No wait is longer: a clock that was set and a machine that slept are noticed within that time. */
 const LONGEST_WAIT = MINUTE;
 const SHORTEST_WAIT = 20;
-/** Between two looks at files, this part of a certificate's life. */
+/** Between two looks at what others may have changed, this part of a certificate's life. */
 const LOOK = 1 / 50;
-const LONGEST_PAUSE = 10 * MINUTE;
+
+/** After which only another certificate helps, which somebody may put there. */
+const final: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["CERT_REVOKED", "RENEWED_BEFORE"]);
 
 /** Keeps an identity current: renews it in the background when it is due, and takes in what others have renewed. */
 export class KeptIdentity {
   readonly #keeping: Keeping;
+  readonly #watch = new DueWatch();
   readonly #listeners: ((identity: Identity) => void)[] = [];
   #current: Identity;
   #underWay: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** How many attempts have failed in a row. */
-  #faults = 0;
-  /** No renewal is tried within it. */
-  #pause: { readonly from: Instant; readonly to: Instant } | undefined;
+  /** Attempts that have failed in a row, and the milliseconds until the next one. */
+  #failures = 0;
+  #retryIn = 0;
   #isStopped = false;
 
   constructor(keeping: Keeping) {
@@ -49,13 +56,12 @@ export class KeptIdentity {
   }
 
   /**
-   * Before something is begun with the current identity: what to wait for, when it has expired and a renewal may help.
-   * What comes of that, `current` says; it does not fail.
+   * Before something is begun with the current identity: what to wait for, when it has ended and a renewal may help. It
+   * does not fail; what comes of it, `current` says.
    */
   ready(): Promise<void> | undefined {
-    const now = this.#keeping.clock.now();
-    if (now < this.#current.notAfter || this.#isStopped || this.#isPausing(now)) return undefined;
-    return this.#attempt();
+    const left = this.#watch.endsIn(this.#keeping.clock.now()) ?? 0;
+    return left > 0 || this.#retryIn > 0 || this.#isStopped ? undefined : this.#attempt();
   }
 
   stop(): void {
@@ -64,24 +70,30 @@ export class KeptIdentity {
   }
 
   #schedule(): void {
-    if (this.#isStopped) return;
     clearTimeout(this.#timer);
-    const now = this.#keeping.clock.now();
-    const { notBefore, notAfter, dueAt } = this.#current;
-    const look = Math.max((notAfter - notBefore - MINUTE) * LOOK, 10 * SHORTEST_WAIT);
-    const due = this.#keeping.caUrl === undefined ? Infinity : dueAt - now;
-    const next = this.#isPausing(now) && this.#pause ? this.#pause.to - now : due;
-    const wait = Math.max(Math.min(look, next, LONGEST_WAIT), SHORTEST_WAIT);
+    if (this.#isStopped) return;
+    const dueIn = this.#dueIn();
+    const life = this.#current.notAfter - this.#current.dueAt;
+    const next = Math.min(Math.max(dueIn, this.#retryIn), Math.max(life * LOOK, SHORTEST_WAIT), LONGEST_WAIT);
+    const wait = Math.max(next, SHORTEST_WAIT);
     this.#timer = setTimeout(() => {
-      this.#look();
+      this.#pass(wait);
     }, wait).unref();
   }
 
-  #look(): void {
+  /** Milliseconds until it is to be renewed here. */
+  #dueIn(): number {
     const now = this.#keeping.clock.now();
-    const isDue = this.#keeping.caUrl !== undefined && now >= this.#current.dueAt && !this.#isPausing(now);
-    const isOther = this.#keeping.source.current !== this.#current;
-    if (isDue || isOther || this.#keeping.source.hasChanged()) void this.#attempt();
+    this.#watch.see(this.#current, now);
+    return this.#keeping.caUrl === undefined ? Infinity : this.#watch.dueIn(now);
+  }
+
+  #pass(milliseconds: number): void {
+    this.#watch.pass(milliseconds);
+    this.#retryIn = Math.max(this.#retryIn - milliseconds, 0);
+    const { source } = this.#keeping;
+    const isDue = this.#retryIn === 0 && this.#dueIn() <= 0;
+    if (isDue || source.current !== this.#current || source.hasChanged()) void this.#attempt();
     else this.#schedule();
   }
 
@@ -94,51 +106,33 @@ export class KeptIdentity {
   }
 
   async #try(): Promise<void> {
-    const { source, clock, caUrl } = this.#keeping;
+    const { source, caUrl } = this.#keeping;
     try {
       this.#take(source.refresh());
-      const now = clock.now();
-      if (caUrl === undefined || now < this.#current.dueAt || this.#isPausing(now)) return;
+      if (caUrl === undefined || this.#retryIn > 0 || this.#dueIn() > 0) return;
       this.#take(await source.renew(this.#current, caUrl));
-      this.#faults = 0;
-      this.#pauseIfStillDue();
+      this.#failures = 0;
     } catch (error) {
-      if (this.#isStopped) return;
-      this.#pauseAfterFault();
-      this.#keeping.onError(asCountersignError(error));
+      if (!this.#isStopped) this.#failed(asCountersignError(error));
     }
   }
 
   #take(found: Identity): void {
     if (this.#isStopped || found.fingerprint === this.#current.fingerprint) return;
     this.#current = found;
-    this.#pause = undefined;
+    this.#failures = 0;
+    this.#retryIn = 0;
     for (const listener of this.#listeners) listener(found);
     this.#keeping.onRenewed(found);
   }
 
-  /** A pause is over at its end, and also when the clock is set back before its beginning. */
-  #isPausing(now: Instant): boolean {
-    if (this.#pause && (now < this.#pause.from || now >= this.#pause.to)) this.#pause = undefined;
-    return this.#pause !== undefined;
-  }
-
-  /** A new certificate that is due at once: our clock is ahead, and another would be no better. */
-  #pauseIfStillDue(): void {
-    const now = this.#keeping.clock.now();
-    const { notBefore, notAfter, dueAt } = this.#current;
-    if (now < dueAt) return;
-    this.#pause = { from: now, to: now + Math.max((notAfter - notBefore - MINUTE) / 3, SECOND) };
-  }
-
-  /** Longer with each fault in a row, and never so long that what is left of the certificate's life would pass. */
-  #pauseAfterFault(): void {
-    const now = this.#keeping.clock.now();
-    const { notAfter, dueAt } = this.#current;
-    const longest = Math.min((notAfter - dueAt) / 8, LONGEST_PAUSE);
-    const shortest = Math.min(longest / 4, SECOND);
-    const pause = Math.max(Math.min(shortest * 2 ** this.#faults, longest), 2 * SHORTEST_WAIT);
-    this.#faults += 1;
-    this.#pause = { from: now, to: now + pause };
+  #failed(error: CountersignError): void {
+    const { code } = error;
+    this.#failures += 1;
+    const left = this.#watch.endsIn(this.#keeping.clock.now());
+    this.#retryIn = final.has(code)
+      ? Infinity
+      : retryAfter(this.#failures, { code, left }, this.#keeping.random());
+    this.#keeping.onError(error);
   }
 }

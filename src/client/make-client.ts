@@ -1,4 +1,6 @@
+import { X509Certificate } from "node:crypto";
 import type { SecureContext } from "node:tls";
+import { fingerprintOf } from "../domain/identifiers.ts";
 import type { Clock } from "../domain/ports.ts";
 import { type ClientCredentials, credentialsOf } from "./client-credentials.ts";
 import { type CountersignError, asCountersignError } from "./client-error.ts";
@@ -7,6 +9,7 @@ import type { ClientFiles } from "./certificate-files.ts";
 import { FileSource, type IdentitySource, memorySource } from "./identity-source.ts";
 import { type Identity, contextOf } from "./identity.ts";
 import { KeptIdentity } from "./kept-identity.ts";
+import { rememberedCaUrl } from "./known-cas.ts";
 import type { Credentials } from "./renew.ts";
 
 /** Who a client is, and how that is kept current. */
@@ -17,7 +20,7 @@ export interface ClientOptions {
   readonly files?: ClientFiles | undefined;
   /** Opens the key, when it is encrypted. */
   readonly passphrase?: string | undefined;
-  /** The CA listener to renew at; not needed with what `enroll()` gave. */
+  /** The CA listener to renew at; not needed with what `enroll()` gave, or where `countersign enroll` remembers it. */
   readonly caUrl?: string | undefined;
   /** `false` only follows files that somebody else renews, such as `countersign renew --daemon`. */
   readonly renew?: boolean | undefined;
@@ -77,12 +80,16 @@ export function makeClient<Made>(
 function keep(where: string, options: ClientOptions, systemClock: Clock): KeptIdentity {
   const { credentials, clock = systemClock, onRenewed, onError = warn } = options;
   const files = options.files ?? credentials?.files;
-  const caUrl = options.renew === false ? undefined : (options.caUrl ?? credentials?.caUrl);
-  refuseFaults(where, missing(options, caUrl));
+  refuseFaults(where, missing(options));
+  const source = sourceOf(options, clock);
+  const caUrl =
+    options.renew === false ? undefined : (options.caUrl ?? credentials?.caUrl ?? remembered(source));
+  if (options.renew !== false && caUrl === undefined)
+    refuseFaults(where, ["caUrl: missing, unless renew is false"]);
   const known = { caUrl, files, account: credentials?.account };
   // What the callbacks throw is their owner's, and no fault of a renewal.
   return new KeptIdentity({
-    ...{ source: sourceOf(options, clock), clock, caUrl },
+    ...{ source, clock, caUrl, random: Math.random },
     onRenewed: (identity) => {
       if (onRenewed) process.nextTick(onRenewed, credentialsOf(identity, known));
     },
@@ -92,13 +99,17 @@ function keep(where: string, options: ClientOptions, systemClock: Clock): KeptId
   });
 }
 
-function missing({ credentials, files, renew }: ClientOptions, caUrl: string | undefined): string[] {
+function missing({ credentials, files, renew }: ClientOptions): string[] {
   const faults: string[] = [];
   if (!credentials === !files) faults.push("it takes either credentials or files");
-  if (renew !== false && caUrl === undefined) faults.push("caUrl: missing, unless renew is false");
   if (renew === false && !files && !credentials?.files)
     faults.push("renew: without files there is nothing to follow");
   return faults;
+}
+
+/** Where `countersign enroll` remembers that the CA with this root is. */
+function remembered({ current }: IdentitySource): string | undefined {
+  return rememberedCaUrl(fingerprintOf(new X509Certificate(current.ca).raw), process.env);
 }
 
 function sourceOf({ credentials, files, passphrase }: ClientOptions, clock: Clock): IdentitySource {

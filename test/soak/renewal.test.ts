@@ -35,9 +35,8 @@ test(
     const server = await serveWithLife(workspace, life);
     const atRest = descriptors();
     const complaints: string[] = [];
-    const all = await Promise.all(
-      Array.from({ length: agents }, (_, number) => startAgent(server, workspace, number, complaints)),
-    );
+    const all: Agent[] = [];
+    while (all.length < agents) all.push(await startAgent(server, workspace, all.length, complaints));
     const stopping = new AbortController();
     const calling = all.flatMap((agent) =>
       Array.from({ length: LOOPS }, () => callOnAndOn(agent, server.enforce, stopping.signal, complaints)),
