@@ -43,6 +43,16 @@ export class ClientHeldTimers {
     this.#timers.pass(MINUTE);
   }
 
+  /** Lets so many minutes pass for a client's timers, but not by its clock. */
+  pass(minutes: number): void {
+    for (let minute = 0; minute < minutes; minute++) this.#timers.pass(MINUTE);
+  }
+
+  /** Whether a client waits for a time to come. */
+  get isAwaited(): boolean {
+    return this.#timers.isHolding;
+  }
+
   /** A day's certificates are due then, at the latest. */
   readonly due = (18 / 24) * DAY;
   readonly expired = DAY + HOUR;
