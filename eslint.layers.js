@@ -38,7 +38,7 @@ const allowed = {
     "node:https",
     "node:stream",
   ],
-  files: ["domain", "node:fs", "node:path"],
+  files: ["domain", "node:fs", "node:os", "node:path", "node:timers"],
   "config-routes.ts": ["domain", "zod"],
   "config.ts": ["config-routes.ts", "domain", "zod", "node:fs", "node:path"],
   // What is in a home: it puts the adapters together for those who wire.
@@ -56,7 +56,21 @@ const allowed = {
     "node:os",
     "node:path",
   ],
-  client: ["domain", "x509", "keys", "files", "zod", "node:fs", "node:http", "node:https"],
+  client: [
+    "domain",
+    "x509",
+    "keys",
+    "files",
+    "undici",
+    "zod",
+    "node:fs",
+    "node:http",
+    "node:https",
+    "node:module",
+    "node:stream",
+    "node:timers",
+    "node:tls",
+  ],
 };
 const wiring = ["cli", "serve", "main.ts", "index.ts"];
 /** Pure, or harmless. */

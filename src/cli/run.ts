@@ -12,6 +12,7 @@ import { issuerCommands } from "./commands/issuer.ts";
 import { keyCommands } from "./commands/key.ts";
 import { listCommand, showCommand } from "./commands/list.ts";
 import { profileCommands } from "./commands/profile.ts";
+import { renewCommand } from "./commands/renew.ts";
 import { resumeCommand, revokeCommand, suspendCommand } from "./commands/revoke.ts";
 import { rootCommands } from "./commands/root.ts";
 import { serveCommand } from "./commands/serve.ts";
@@ -64,6 +65,7 @@ export function countersign(): Command {
   credentialCommands(program);
   tokenCommands(program);
   enrollCommand(program);
+  renewCommand(program);
   whoamiCommand(program);
   signCommand(program);
   revokeCommand(program);

@@ -1,4 +1,4 @@
-import { type KeyObject, createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
+import { type KeyObject, X509Certificate } from "node:crypto";
 import { existsSync, rmSync } from "node:fs";
 import { Refusal } from "../domain/errors.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
@@ -6,10 +6,8 @@ import { type KeyType, keyTypeOf } from "../domain/key-policy.ts";
 import { PUBLIC, SECRET, readInput, writeFileAtomically } from "../files/files.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
 import { pkcs12, requirePkcs12Key } from "../x509/pkcs12-writer.ts";
-import { encryptPrivateKey } from "../x509/private-key.ts";
-import { parseRequest } from "../x509/request-reader.ts";
-import { makeRequest } from "../x509/request-writer.ts";
 import { type Enrolled, certificatesIn, enroll, fetchRoot } from "./enroll.ts";
+import { isRequestOf, keyPem, openKey, requestOf } from "./key-files.ts";
 
 export interface EnrollToFiles {
   readonly caUrl: string;
@@ -33,7 +31,7 @@ export async function enrollToFiles(wanted: EnrollToFiles): Promise<Enrolled> {
   const root = await fetchRoot(wanted.caUrl, wanted.fingerprint);
   requireRootPlace(files.ca, root);
   const key = found ?? (await makeKey(wanted));
-  const pending = `${files.key}.csr`;
+  const pending = pendingCsr(files);
   const csr = storedRequest(pending, key) ?? (await storeRequest(pending, key));
   const enrolled = await enroll(wanted.caUrl, root, wanted.token, csr);
   if (!new X509Certificate(enrolled.certificate).checkPrivateKey(key)) {
@@ -53,15 +51,16 @@ export async function enrollToFiles(wanted: EnrollToFiles): Promise<Enrolled> {
  * @throws Refusal FILE_EXISTS, FILE_UNREADABLE, PASSWORD_WRONG; KEY_UNSUPPORTED for a PKCS#12 file.
  */
 export function checkFiles({ files, keyType, passphrase, p12 }: EnrollToFiles): KeyObject | undefined {
-  for (const [option, path] of [
-    ["--cert", files.cert],
-    ["--out-p12", p12?.file],
-  ] as const) {
-    if (path !== undefined && existsSync(path)) throw fileExists(path, option);
-  }
+  if (existsSync(files.cert)) throw fileExists(files.cert, "--cert");
+  // With a CSR that is still there, it is what an attempt that was cut short has written.
+  if (p12 && existsSync(p12.file) && !existsSync(pendingCsr(files))) throw fileExists(p12.file, "--out-p12");
   const key = existsSync(files.key) ? openKey(files.key, passphrase) : undefined;
   if (p12) requirePkcs12Key(key ? keyTypeOf(key) : keyType);
   return key;
+}
+
+function pendingCsr({ key }: EnrollToFiles["files"]): string {
+  return `${key}.csr`;
 }
 
 /** Another CA's root is not written over. */
@@ -84,44 +83,19 @@ async function writePkcs12(
 
 async function makeKey({ files, keyType, passphrase }: EnrollToFiles): Promise<KeyObject> {
   const { privateKey } = await makeKeyPair(keyType);
-  const pem =
-    passphrase === undefined
-      ? privateKey.export({ format: "pem", type: "pkcs8" })
-      : await encryptPrivateKey(privateKey, passphrase);
-  writeFileAtomically(files.key, pem, SECRET);
+  writeFileAtomically(files.key, await keyPem(privateKey, passphrase), SECRET);
   return privateKey;
-}
-
-function openKey(path: string, passphrase: string | undefined): KeyObject {
-  const key = readInput(path);
-  try {
-    return createPrivateKey({ key, ...(passphrase === undefined ? {} : { passphrase }) });
-  } catch (error) {
-    throw new Refusal(
-      "PASSWORD_WRONG",
-      `${path} is not a key, or does not open with this passphrase.`,
-      String(error),
-    );
-  }
 }
 
 /** An earlier attempt's CSR, if it is there and is this key's. */
 function storedRequest(path: string, privateKey: KeyObject): string | undefined {
   if (!existsSync(path)) return undefined;
-  const csr = readInput(path);
-  try {
-    const spki = createPublicKey(privateKey).export({ format: "der", type: "spki" });
-    return spki.equals(parseRequest(csr).spki) ? csr.toString("latin1") : undefined;
-  } catch {
-    return undefined;
-  }
+  const csr = readInput(path).toString("latin1");
+  return isRequestOf(csr, privateKey) ? csr : undefined;
 }
 
 async function storeRequest(path: string, privateKey: KeyObject): Promise<string> {
-  const csr = await makeRequest(
-    { privateKey, publicKey: createPublicKey(privateKey) },
-    keyTypeOf(privateKey),
-  );
+  const csr = await requestOf(privateKey);
   writeFileAtomically(path, csr, SECRET); // whoever has it and a token could claim the key
   return csr;
 }

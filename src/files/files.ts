@@ -9,12 +9,13 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readdirSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { Refusal } from "../domain/errors.ts";
 
 /** Modes of files that everybody may read, and of those that only their owner may. */
@@ -83,6 +84,28 @@ function place(
   } catch (error) {
     rmSync(temporary, { force: true });
     throw new Refusal("FILE_UNREADABLE", `${path} cannot be written.`, String(error));
+  }
+}
+
+/** Puts a file in another's place, in one step and durably. Throws FILE_UNREADABLE. */
+export function moveDurably(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+    syncDirectory(dirname(to));
+  } catch (error) {
+    throw new Refusal("FILE_UNREADABLE", `${to} cannot be written.`, String(error));
+  }
+}
+
+/** Takes away what processes that were killed have left of writing a file, or one whose name goes on. Throws FILE_UNREADABLE. */
+export function removeTemporaries(path: string): void {
+  const [folder, name] = [dirname(path), basename(path)];
+  try {
+    for (const found of readdirSync(folder)) {
+      if (found.startsWith(`${name}.`) && /\.[0-9a-f]{12}\.tmp$/.test(found)) rmSync(join(folder, found));
+    }
+  } catch (error) {
+    throw new Refusal("FILE_UNREADABLE", `${folder} cannot be read, or not written.`, String(error));
   }
 }
 

@@ -1,0 +1,146 @@
+import type { KeyObject } from "node:crypto";
+import { existsSync, rmSync } from "node:fs";
+import { Refusal } from "../domain/errors.ts";
+import type { Fingerprint } from "../domain/identifiers.ts";
+import { keyTypeOf } from "../domain/key-policy.ts";
+import {
+  PUBLIC,
+  SECRET,
+  createFileAtomically,
+  moveDurably,
+  readInput,
+  removeTemporaries,
+  writeFileAtomically,
+} from "../files/files.ts";
+import { makeKeyPair } from "../keys/key-pair.ts";
+import type { ClientCertificate, ClientFiles } from "./certificate-files.ts";
+import { isRequestOf, keyPem, openKey, requestOf } from "./key-files.ts";
+
+/** A renewal's CSR and the key that it is of. */
+export interface PendingRequest {
+  readonly csr: string;
+  readonly key: KeyObject;
+}
+
+/**
+ * What lies beside a credential's files while it is renewed: `KEY.next`, the key to be; `KEY.next.csr`, its CSR, below a line
+ * that names the certificate which it renews; `CERT.next`, the answer.
+ *
+ * The CA takes a second CSR for one certificate for a copied key at work. So a CSR that names the certificate we have is
+ * the only one that may be sent for it, whatever became of the attempt; it goes last. A key without a CSR was never sent.
+ */
+export class PendingRenewal {
+  readonly #files: ClientFiles;
+  readonly #passphrase: string | undefined;
+  readonly #key: string;
+  readonly #csr: string;
+  readonly #cert: string;
+
+  /** @param passphrase of the keys, when they are encrypted */
+  constructor(files: ClientFiles, passphrase: string | undefined) {
+    this.#files = files;
+    this.#passphrase = passphrase;
+    this.#key = `${files.key}.next`;
+    this.#csr = `${files.key}.next.csr`;
+    this.#cert = `${files.cert}.next`;
+  }
+
+  /** Takes away what is of another certificate than the current one, and what a killed process was writing. */
+  tidy(current: Fingerprint): void {
+    for (const path of [this.#key, this.#cert]) removeTemporaries(path);
+    const stored = this.#stored();
+    if (!stored || stored.renews === current) return;
+    for (const path of [this.#key, this.#cert, this.#csr]) rmSync(path, { force: true });
+  }
+
+  /** The CSR that may have been sent for this certificate, if there is one. Throws FILE_UNREADABLE, PASSWORD_WRONG. */
+  request(currentKey: KeyObject): PendingRequest | undefined {
+    const csr = this.#stored()?.csr;
+    if (csr === undefined) return undefined;
+    if (isRequestOf(csr, currentKey)) return { csr, key: currentKey };
+    const key = openKey(this.#key, this.#passphrase);
+    if (isRequestOf(csr, key)) return { csr, key };
+    throw new Refusal(
+      "FILE_UNREADABLE",
+      `${this.#csr} is not a CSR of the key beside it. The CA may have been sent another, so none is made anew: enrol again.`,
+    );
+  }
+
+  /** Makes and stores what is to be sent: key first, then CSR. Of several who try, all get the same. */
+  async prepare(
+    current: ClientCertificate,
+    currentKey: KeyObject,
+    options: { readonly sameKey: boolean; readonly onKey: () => void },
+  ): Promise<PendingRequest> {
+    const key = options.sameKey ? currentKey : await this.#nextKey(currentKey);
+    options.onKey();
+    const csr = await requestOf(key);
+    createFileAtomically(this.#csr, `Renews: ${current.fingerprint}\n${csr}`, SECRET);
+    const pending = this.request(currentKey);
+    if (!pending) throw new Refusal("FILE_UNREADABLE", `${this.#csr} has gone.`);
+    return pending;
+  }
+
+  /** Stores the answer, durably. */
+  store(chain: string): void {
+    writeFileAtomically(this.#cert, chain, PUBLIC);
+  }
+
+  /** The stored answer, PEM, if there is one. */
+  answer(): string | undefined {
+    return existsSync(this.#cert) ? readInput(this.#cert).toString("latin1") : undefined;
+  }
+
+  /**
+   * Puts key and certificate in their places, or the certificate alone where that was all that was left to do.
+   *
+   * @returns whether the answer was of a key that is here; if not, nothing was changed.
+   */
+  install(successor: ClientCertificate, onKey: () => void): boolean {
+    if (this.#opens(this.#key, successor)) moveDurably(this.#key, this.#files.key);
+    else if (!this.#opens(this.#files.key, successor)) return false;
+    onKey();
+    moveDurably(this.#cert, this.#files.cert);
+    return true;
+  }
+
+  dropAnswer(): void {
+    rmSync(this.#cert, { force: true });
+  }
+
+  dropRequest(): void {
+    rmSync(this.#csr, { force: true });
+  }
+
+  #stored(): { readonly renews: string; readonly csr: string } | undefined {
+    if (!existsSync(this.#csr)) return undefined;
+    const [, renews, csr] =
+      /^Renews: ([0-9a-f]{64})\n([^]*)$/.exec(readInput(this.#csr).toString("latin1")) ?? [];
+    if (renews !== undefined && csr !== undefined) return { renews, csr };
+    throw new Refusal(
+      "FILE_UNREADABLE",
+      `${this.#csr} is garbled. The CA may have been sent what it was, so none is made anew: enrol again.`,
+    );
+  }
+
+  async #nextKey(currentKey: KeyObject): Promise<KeyObject> {
+    if (existsSync(this.#key)) {
+      try {
+        return openKey(this.#key, this.#passphrase);
+      } catch {
+        rmSync(this.#key, { force: true }); // of no use, and never sent
+      }
+    }
+    const { privateKey } = await makeKeyPair(keyTypeOf(currentKey));
+    const isOurs = createFileAtomically(this.#key, await keyPem(privateKey, this.#passphrase), SECRET);
+    return isOurs ? privateKey : openKey(this.#key, this.#passphrase);
+  }
+
+  #opens(path: string, { leaf }: ClientCertificate): boolean {
+    try {
+      return leaf.checkPrivateKey(openKey(path, this.#passphrase));
+    } catch {
+      return false;
+    }
+  }
+}

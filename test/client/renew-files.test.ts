@@ -1,0 +1,248 @@
+import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { type RenewFiles, renewFiles } from "../../src/client/renew-files.ts";
+import type { ErrorCode } from "../../src/domain/errors.ts";
+import { HOUR } from "../../src/domain/time.ts";
+import { encryptPrivateKey } from "../../src/x509/private-key.ts";
+import { call, freshRequest } from "../support/client.ts";
+import { type ClientFolder, cloneAlarms, enrolledFiles, heldBy } from "../support/client-files.ts";
+import { expectRefusal } from "../support/issuing.ts";
+import { stolenIssuer } from "../support/own-issuer.ts";
+import { RenewalDoor } from "../support/renewal-door.ts";
+import { sharedServer } from "../support/server.ts";
+import { codec } from "../../src/x509/codec.ts";
+import { toPem } from "../../src/x509/pem.ts";
+
+const server = sharedServer();
+const clock = { now: () => Date.now() };
+
+function renewing(files: ClientFolder, changes: Partial<RenewFiles> = {}) {
+  return renewFiles({ caUrl: server.ca, files, clock, ...changes });
+}
+
+async function doorOf(files: ClientFolder): Promise<RenewalDoor> {
+  const door = await RenewalDoor.open(server, files);
+  onTestFinished(() => door.close());
+  return door;
+}
+
+const names = ({ path }: ClientFolder): string[] => readdirSync(path).sort();
+const settled = ["ca.crt", "client.crt", "client.key"];
+
+describe("a credential in files", () => {
+  test("is left alone until it is due, and then renewed, with another key of the same type", async () => {
+    const files = await enrolledFiles(server);
+    const before = { fingerprint: heldBy(files), key: readFileSync(files.key) };
+    const left = await renewing(files);
+    expect(left).toMatchObject({ renewed: false, fingerprint: before.fingerprint });
+    expect(left.dueAt - Date.now()).toBeGreaterThan(14 * HOUR);
+    expect(left.dueAt - Date.now()).toBeLessThan(18 * HOUR);
+    expect(left.notAfter - Date.now()).toBeGreaterThan(23 * HOUR);
+
+    const renewed = await renewing(files, { clock: { now: () => left.dueAt } });
+    expect(renewed).toMatchObject({ renewed: true, fingerprint: heldBy(files) });
+    expect(renewed.fingerprint).not.toBe(before.fingerprint);
+    expect(readFileSync(files.key)).not.toEqual(before.key);
+    expect(createPrivateKey(readFileSync(files.key)).asymmetricKeyDetails?.namedCurve).toBe("prime256v1");
+    expect(statSync(files.key).mode & 0o777).toBe(0o600);
+    expect(names(files)).toEqual(settled);
+    const tls = { key: readFileSync(files.key), cert: readFileSync(files.cert), ca: readFileSync(files.ca) };
+    expect((await call(`${server.enforce}/whoami`, { tls })).json).toMatchObject({ account: "acme" });
+  });
+
+  test("keeps its key when that is wanted", async () => {
+    const files = await enrolledFiles(server);
+    const key = readFileSync(files.key);
+    expect(await renewing(files, { force: true, sameKey: true })).toMatchObject({ renewed: true });
+    expect(readFileSync(files.key)).toEqual(key);
+    heldBy(files);
+    expect(names(files)).toEqual(settled);
+  });
+
+  test("that is encrypted stays so, with its passphrase", async () => {
+    const files = await enrolledFiles(server);
+    const passphrase = "a long one";
+    writeFileSync(files.key, await encryptPrivateKey(createPrivateKey(readFileSync(files.key)), passphrase));
+    for (const wrong of [undefined, "another"])
+      await expectRefusal(renewing(files, { force: true, passphrase: wrong }), "PASSWORD_WRONG");
+    expect(names(files)).toEqual(settled);
+    const { fingerprint } = await renewing(files, { force: true, passphrase });
+    expect(readFileSync(files.key, "latin1")).toContain("BEGIN ENCRYPTED PRIVATE KEY");
+    expect(heldBy(files, passphrase)).toBe(fingerprint);
+  });
+
+  test("is renewed where a link leads, under either name", async () => {
+    const files = await enrolledFiles(server);
+    const links = { ...files, key: join(files.path, "link.key"), cert: join(files.path, "link.crt") };
+    symlinkSync(files.key, links.key);
+    symlinkSync(files.cert, links.cert);
+    const { fingerprint } = await renewing(links, { force: true });
+    expect(heldBy(files)).toBe(fingerprint);
+    expect(heldBy(links)).toBe(fingerprint);
+  });
+});
+
+describe("what was begun is ended with the same CSR", () => {
+  test.each([false, true])("after a lost answer, whatever is wanted then; same key: %j", async (sameKey) => {
+    const files = await enrolledFiles(server);
+    const before = heldBy(files);
+    const door = await doorOf(files);
+    door.mode = "loses answers";
+    await expectRefusal(renewing(files, { caUrl: door.url, force: true, sameKey }), "SERVER_UNREACHABLE");
+    expect(heldBy(files)).toBe(before);
+    door.mode = "open";
+    const ended = await renewing(files, { caUrl: door.url, sameKey: !sameKey });
+    expect(ended).toMatchObject({ renewed: true, fingerprint: heldBy(files) });
+    expect(door.requests).toHaveLength(2);
+    expect(door.mostRequests).toBe(1);
+    expect(names(files)).toEqual(settled);
+    expect(cloneAlarms(server.home)).toBe(0);
+  });
+
+  test("a stored answer that is garbled is asked for again", async () => {
+    const files = await enrolledFiles(server);
+    const door = await doorOf(files);
+    door.mode = "loses answers";
+    await expect(renewing(files, { caUrl: door.url, force: true })).rejects.toThrow();
+    writeFileSync(`${files.cert}.next`, readFileSync(files.ca));
+    door.mode = "open";
+    expect(await renewing(files, { caUrl: door.url })).toMatchObject({ fingerprint: heldBy(files) });
+    expect([door.requests.length, door.mostRequests]).toEqual([2, 1]);
+    expect(names(files)).toEqual(settled);
+  });
+
+  test("but what is of another certificate, or of no use and never sent, is thrown away", async () => {
+    const files = await enrolledFiles(server);
+    const { key, csr } = await freshRequest();
+    writeFileSync(`${files.key}.next`, key);
+    writeFileSync(`${files.key}.next.csr`, `Renews: ${"ab".repeat(32)}\n${csr}`);
+    writeFileSync(`${files.cert}.next`, readFileSync(files.cert));
+    writeFileSync(`${files.key}.next.0123456789ab.tmp`, "half a key");
+    expect(await renewing(files)).toMatchObject({ renewed: false });
+    expect(names(files)).toEqual(settled);
+    writeFileSync(`${files.key}.next`, "not a key");
+    expect(await renewing(files, { force: true })).toMatchObject({
+      renewed: true,
+      fingerprint: heldBy(files),
+    });
+    expect(names(files)).toEqual(settled);
+  });
+
+  test.each([
+    ["is garbled", (csr: string) => csr.slice(9)],
+    ["is of another key", async (csr: string) => csr.slice(0, 73) + (await freshRequest()).csr],
+  ])("and when the CSR %s, none is made anew", async (_name, change) => {
+    const files = await enrolledFiles(server);
+    const door = await doorOf(files);
+    door.mode = "busy";
+    await expectRefusal(renewing(files, { caUrl: door.url, force: true }), "UNAVAILABLE");
+    const path = `${files.key}.next.csr`;
+    writeFileSync(path, await change(readFileSync(path, "latin1")));
+    await expectRefusal(renewing(files, { caUrl: door.url, force: true }), "FILE_UNREADABLE");
+    expect(door.requests).toHaveLength(1);
+    expect(existsSync(path)).toBe(true);
+  });
+});
+
+test("an answer that is not ours to have replaces nothing", async () => {
+  const files = await enrolledFiles(server);
+  const [before, key] = [heldBy(files), readFileSync(files.key)];
+  const door = await doorOf(files);
+  door.mode = "busy";
+  await expectRefusal(renewing(files, { caUrl: door.url, force: true }), "UNAVAILABLE");
+  door.mode = "open";
+  const { issuer, sign } = stolenIssuer(server.home);
+  const spkiOf = (csr = "") => codec.parseRequest(Buffer.from(csr)).spki;
+  const [ours, other] = [spkiOf(door.requests[0]?.csr), spkiOf((await freshRequest()).csr)];
+  const leaf = async (spki: Uint8Array, commonName: string) =>
+    toPem("CERTIFICATE", await sign(spki, { commonName }));
+  const ca = toPem("CERTIFICATE", issuer.der);
+  for (const [message, chain] of [
+    ["is for another key", (await leaf(other, "acme")) + ca],
+    ["is for somebody else", (await leaf(ours, "ghost")) + ca],
+    ["does not lead to the root", await leaf(ours, "acme")],
+    ["does not lead to the root", (await leaf(ours, "acme")) + readFileSync(files.cert, "latin1") + ca],
+    ["does not lead to the root", "no certificate"],
+  ] as const) {
+    door.alter = (answer) => ({ ...answer, chain });
+    await expectRefusal(
+      renewing(files, { caUrl: door.url }),
+      "SERVER_UNTRUSTED",
+      `The CA's certificate ${message}${message.endsWith("root") ? " that is trusted here" : ""}.`,
+    );
+    expect([heldBy(files), readFileSync(files.key)]).toEqual([before, key]);
+  }
+  door.alter = (answer) => answer;
+  expect(await renewing(files, { caUrl: door.url })).toMatchObject({ renewed: true });
+  expect(door.mostRequests).toBe(1);
+});
+
+test.each<[string, ErrorCode, (files: ClientFolder) => void]>([
+  [
+    "a key that is of another certificate",
+    "FILE_UNREADABLE",
+    ({ key }) => {
+      const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+      writeFileSync(key, privateKey.export({ format: "pem", type: "pkcs8" }));
+    },
+  ],
+  [
+    "a key that is none",
+    "FILE_UNREADABLE",
+    ({ key }) => {
+      writeFileSync(key, "not a key");
+    },
+  ],
+  [
+    "a folder where the key should be",
+    "FILE_UNREADABLE",
+    ({ key }) => {
+      rmSync(key);
+      mkdirSync(key);
+    },
+  ],
+  [
+    "no certificate",
+    "FILE_UNREADABLE",
+    ({ cert }) => {
+      rmSync(cert);
+    },
+  ],
+  [
+    "a root that is none",
+    "FILE_UNREADABLE",
+    ({ ca }) => {
+      writeFileSync(ca, "no root");
+    },
+  ],
+])("%s is refused before anything is sent", async (_name, code, spoil) => {
+  const files = await enrolledFiles(server);
+  const door = await doorOf(files);
+  spoil(files);
+  await expectRefusal(renewing(files, { caUrl: door.url, force: true }), code);
+  expect(door.requests).toEqual([]);
+  expect(names(files).filter((name) => name.includes("next") || name.includes("lock"))).toEqual([]);
+});
+
+test("several at once renew one after the other, and of those who find it renewed none does so again", async () => {
+  const files = await enrolledFiles(server);
+  const door = await doorOf(files);
+  const overdue = (await renewing(files)).fingerprint;
+  const all = await Promise.all(
+    Array.from({ length: 4 }, () => renewing(files, { caUrl: door.url, overdue })),
+  );
+  expect(all.filter(({ renewed }) => renewed)).toHaveLength(1);
+  expect(new Set(all.map(({ fingerprint }) => fingerprint))).toEqual(new Set([heldBy(files)]));
+  expect(door.requests).toHaveLength(1);
+});
