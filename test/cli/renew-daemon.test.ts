@@ -109,6 +109,17 @@ test("two daemons on one directory outlive their CA, tell of each change, and ar
   expect(new Set(readFileSync(seen, "latin1").trim().split("\n"))).toEqual(new Set(["1", "2"]));
 });
 
+test("a daemon that nobody listens to renews all the same", async () => {
+  const files = await enrolledFiles(server, "unheard");
+  const { process: child } = daemon(files);
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+  await eventually(() => {
+    expect(issuedTo(server.home, "unheard").length).toBeGreaterThanOrEqual(3);
+  });
+  expect([child.exitCode, child.signalCode]).toEqual([null, null]);
+});
+
 test("with its disk full, a daemon has no answer to keep, and once there is room asks for the same one", async () => {
   const files = await enrolledFiles(server, "cramped");
   // 1 KiB for each file: enough for a key and its CSR, not for a chain. A limit is as good as a disk that is full.

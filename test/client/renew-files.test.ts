@@ -246,3 +246,25 @@ test("several at once renew one after the other, and of those who find it renewe
   expect(new Set(all.map(({ fingerprint }) => fingerprint))).toEqual(new Set([heldBy(files)]));
   expect(door.requests).toHaveLength(1);
 });
+
+test("with its lock broken, whoever comes second sends the same CSR, and whoever is too late changes nothing", async () => {
+  const files = await enrolledFiles(server);
+  const door = await doorOf(files);
+  const overtaken = Promise.withResolvers<unknown>();
+  const breaks = renewing(files, {
+    ...{ caUrl: door.url, force: true },
+    onStep(step) {
+      if (step !== "request stored") return;
+      rmSync(`${files.key}.lock`);
+      door.held = overtaken.promise;
+    },
+  });
+  await expect.poll(() => door.requests.length).toBe(1);
+  door.held = undefined;
+  const { fingerprint } = await renewing(files, { caUrl: door.url });
+  overtaken.resolve(undefined);
+  await expectRefusal(breaks, "UNAVAILABLE");
+  expect(heldBy(files)).toBe(fingerprint);
+  expect([door.requests.length, door.mostRequests]).toEqual([2, 1]);
+  expect(names(files)).toEqual(settled);
+});
