@@ -165,3 +165,32 @@ test("what was retired is not renewed again by whoever has a copy", async () => 
   });
   expect(heldBy(copy)).toBe(retired);
 });
+
+test.each(["countersign-renew@.service", "countersign-renew-once@.service"])(
+  "the command of examples/renewal/%s runs, and calls `changed` after a renewal",
+  async (unit) => {
+    const files = await enrolledFiles(server, "unit");
+    writeFileSync(join(files.path, "changed"), "#!/bin/sh\necho changed >> seen\n", { mode: 0o755 });
+    const text = readFileSync(join(projectRoot, "examples", "renewal", unit), "utf8");
+    const [, line = ""] = /^ExecStart=\/usr\/local\/bin\/countersign (.*)$/m.exec(text) ?? [];
+    const env = { ...process.env, COUNTERSIGN_CA_URL: server.ca };
+    const command = `exec '${join(projectRoot, "bin", "countersign")}' ${line}`;
+    const before = heldBy(files);
+    const seen = () => existsSync(join(files.path, "seen"));
+    const start = () => {
+      const child = spawn("sh", ["-c", command], { cwd: files.path, env, stdio: "ignore" });
+      onTestFinished(() => void child.kill("SIGKILL"));
+      return { child, ended: once(child, "exit") as Promise<[number | null]> };
+    };
+    if (line.includes("--daemon")) {
+      const { child, ended } = start();
+      await expect.poll(seen).toBe(true);
+      child.kill("SIGTERM");
+      expect((await ended)[0]).toBe(0);
+    } else {
+      do expect((await start().ended)[0]).toBe(0);
+      while (!seen()); // it is due within seconds
+    }
+    expect(heldBy(files)).not.toBe(before);
+  },
+);

@@ -1,5 +1,7 @@
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import {
+  chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -80,6 +82,25 @@ describe("a credential in files", () => {
     const { fingerprint } = await renewing(files, { force: true, passphrase });
     expect(readFileSync(files.key, "latin1")).toContain("BEGIN ENCRYPTED PRIVATE KEY");
     expect(heldBy(files, passphrase)).toBe(fingerprint);
+  });
+
+  test("can be read afterwards by those who could before, but its key never by everybody", async () => {
+    const files = await enrolledFiles(server);
+    const modes = () => [files.key, files.cert].map((path) => (statSync(path).mode & 0o777).toString(8));
+    for (const [key, cert, then] of [
+      [0o640, 0o644, ["640", "644"]],
+      [0o666, 0o640, ["640", "640"]],
+      [0o600, 0o600, ["600", "600"]],
+    ] as const) {
+      chmodSync(files.key, key);
+      chmodSync(files.cert, cert);
+      await renewing(files, { force: true });
+      expect(modes()).toEqual(then);
+    }
+    if (process.getuid?.() !== 0) return; // nobody else can give files away
+    chownSync(files.key, 1234, 2345);
+    await renewing(files, { force: true });
+    expect(statSync(files.key)).toMatchObject({ uid: 1234, gid: 2345 });
   });
 
   test("is renewed where a link leads, under either name", async () => {
