@@ -244,7 +244,7 @@ const foreignVariable =
  */
 export function requireKnownVariables(env: NodeJS.ProcessEnv): void {
   const known = new Set<string>([
-    ...["COUNTERSIGN_HOME", "COUNTERSIGN_PASSWORD_FILE"],
+    ...["COUNTERSIGN_HOME", "COUNTERSIGN_PASSWORD_FILE", "COUNTERSIGN_CA_URL"],
     ...[...Object.values(variables), ...listenerNames.map(listenVariable), ...limitNames.map(limitVariable)],
   ]);
   const unknown = Object.keys(env).filter(

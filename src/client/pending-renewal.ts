@@ -9,6 +9,7 @@ import {
   createFileAtomically,
   moveDurably,
   readInput,
+  readableAs,
   removeTemporaries,
   writeFileAtomically,
 } from "../files/files.ts";
@@ -97,8 +98,11 @@ export class PendingRenewal {
    * @returns whether the answer was of a key that is here; if not, nothing was changed.
    */
   install(successor: ClientCertificate, onKey: () => void): boolean {
-    if (this.#opens(this.#key, successor)) moveDurably(this.#key, this.#files.key);
-    else if (!this.#opens(this.#files.key, successor)) return false;
+    readableAs(this.#cert, this.#files.cert, PUBLIC);
+    if (this.#opens(this.#key, successor)) {
+      readableAs(this.#key, this.#files.key, SECRET);
+      moveDurably(this.#key, this.#files.key);
+    } else if (!this.#opens(this.#files.key, successor)) return false;
     onKey();
     moveDurably(this.#cert, this.#files.cert);
     return true;

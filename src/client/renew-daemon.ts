@@ -1,4 +1,4 @@
-import { type ErrorCode, Refusal } from "../domain/errors.ts";
+import type { ErrorCode } from "../domain/errors.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
 import type { Clock } from "../domain/ports.ts";
 import { type Instant, MINUTE } from "../domain/time.ts";
@@ -6,7 +6,8 @@ import type { Announced } from "./announced.ts";
 import type { ClientCertificate } from "./certificate-files.ts";
 import { DueWatch } from "./due-watch.ts";
 import type { Renewal } from "./renew-files.ts";
-import { retryAfter } from "./retry.ts";
+import { Retry, faultOf } from "./retry.ts";
+import { Telling } from "./telling.ts";
 
 /** What a daemon has to say; never a secret. */
 export type DaemonEvent =
@@ -65,41 +66,6 @@ export async function keepRenewed(parts: DaemonParts, stop: AbortSignal): Promis
     telling.pass(slept);
   }
   await telling.end();
-}
-
-/** Faults in a row, and the wait after them. */
-class Retry {
-  readonly #random: () => number;
-  #failures = 0;
-  #wait = 0;
-
-  constructor(random: () => number) {
-    this.#random = random;
-  }
-
-  get isPending(): boolean {
-    return this.#failures > 0;
-  }
-
-  /** Milliseconds until the next try. */
-  get wait(): number {
-    return this.#wait;
-  }
-
-  failed(code: ErrorCode, left: number | undefined): number {
-    this.#failures += 1;
-    this.#wait = retryAfter(this.#failures, { code, left }, this.#random());
-    return this.#wait;
-  }
-
-  succeeded(): void {
-    this.#failures = 0;
-    this.#wait = 0;
-  }
-
-  pass(milliseconds: number): void {
-    this.#wait = Math.max(0, this.#wait - milliseconds);
-  }
 }
 
 class Renewing {
@@ -165,80 +131,10 @@ class Renewing {
   }
 
   #failed(error: unknown): void {
-    const { code, message } = fault(error);
+    const { code, message } = faultOf(error);
     if (final.has(code) || (code === "PASSWORD_WRONG" && !this.#hasOpened)) throw error;
     if (code !== "FILE_UNREADABLE") this.#hasOpened = true;
     const retryIn = this.#retry.failed(code, this.#watch.endsIn(this.#parts.clock.now()));
     this.#parts.report({ event: "fault", code, message, retryIn });
   }
-}
-
-/** Beside the renewing, which does not wait for it. */
-class Telling {
-  readonly #parts: DaemonParts;
-  readonly #stop: AbortSignal;
-  readonly #retry: Retry;
-  #underWay: Promise<void> | undefined;
-
-  constructor(parts: DaemonParts, stop: AbortSignal) {
-    this.#parts = parts;
-    this.#stop = stop;
-    this.#retry = new Retry(parts.random);
-  }
-
-  /** Before anything is changed: from here on a change is owed. */
-  note(current: Fingerprint): void {
-    try {
-      if (this.#parts.tell) this.#parts.announced.isOwed(current);
-    } catch {
-      // It is tried again, and reported, when they are to be told.
-    }
-  }
-
-  look(current: Fingerprint | undefined): void {
-    const { tell, announced } = this.#parts;
-    if (!tell || current === undefined || this.#underWay || this.#retry.wait > 0) return;
-    try {
-      if (!announced.isOwed(current)) return;
-    } catch (error) {
-      this.#failed(error);
-      return;
-    }
-    this.#underWay = this.#tell(tell, current).finally(() => {
-      this.#underWay = undefined;
-    });
-  }
-
-  pause(): number {
-    return this.#retry.isPending && !this.#underWay ? this.#retry.wait : Infinity;
-  }
-
-  pass(milliseconds: number): void {
-    this.#retry.pass(milliseconds);
-  }
-
-  async end(): Promise<void> {
-    await this.#underWay;
-  }
-
-  async #tell(tell: (stop: AbortSignal) => Promise<void>, current: Fingerprint): Promise<void> {
-    try {
-      await tell(this.#stop);
-      this.#parts.announced.settle(current);
-      this.#retry.succeeded();
-      this.#parts.report({ event: "told", fingerprint: current });
-    } catch (error) {
-      if (!this.#stop.aborted) this.#failed(error);
-    }
-  }
-
-  #failed(error: unknown): void {
-    const { code, message } = fault(error);
-    this.#parts.report({ event: "untold", code, message, retryIn: this.#retry.failed(code, undefined) });
-  }
-}
-
-function fault(error: unknown): { readonly code: ErrorCode; readonly message: string } {
-  if (error instanceof Refusal) return { code: error.code, message: error.message };
-  return { code: "INTERNAL", message: error instanceof Error ? error.message : String(error) };
 }

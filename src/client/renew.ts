@@ -1,4 +1,8 @@
+import { MINUTE } from "../domain/time.ts";
 import { type Enrolled, askForCertificate } from "./enroll.ts";
+
+/** For a whole answer: one that comes drop by drop would hold up a renewal for ever. */
+const PATIENCE = MINUTE;
 
 /** What a client calls with, PEM. */
 export interface Credentials {
@@ -16,10 +20,17 @@ export interface Credentials {
  * long as anybody asks, so it is to be kept until the answer is.
  *
  * @param csr PEM
+ * @param patience milliseconds until there has to be an answer
  * @throws Refusal with the CA's own code when it refuses; SERVER_UNTRUSTED, SERVER_UNREACHABLE.
  */
-export function renew(caUrl: string, credentials: Credentials, csr: string): Promise<Enrolled> {
+export function renew(
+  caUrl: string,
+  credentials: Credentials,
+  csr: string,
+  patience = PATIENCE,
+): Promise<Enrolled> {
   const { passphrase, ...pems } = credentials;
-  const tls = { ...pems, ...(passphrase === undefined ? {} : { passphrase }) };
+  const signal = AbortSignal.timeout(patience);
+  const tls = { ...pems, signal, ...(passphrase === undefined ? {} : { passphrase }) };
   return askForCertificate(caUrl, "v1/certificates/renew", tls, csr);
 }

@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../domain/errors.ts";
+import { type ErrorCode, Refusal } from "../domain/errors.ts";
 import { HOUR, MINUTE, SECOND } from "../domain/time.ts";
 
 const FIRST = 5 * SECOND;
@@ -36,4 +36,45 @@ export function retryAfter(
   const wait = Math.min((isSlow ? MINUTE : FIRST) * 2 ** Math.min(failures - 1, 20), longest);
   const jittered = wait * (1 + random) * 0.5;
   return left > 0 ? Math.min(jittered, Math.max(left / 3, SHORTEST)) : jittered;
+}
+
+/** Faults in a row, and the wait after them. */
+export class Retry {
+  readonly #random: () => number;
+  #failures = 0;
+  #wait = 0;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  get isPending(): boolean {
+    return this.#failures > 0;
+  }
+
+  /** Milliseconds until the next try. */
+  get wait(): number {
+    return this.#wait;
+  }
+
+  failed(code: ErrorCode, left: number | undefined): number {
+    this.#failures += 1;
+    this.#wait = retryAfter(this.#failures, { code, left }, this.#random());
+    return this.#wait;
+  }
+
+  succeeded(): void {
+    this.#failures = 0;
+    this.#wait = 0;
+  }
+
+  pass(milliseconds: number): void {
+    this.#wait = Math.max(0, this.#wait - milliseconds);
+  }
+}
+
+/** What went wrong, in a code and a sentence. */
+export function faultOf(error: unknown): { readonly code: ErrorCode; readonly message: string } {
+  if (error instanceof Refusal) return { code: error.code, message: error.message };
+  return { code: "INTERNAL", message: error instanceof Error ? error.message : String(error) };
 }

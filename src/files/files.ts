@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import {
   accessSync,
+  chmodSync,
+  chownSync,
   closeSync,
   constants,
   fstatSync,
@@ -94,6 +96,32 @@ export function moveDurably(from: string, to: string): void {
     syncDirectory(dirname(to));
   } catch (error) {
     throw new Refusal("FILE_UNREADABLE", `${to} cannot be written.`, String(error));
+  }
+}
+
+/**
+ * Lets a new file be read by those who may read the one that it is to replace: it gets the same owner and group, as far as
+ * this process may give it away, and what of the mode is about reading; a secret is not for everybody, whatever that says.
+ */
+export function readableAs(path: string, before: string, kind: typeof PUBLIC | typeof SECRET): void {
+  const { mode, uid, gid } = statSync(before);
+  const give = (owner: number): boolean =>
+    succeeds(() => {
+      chownSync(path, owner, gid);
+    });
+  const isSameGroup = give(uid) || give(statSync(path).uid);
+  const readers = (isSameGroup ? 0o040 : 0) | (kind === SECRET ? 0 : 0o004);
+  succeeds(() => {
+    chmodSync(path, SECRET | (mode & readers)); // not where files have no modes
+  });
+}
+
+function succeeds(work: () => void): boolean {
+  try {
+    work();
+    return true;
+  } catch {
+    return false;
   }
 }
 

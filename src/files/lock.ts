@@ -17,10 +17,9 @@ import { Refusal } from "../domain/errors.ts";
 import { SECRET } from "./files.ts";
 
 /** How often a lock is touched by who holds it, and looked at by who waits for it; milliseconds. */
-const TOUCH = 5_000;
-const LOOK = 100;
-/** A lock that this long nobody was seen to touch is nobody's. */
-const STALE = 30_000;
+const PACE = { touch: 5_000, look: 100 } as const;
+/** A lock that nobody was seen to touch for so many looks, 30 s, is nobody's. */
+const STALE = 300;
 
 export interface HeldLock {
   /** Throws UNAVAILABLE when somebody took it over: this process was stopped for longer than the lock waits. */
@@ -42,12 +41,13 @@ interface Found {
 export async function withLock<Result>(
   path: string,
   work: (lock: HeldLock) => Promise<Result>,
+  pace: { readonly touch: number; readonly look: number } = PACE,
 ): Promise<Result> {
   const mine = JSON.stringify({ pid: process.pid, place: place(), id: randomBytes(8).toString("hex") });
-  await acquire(path, mine);
+  await acquire(path, mine, pace.look);
   const touching = setInterval(() => {
     touch(path);
-  }, TOUCH).unref();
+  }, pace.touch).unref();
   try {
     return await work({
       requireHeld() {
@@ -61,15 +61,15 @@ export async function withLock<Result>(
   }
 }
 
-async function acquire(path: string, mine: string): Promise<void> {
+async function acquire(path: string, mine: string, pause: number): Promise<void> {
   let seen: string | undefined;
   let looks = 0;
   while (!create(path, mine)) {
     const found = look(path); // unless it has gone meanwhile
     looks = found?.state === seen ? looks + 1 : 0;
     seen = found?.state;
-    if (found && (isDead(found.text) || looks * LOOK >= STALE)) takeAway(path, found);
-    else await setTimeout(found ? LOOK : 1);
+    if (found && (isDead(found.text) || looks >= STALE)) takeAway(path, found);
+    else await setTimeout(found ? pause : 1);
   }
 }
 

@@ -171,7 +171,7 @@ describe("it goes on, and renews once it can, when", () => {
     expect(await daemon.until(isRenewed)).toMatchObject({ fingerprint: heldBy(files) });
   });
 
-  test.each<[string, () => unknown]>([
+  test.each<[string, () => Error]>([
     ["there is no room on the disk", () => new Refusal("FILE_UNREADABLE", "It cannot be written.", "ENOSPC")],
     ["something fails that should not", () => new TypeError("a fault of our own")],
   ])("%s", async (_name, error) => {

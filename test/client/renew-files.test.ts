@@ -1,5 +1,7 @@
 import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import {
+  chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -80,6 +82,25 @@ describe("a credential in files", () => {
     const { fingerprint } = await renewing(files, { force: true, passphrase });
     expect(readFileSync(files.key, "latin1")).toContain("BEGIN ENCRYPTED PRIVATE KEY");
     expect(heldBy(files, passphrase)).toBe(fingerprint);
+  });
+
+  test("can be read afterwards by those who could before, but its key never by everybody", async () => {
+    const files = await enrolledFiles(server);
+    const modes = () => [files.key, files.cert].map((path) => (statSync(path).mode & 0o777).toString(8));
+    for (const [key, cert, then] of [
+      [0o640, 0o644, ["640", "644"]],
+      [0o666, 0o640, ["640", "640"]],
+      [0o600, 0o600, ["600", "600"]],
+    ] as const) {
+      chmodSync(files.key, key);
+      chmodSync(files.cert, cert);
+      await renewing(files, { force: true });
+      expect(modes()).toEqual(then);
+    }
+    if (process.getuid?.() !== 0) return; // nobody else can give files away
+    chownSync(files.key, 1234, 2345);
+    await renewing(files, { force: true });
+    expect(statSync(files.key)).toMatchObject({ uid: 1234, gid: 2345 });
   });
 
   test("is renewed where a link leads, under either name", async () => {
@@ -245,4 +266,26 @@ test("several at once renew one after the other, and of those who find it renewe
   expect(all.filter(({ renewed }) => renewed)).toHaveLength(1);
   expect(new Set(all.map(({ fingerprint }) => fingerprint))).toEqual(new Set([heldBy(files)]));
   expect(door.requests).toHaveLength(1);
+});
+
+test("with its lock broken, whoever comes second sends the same CSR, and whoever is too late changes nothing", async () => {
+  const files = await enrolledFiles(server);
+  const door = await doorOf(files);
+  const overtaken = Promise.withResolvers<unknown>();
+  const breaks = renewing(files, {
+    ...{ caUrl: door.url, force: true },
+    onStep(step) {
+      if (step !== "request stored") return;
+      rmSync(`${files.key}.lock`);
+      door.held = overtaken.promise;
+    },
+  });
+  await expect.poll(() => door.requests.length).toBe(1);
+  door.held = undefined;
+  const { fingerprint } = await renewing(files, { caUrl: door.url });
+  overtaken.resolve(undefined);
+  await expectRefusal(breaks, "UNAVAILABLE");
+  expect(heldBy(files)).toBe(fingerprint);
+  expect([door.requests.length, door.mostRequests]).toEqual([2, 1]);
+  expect(names(files)).toEqual(settled);
 });

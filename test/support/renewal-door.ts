@@ -12,6 +12,8 @@ export type DoorMode = "open" | "loses answers" | "busy";
 /** Stands between a client and its CA. TLS ends here, and is begun anew with the client's own credential. */
 export class RenewalDoor {
   mode: DoorMode = "open";
+  /** Answers wait for it. */
+  held: Promise<unknown> | undefined;
   /** Changes what the CA has answered. */
   alter: (answer: Record<string, unknown>) => Record<string, unknown> = (answer) => answer;
   /** Every renewal that was asked for. */
@@ -37,8 +39,10 @@ export class RenewalDoor {
         const leaf = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
         const { csr } = JSON.parse(body) as { csr: string };
         door.requests.push({ predecessor: leaf?.fingerprint256 ?? "nobody", csr });
-        void door.#pass(`${server.ca}${request.url ?? ""}`, body, files).then(
-          ({ status, json }) => {
+        const { held } = door;
+        const answer = door.#pass(`${server.ca}${request.url ?? ""}`, body, files);
+        void Promise.all([answer, held]).then(
+          ([{ status, json }]) => {
             if (door.mode === "loses answers") socket.destroy();
             else {
               response.writeHead(status, { "Content-Type": "application/json" });

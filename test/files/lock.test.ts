@@ -1,0 +1,95 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { beforeEach, expect, test } from "vitest";
+import { type HeldLock, withLock } from "../../src/files/lock.ts";
+import { expectRefusal } from "../support/issuing.ts";
+import { testWorkspace } from "../support/workspace.ts";
+
+/** 300 looks, of a waiter in the same process, take longer than a few touches, however busy that is. */
+const fast = { touch: 5, look: 2 };
+
+let path: string;
+beforeEach(async () => {
+  path = (await testWorkspace()).file("some.lock");
+});
+
+const hold = <Result>(work: (lock: HeldLock) => Promise<Result>) => withLock(path, work, fast);
+
+test("one at a time, and nothing is left of it, also when the work fails", async () => {
+  let [inside, most] = [0, 0];
+  const work = async () => {
+    most = Math.max(most, ++inside);
+    await setTimeout(3);
+    inside -= 1;
+  };
+  await Promise.all(Array.from({ length: 8 }, () => hold(work)));
+  await expect(hold(() => Promise.reject(new Error("failed")))).rejects.toThrow("failed");
+  expect([inside, most, existsSync(path)]).toEqual([0, 1, false]);
+});
+
+/** What a lock held by another process of this machine says. */
+async function textOfHeld(changes: object): Promise<string> {
+  const held = await hold(() => Promise.resolve(readFileSync(path, "latin1")));
+  return JSON.stringify({ ...(JSON.parse(held) as object), ...changes });
+}
+
+test("whose holder is dead is taken over at once", async () => {
+  const child = spawn("true");
+  await once(child, "exit");
+  writeFileSync(path, await textOfHeld({ pid: child.pid, id: "another" }));
+  const long = { touch: 5, look: 100_000 };
+  expect(await withLock(path, () => Promise.resolve("done"), long)).toBe("done");
+});
+
+test.each<[string, () => Promise<string>]>([
+  ["of another machine", () => textOfHeld({ pid: 1, place: "elsewhere" })],
+  ["of this process in a former life", () => textOfHeld({ id: "another" })],
+  ["that was not written to its end", () => Promise.resolve("")],
+])("one %s is taken over when nobody was seen to touch it", async (_name, text) => {
+  writeFileSync(path, await text());
+  expect(await hold(() => Promise.resolve("done"))).toBe("done");
+  expect(existsSync(path)).toBe(false);
+});
+
+test("one that is touched is not", async () => {
+  let isOver = false;
+  const first = hold(async (lock) => {
+    await setTimeout(1500);
+    lock.requireHeld();
+    isOver = true;
+  });
+  await hold(() => {
+    expect(isOver).toBe(true);
+    return Promise.resolve();
+  });
+  await first;
+});
+
+test("who has lost it is told, and does not take the other's away", async () => {
+  await hold(async (lock) => {
+    writeFileSync(path, "another's");
+    await expectRefusal(
+      Promise.resolve().then(() => {
+        lock.requireHeld();
+      }),
+      "UNAVAILABLE",
+    );
+  });
+  expect(readFileSync(path, "latin1")).toBe("another's");
+});
+
+test("where there can be none, that is said", async () => {
+  mkdirSync(path);
+  await expectRefusal(
+    hold(() => Promise.resolve()),
+    "FILE_UNREADABLE",
+  );
+  rmSync(dirname(path), { recursive: true });
+  await expectRefusal(
+    hold(() => Promise.resolve()),
+    "FILE_UNREADABLE",
+  );
+});
