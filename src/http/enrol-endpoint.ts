@@ -29,7 +29,12 @@ export async function enrolEndpoint(
 ): Promise<void> {
   const token = bearerToken(request);
   const body = await readBody(request);
-  const answer = await enrol({ token, ...parseBody(mediaType(request), body) });
+  const address = request.socket.remoteAddress;
+  answerIssued(response, await enrol({ token, address, ...parseBody(mediaType(request), body) }), wantsPem);
+}
+
+/** 201, with the certificate: as JSON, or the chain alone. */
+export function answerIssued(response: ServerResponse, answer: Answer, wantsPem: boolean): void {
   const text = wantsPem ? answer.chain : json(answer);
   response.writeHead(201, {
     "Content-Type": wantsPem ? "application/pem-certificate-chain" : "application/json; charset=utf-8",
@@ -59,7 +64,7 @@ function parseBody(type: string, bytes: Uint8Array): Omit<Enrolment, "token"> {
 }
 
 /** PEM as it is; else base64 of DER. */
-function csrBytes(csr: string): Uint8Array {
+export function csrBytes(csr: string): Uint8Array {
   return Buffer.from(csr, csr.includes("-----BEGIN") ? "latin1" : "base64");
 }
 

@@ -25,6 +25,7 @@ onEachDatabase("migrations", (db) => {
         "keys",
         "knex_migrations",
         "knex_migrations_lock",
+        "requests",
         "sequence",
         "tokens",
         "uses",

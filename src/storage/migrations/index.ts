@@ -5,6 +5,7 @@ import * as revocation from "./0003-revocation.ts";
 import * as crl from "./0004-crl.ts";
 import * as limits from "./0005-limits.ts";
 import * as use from "./0006-use.ts";
+import * as tokenRules from "./0008-token-rules.ts";
 
 const migrations: Readonly<Record<string, Knex.Migration>> = {
   "0001-main": main,
@@ -13,6 +14,7 @@ const migrations: Readonly<Record<string, Knex.Migration>> = {
   "0004-crl": crl,
   "0005-limits": limits,
   "0006-use": use,
+  "0008-token-rules": tokenRules,
 };
 
 /** Named without an extension: Knex records the names, and `.ts` in a checkout is `.js` when published. */
