@@ -33,6 +33,7 @@ import { countOutcome, metricsApp } from "./http/metrics-app.ts";
 import { registerTrustGauges } from "./http/trust-gauges.ts";
 import { publicApp } from "./http/public-app.ts";
 import { type Server, limitAnswers, timeLimits } from "./http/server.ts";
+import { openRequests } from "./serve/approval.ts";
 import { caRoutes } from "./serve/ca-routes.ts";
 import { type Opened, started } from "./serve/opened.ts";
 import { startRouting } from "./serve/routing.ts";
@@ -181,6 +182,7 @@ async function start(
   const app = caRoutes({
     ...{ database, clock, logger, authenticator, identity, patience: config.waitSeconds * SECOND },
     enrol: (enrolment) => countOutcome(metrics.enrolments, () => enrol(issuing, enrolment)),
+    ask: openRequests(issuing, config.approval, logger),
     roots: toPem("CERTIFICATE", root.der),
   });
   const caOptions = caTlsOptions(authenticator, certificate.current, config.resumption);

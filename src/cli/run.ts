@@ -11,6 +11,7 @@ import { issuerCommands } from "./commands/issuer.ts";
 import { keyCommands } from "./commands/key.ts";
 import { listCommand, showCommand } from "./commands/list.ts";
 import { profileCommands } from "./commands/profile.ts";
+import { requestCommands } from "./commands/request.ts";
 import { resumeCommand, revokeCommand, suspendCommand } from "./commands/revoke.ts";
 import { rootCommands } from "./commands/root.ts";
 import { serveCommand } from "./commands/serve.ts";
@@ -61,6 +62,7 @@ function countersign(): Command {
   accountCommands(program);
   credentialCommands(program);
   tokenCommands(program);
+  requestCommands(program);
   enrollCommand(program);
   whoamiCommand(program);
   signCommand(program);

@@ -60,12 +60,18 @@ export async function askForCertificate(
 ): Promise<Enrolled> {
   const options = { ...tls, method: "POST", headers: { ...headers, "Content-Type": "application/json" } };
   const answer = await httpsRequest(endpoint(caUrl, path), options, JSON.stringify({ csr }));
-  const result = answerSchema.safeParse(parseAnswer(answer));
-  if (!result.success) throw new Refusal("SERVER_UNTRUSTED", "The server's answer is not a CA's.");
-  return { ...result.data, root: tls.ca };
+  return readEnrolled(parseAnswer(answer), tls.ca);
 }
 
-function endpoint(caUrl: string, path: string): URL {
+/** Reads what a CA answers with a certificate. Throws SERVER_UNTRUSTED. */
+export function readEnrolled(answer: unknown, root: string): Enrolled {
+  const result = answerSchema.safeParse(answer);
+  if (!result.success) throw new Refusal("SERVER_UNTRUSTED", "The server's answer is not a CA's.");
+  return { ...result.data, root };
+}
+
+/** One of a CA's routes. */
+export function endpoint(caUrl: string, path: string): URL {
   const base = httpsUrl(caUrl);
   return new URL(path, base.href.endsWith("/") ? base : `${base.href}/`);
 }

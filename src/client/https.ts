@@ -9,6 +9,8 @@ const LARGEST_ANSWER = 1024 * 1024;
 export interface Answer {
   readonly status: number;
   readonly body: string;
+  /** Its Retry-After, in seconds. */
+  readonly retryAfter?: number;
 }
 
 /** Reads an https:// URL. Throws SERVER_UNREACHABLE for anything else. */
@@ -38,7 +40,12 @@ export function httpsRequest(url: URL, options: RequestOptions, body?: string): 
       });
       response.on("error", fail);
       response.on("end", () => {
-        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") });
+        const retryAfter = Number.parseInt(response.headers["retry-after"] ?? "", 10);
+        resolve({
+          status: response.statusCode ?? 0,
+          body: Buffer.concat(chunks).toString("utf8"),
+          ...(Number.isNaN(retryAfter) ? {} : { retryAfter }),
+        });
       });
     });
     call.on("timeout", () => call.destroy(new Error("no answer in time")));

@@ -1,15 +1,19 @@
 import type { IncomingMessage, RequestListener } from "node:http";
 import type { Logger } from "../domain/ports.ts";
 import type { Answer } from "../services/issue/answer.ts";
+import type { Outcome } from "../services/issue/ask.ts";
 import type { Enrolment } from "../services/issue/enrol.ts";
 import { plainApp } from "./app.ts";
 import { enrolEndpoint } from "./enrol-endpoint.ts";
 import { answerProblem, finish, methodNotAllowed } from "./errors.ts";
 import { type KeyCompromise, nonceEndpoint, proofEndpoint } from "./key-compromise-endpoint.ts";
+import { type RequestForCertificate, requestEndpoint } from "./request-endpoint.ts";
 import { type OwnRevocation, revokeOwnEndpoint } from "./revoke-own-endpoint.ts";
 
 export interface CaAppParts {
   readonly enrol: (enrolment: Enrolment) => Promise<Answer>;
+  /** Takes requests without a token; `undefined` where approval is not turned on. */
+  readonly ask: ((asked: RequestForCertificate) => Promise<Outcome>) | undefined;
   readonly ownRevocation: OwnRevocation;
   readonly keyCompromise: KeyCompromise;
   /** The trusted roots, PEM. */
@@ -21,7 +25,7 @@ const CERTIFICATES = "/v1/certificates";
 
 /** The CA listener. Each route says who may call it; there is no other. */
 export function caApp(parts: CaAppParts): RequestListener {
-  const { enrol, ownRevocation, keyCompromise, logger } = parts;
+  const { enrol, ask, ownRevocation, keyCompromise, logger } = parts;
   const app = plainApp();
 
   // Anyone: the roots are public; a client compares their fingerprint with the one that it was given.
@@ -48,6 +52,17 @@ export function caApp(parts: CaAppParts): RequestListener {
       await enrolEndpoint(enrol, request, response, accepted !== "application/json");
     })
     .all(methodNotAllowed("POST"));
+
+  // Anyone, where approval is turned on: nothing is signed before an admin has approved the key. Else it is NOT_FOUND.
+  if (ask) {
+    app
+      .route("/v1/requests")
+      .post(async (request, response) => {
+        const accepted = request.accepts("application/json", "application/pem-certificate-chain");
+        await requestEndpoint(ask, request, response, accepted !== "application/json");
+      })
+      .all(methodNotAllowed("POST"));
+  }
 
   // The credential itself, in the TLS handshake.
   app

@@ -3,13 +3,17 @@ import type { RequestListener } from "node:http";
 import { Refusal } from "../domain/errors.ts";
 import type { Clock, Database, Logger } from "../domain/ports.ts";
 import type { Authenticator } from "../enforce/authenticator.ts";
+import { addressGroup, withoutMapping } from "../enforce/address-group.ts";
 import { type CaAppParts, caApp } from "../http/ca-app.ts";
 import { awaitOwn } from "../services/await-followers.ts";
+import type { Asked, Outcome } from "../services/issue/ask.ts";
 import { KeyCompromiseDesk } from "../services/key-compromise.ts";
 import { revokeOwn } from "../services/own-revocation.ts";
 import { keyProofs } from "../x509/key-proof.ts";
 
 export interface CaRouteParts extends Pick<CaAppParts, "enrol" | "roots"> {
+  /** Takes requests without a token; `undefined` where approval is not turned on. */
+  readonly ask: ((asked: Asked) => Promise<Outcome>) | undefined;
   readonly database: Database;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -22,12 +26,18 @@ export interface CaRouteParts extends Pick<CaAppParts, "enrol" | "roots"> {
 
 /** What the CA listener answers, by the services that do it. */
 export function caRoutes(parts: CaRouteParts): RequestListener {
-  const { database, clock, logger, authenticator, enrol, roots } = parts;
+  const { database, clock, logger, authenticator, enrol, ask, roots } = parts;
   const compromises = new KeyCompromiseDesk({ database, clock, randomBytes, logger, keys: keyProofs });
   const applied = (changes: { readonly first: number; readonly last: number }): Promise<void> =>
     awaitOwn(parts, parts.identity, changes, parts.patience);
   return caApp({
-    ...{ enrol, roots, logger },
+    ...{ roots, logger },
+    enrol: ({ address, ...enrolment }) =>
+      enrol({ ...enrolment, address: address === undefined ? undefined : withoutMapping(address) }),
+    ask:
+      ask &&
+      (({ address = "unknown", ...asked }) =>
+        ask({ ...asked, address: withoutMapping(address), addressGroup: addressGroup(address) })),
     ownRevocation: {
       authorize: async (request, response) => {
         const decision = await authenticator.authorize(request);

@@ -6,7 +6,9 @@ import { fields, print } from "../output.ts";
 interface EnrollFlags {
   readonly caUrl: string;
   readonly fingerprint: string;
-  readonly tokenFile: string;
+  readonly tokenFile?: string;
+  /** commander's word for --no-wait. */
+  readonly wait: boolean;
   readonly key: string;
   readonly cert: string;
   readonly ca: string;
@@ -17,10 +19,16 @@ interface EnrollFlags {
 
 export function enrollCommand(program: Command): void {
   withJson(program.command("enroll"))
-    .description("make a key here, and get a certificate for it with an enrolment token")
+    .description(
+      "make a key here, and get a certificate for it with an enrolment token, or an admin's approval",
+    )
     .requiredOption("--ca-url <url>", "the CA listener, such as https://127.0.0.1:8443")
     .requiredOption("--fingerprint <hex>", "SHA-256 of the CA's root certificate")
-    .requiredOption("--token-file <file>", "the enrolment token; - is standard input")
+    .option("--token-file <file>", "the enrolment token; - is standard input; without one, an admin approves")
+    .option(
+      "--no-wait",
+      "leave a request without a token to be decided on; the same command comes back to it",
+    )
     .option("--key <file>", "the private key; made when there is none", "client.key")
     .option("--cert <file>", "the certificate and its chain", "client.crt")
     .option("--ca <file>", "the CA's root certificate", "ca.crt")
@@ -38,7 +46,10 @@ async function runEnroll(options: EnrollFlags): Promise<void> {
   const enrolled = await enrollToFiles({
     caUrl,
     fingerprint: parseFingerprint(options.fingerprint),
-    token: parseToken(readSecret(options.tokenFile)),
+    token:
+      options.tokenFile === undefined
+        ? (await import("../approval.ts")).withoutToken(options)
+        : parseToken(readSecret(options.tokenFile)),
     files: { key, cert, ca },
     keyType,
     passphrase: passphraseFile === undefined ? undefined : readSecret(passphraseFile),
