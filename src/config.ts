@@ -11,6 +11,7 @@ import {
 } from "./config-routes.ts";
 import { Refusal } from "./domain/errors.ts";
 import { type Limits, describeRule, limitFault, limitNames, limitRules } from "./domain/limits.ts";
+import { defaultApprovalLimits } from "./domain/request.ts";
 import { DAY, MINUTE, formatDuration, parseDuration } from "./domain/time.ts";
 
 /** HOST:PORT; an IPv6 host in brackets; port 0 picks a free one. */
@@ -57,6 +58,18 @@ const onOff = z.union(
   [z.boolean(), z.enum(["on", "off"]).transform((text) => text === "on")],
   "neither on nor off",
 );
+/** Whether requests without a token are taken, to be approved: with these limits, or the default ones. */
+const most = (limit: number) => z.number().int().min(1).max(limit);
+const approval = z
+  .union(
+    [onOff, z.strictObject({ pendingPerAddress: most(1000), pending: most(100_000) }).partial()],
+    "neither on nor off, nor { pendingPerAddress, pending }",
+  )
+  .transform((said) => {
+    if (said === false) return undefined;
+    return { ...defaultApprovalLimits, ...(said === true ? {} : withoutUndefined(said)) };
+  });
+
 /** CAs beside our own; what their files hold is looked at when they are read (`loadTrust`). */
 const trust = z
   .array(
@@ -105,6 +118,7 @@ const fields = z.strictObject({
   refuseInTls: onOff,
   /** Whether calls may come by HTTP/2 as well. */
   http2: onOff,
+  approval,
   limits: z.strictObject(limitShape),
   trust,
   upstreams: upstreamsSchema,
@@ -133,6 +147,7 @@ export interface RawConfig {
   resumption?: boolean | undefined;
   refuseInTls?: boolean | undefined;
   http2?: boolean | undefined;
+  approval?: boolean | undefined;
   listen?: Partial<Record<ListenerName, string | undefined>> | undefined;
 }
 
@@ -145,6 +160,7 @@ const defaults = {
   resumption: true,
   refuseInTls: false,
   http2: false,
+  approval: false,
   limits: Object.fromEntries(limitNames.map((name) => [name, defaultOf(name)])),
   trust: [],
   upstreams: {},
@@ -220,6 +236,7 @@ const variables = {
   resumption: "COUNTERSIGN_RESUMPTION",
   refuseInTls: "COUNTERSIGN_REFUSE_IN_TLS",
   http2: "COUNTERSIGN_HTTP2",
+  approval: "COUNTERSIGN_APPROVAL",
 } as const;
 const listenVariable = (name: ListenerName): string => `COUNTERSIGN_${name.toUpperCase()}_LISTEN`;
 

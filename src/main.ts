@@ -34,6 +34,7 @@ import { countOutcome, metricsApp } from "./http/metrics-app.ts";
 import { registerTrustGauges } from "./http/trust-gauges.ts";
 import { publicApp } from "./http/public-app.ts";
 import { type Server, limitAnswers, timeLimits } from "./http/server.ts";
+import { openRequests } from "./serve/approval.ts";
 import { caRoutes } from "./serve/ca-routes.ts";
 import { CloneAlarms } from "./serve/clone-alarms.ts";
 import { type Opened, started } from "./serve/opened.ts";
@@ -201,6 +202,7 @@ async function start(
     ...{ database, clock, logger, authenticator, identity, patience: config.waitSeconds * SECOND },
     enrol: (enrolment) => countOutcome(metrics.enrolments, () => enrol(issuing, enrolment)),
     renew: (own, wanted) => countOutcome(metrics.renewals, () => renew({ ...issuing, ...own }, wanted)),
+    ask: openRequests(issuing, config.approval, logger),
     roots: toPem("CERTIFICATE", root.der),
     enforcePort: () => (isAtSameHost(config) ? enforcePort : undefined),
   });

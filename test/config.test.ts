@@ -41,6 +41,7 @@ test("without anything said, the defaults hold", () => {
     resumption: true,
     refuseInTls: false,
     http2: false,
+    approval: undefined,
     limits: defaultLimits,
     upstreams: {},
     routes: [],
@@ -85,6 +86,11 @@ describe("a flag goes before a variable, a variable before the file, the file be
     expect(settle({ resumption: false }).resumption).toBe(false);
     expect(settle({ resumption: true }, { COUNTERSIGN_RESUMPTION: "off" }).resumption).toBe(false);
     expect(settle({}, { COUNTERSIGN_RESUMPTION: "on" }, { resumption: false }).resumption).toBe(false);
+    const approval = { pendingPerAddress: 5, pending: 1000 };
+    expect(settle({ approval: true }).approval).toEqual(approval);
+    expect(settle({ approval: { pending: 7 } }).approval).toEqual({ ...approval, pending: 7 });
+    expect(settle({ approval: true }, { COUNTERSIGN_APPROVAL: "off" }).approval).toBeUndefined();
+    expect(settle({}, { COUNTERSIGN_APPROVAL: "off" }, { approval: true }).approval).toEqual(approval);
   });
 
   test("for the database's URL and every listener", () => {
@@ -160,6 +166,9 @@ const faults: [string, unknown, RegExp][] = [
     /limits\.headerSize: not a number of octets from 1024/,
   ],
   ["neither on nor off", { resumption: "no" }, /resumption: neither on nor off/],
+  ["an approval of sorts", { approval: "maybe" }, /approval: neither on nor off, nor \{ pendingPerAddress/],
+  ["no place for requests", { approval: { pending: 0 } }, /approval\.pending: Too small/],
+  ["an unknown limit of approval", { approval: { waiting: 5 } }, /approval: .*waiting/],
   ["a trust domain that is none", { trustDomain: "not a domain" }, /trustDomain: not a DNS name/],
   [
     "a name that no host has",

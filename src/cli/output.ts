@@ -8,6 +8,7 @@ const usageCodes: readonly ErrorCode[] = [
   "CIDR_INVALID",
   "RATE_INVALID",
   "LIMIT_INVALID",
+  "USES_INVALID",
   "ADDRESS_INVALID",
   "DNS_NAME_INVALID",
   "DURATION_INVALID",

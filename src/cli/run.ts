@@ -13,6 +13,7 @@ import { keyCommands } from "./commands/key.ts";
 import { listCommand, showCommand } from "./commands/list.ts";
 import { profileCommands } from "./commands/profile.ts";
 import { renewCommand } from "./commands/renew.ts";
+import { requestCommands } from "./commands/request.ts";
 import { resumeCommand, revokeCommand, suspendCommand } from "./commands/revoke.ts";
 import { rootCommands } from "./commands/root.ts";
 import { serveCommand } from "./commands/serve.ts";
@@ -64,6 +65,7 @@ export function countersign(): Command {
   accountCommands(program);
   credentialCommands(program);
   tokenCommands(program);
+  requestCommands(program);
   enrollCommand(program);
   renewCommand(program);
   whoamiCommand(program);

@@ -12,7 +12,8 @@ import { isRequestOf, keyPem, openKey, requestOf } from "./key-files.ts";
 export interface EnrollToFiles {
   readonly caUrl: string;
   readonly fingerprint: Fingerprint;
-  readonly token: string;
+  /** Or what gets a certificate (PEM) without one, for a root and a CSR (both PEM). */
+  readonly token: string | ((root: string, csr: string) => Promise<Enrolled>);
   readonly files: { readonly key: string; readonly cert: string; readonly ca: string };
   readonly keyType: KeyType;
   /** Encrypts the key. */
@@ -33,7 +34,10 @@ export async function enrollToFiles(wanted: EnrollToFiles): Promise<Enrolled> {
   const key = found ?? (await makeKey(wanted));
   const pending = pendingCsr(files);
   const csr = storedRequest(pending, key) ?? (await storeRequest(pending, key));
-  const enrolled = await enroll(wanted.caUrl, root, wanted.token, csr);
+  const { token } = wanted;
+  const enrolled = await (typeof token === "string"
+    ? enroll(wanted.caUrl, root, token, csr)
+    : token(root, csr));
   if (!new X509Certificate(enrolled.certificate).checkPrivateKey(key)) {
     throw new Refusal("SERVER_UNTRUSTED", "The CA's certificate is for another key.");
   }

@@ -60,9 +60,14 @@ export async function askForCertificate(
 ): Promise<Enrolled> {
   const options = { ...tls, method: "POST", headers: { ...headers, "Content-Type": "application/json" } };
   const answer = await httpsRequest(caEndpoint(caUrl, path), options, JSON.stringify({ csr }));
-  const result = answerSchema.safeParse(parseAnswer(answer));
+  return readEnrolled(parseAnswer(answer), tls.ca);
+}
+
+/** Reads what a CA answers with a certificate. Throws SERVER_UNTRUSTED. */
+export function readEnrolled(answer: unknown, root: string): Enrolled {
+  const result = answerSchema.safeParse(answer);
   if (!result.success) throw new Refusal("SERVER_UNTRUSTED", "The server's answer is not a CA's.");
-  return { ...result.data, root: tls.ca };
+  return { ...result.data, root };
 }
 
 /** One of the CA's routes, below its URL. Throws SERVER_UNREACHABLE when that is none. */

@@ -11,6 +11,8 @@ export interface Answer {
   readonly body: string;
   /** The Date header. */
   readonly date?: string | undefined;
+  /** Its Retry-After, in seconds. */
+  readonly retryAfter?: number;
 }
 
 /** Reads an https:// URL. Throws SERVER_UNREACHABLE for anything else. */
@@ -41,7 +43,13 @@ export function httpsRequest(url: URL, options: RequestOptions, body?: string): 
       response.on("error", fail);
       response.on("end", () => {
         const { statusCode: status = 0, headers } = response;
-        resolve({ status, body: Buffer.concat(chunks).toString("utf8"), date: headers.date });
+        const retryAfter = Number.parseInt(headers["retry-after"] ?? "", 10);
+        resolve({
+          status,
+          body: Buffer.concat(chunks).toString("utf8"),
+          date: headers.date,
+          ...(Number.isNaN(retryAfter) ? {} : { retryAfter }),
+        });
       });
     });
     call.on("timeout", () => call.destroy(Object.assign(new Error(), { code: "ETIMEDOUT" })));

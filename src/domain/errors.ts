@@ -6,6 +6,8 @@ const issuing = {
   TOKEN_USED: [403, "This enrolment token was used already, with another CSR. Ask for a new one."],
   TOKEN_EXPIRED: [403, "This enrolment token has expired. Ask for a new one."],
   TOKEN_REVOKED: [403, "This enrolment token was revoked. Ask for a new one."],
+  TOKEN_ADDRESS: [403, "This enrolment token cannot be used from this address."],
+  TOKEN_KEY: [403, "This enrolment token is for another key."],
   BODY_MALFORMED: [400, "The request body is not what this route takes."],
   BODY_TOO_LARGE: [413, "The request body is larger than this route takes."],
   CSR_MALFORMED: [400, "The CSR is not one PKCS#10 request in PEM or DER."],
@@ -21,6 +23,13 @@ const issuing = {
   METHOD_NOT_ALLOWED: [405, "This route does not take that method."],
   UNAVAILABLE: [503, "The service cannot do this right now. Nothing was changed; try again later."],
   INTERNAL: [500, "Something went wrong on our side. Nothing was granted."],
+} as const;
+
+/** Why there is no certificate for a request without a token, besides. */
+const requesting = {
+  REQUEST_PENDING: [409, "The request waits for an admin. Ask again later, with the same CSR."],
+  REQUEST_DENIED: [403, "An admin has denied this request."],
+  REQUEST_LIMIT: [429, "Too many requests wait for an admin already. Try again later."],
 } as const;
 
 /** Why a renewal was refused, besides. */
@@ -81,6 +90,9 @@ const administration = {
   CIDR_INVALID: [400, "An address range is written like 192.0.2.0/24 or 2001:db8::/32."],
   RATE_INVALID: [400, "A rate is written like 100/1m: so many requests in so much time, up to a day."],
   LIMIT_INVALID: [400, "A limit of connections is a number from 1 to a million."],
+  USES_INVALID: [400, "A number of uses is from 1 to 100,000."],
+  REQUEST_DECIDED: [409, "The request was decided on before. Nothing was changed."],
+  REQUEST_ENDED: [409, "The request has ended. Its client has to send it again."],
   CREDENTIAL_ENDED: [409, "The certificate has ended, or is none of an account: nothing can be changed."],
   ADDRESS_INVALID: [400, "An address is written like 192.0.2.1 or 2001:db8::1."],
   DNS_NAME_INVALID: [
@@ -120,7 +132,15 @@ const administration = {
   SERVER_UNREACHABLE: [502, "The server cannot be reached."],
 } as const;
 
-const table = { ...issuing, ...renewing, ...revoking, ...denials, ...proxying, ...administration };
+const table = {
+  ...issuing,
+  ...requesting,
+  ...renewing,
+  ...revoking,
+  ...denials,
+  ...proxying,
+  ...administration,
+};
 
 export type IssuingCode = keyof typeof issuing | "ACCOUNT_SUSPENDED";
 export type DenialCode = keyof typeof denials;

@@ -32,11 +32,18 @@ export interface IssuanceStanding {
   readonly renewals: readonly Pick<RenewalRecord, "predecessor" | "csrHash" | "successor">[];
 }
 
+/** A token that is used: with which CSR, and from where. */
+export interface TakenToken {
+  readonly id: string;
+  readonly csrHash: string;
+  readonly address?: string | undefined;
+}
+
 /** What a group of entries writes. */
 export interface IssuanceWrites {
   readonly at: Instant;
   /** Tokens to be bound to a CSR, which none of them is. */
-  readonly taken: readonly { readonly id: string; readonly csrHash: string }[];
+  readonly taken: readonly TakenToken[];
   /** Keys that are not on record. */
   readonly firstSeen: readonly Omit<KeyRecord, "blockedAt" | "blockedBecause">[];
   readonly intents: readonly Intent[];

@@ -1,7 +1,7 @@
 import type { Fingerprint, IssuerId, Serial, SpkiHash } from "./identifiers.ts";
 import type { RequestedNames } from "./host-names.ts";
 import type { KeyType, PublicKeyOctets } from "./key-policy.ts";
-import type { IssuanceQuestion, IssuanceStanding, IssuanceWrites } from "./issuance.ts";
+import type { IssuanceQuestion, IssuanceStanding, IssuanceWrites, TakenToken } from "./issuance.ts";
 import type { Slug } from "./names.ts";
 import type { CrlSelection, CrlStore } from "./crl.ts";
 import type { CertId, OcspAnswers, OcspFailure, OcspRequest, OcspSigner, Standing } from "./ocsp.ts";
@@ -21,6 +21,7 @@ import type {
   TokenRecord,
 } from "./records.ts";
 import type { RenewalStore } from "./renewal.ts";
+import type { RequestStore } from "./request.ts";
 import type { RevocationReason } from "./revocation.ts";
 import type { Instant } from "./time.ts";
 import type { UseStore } from "./use.ts";
@@ -140,12 +141,19 @@ export interface TokenStore {
   byHashes(hashes: readonly string[]): Promise<{ readonly token: TokenRecord; readonly account: Account }[]>;
   byId(id: string): Promise<TokenRecord | undefined>;
   byIds(ids: readonly string[]): Promise<TokenRecord[]>;
+  /** The newest first; without those that have a parent. */
   list(account?: Slug): Promise<TokenRecord[]>;
+  /** Those whose parents these are, the oldest first. */
+  childrenOf(parents: readonly string[]): Promise<TokenRecord[]>;
   /** Binds tokens to their CSRs. Fails when one is bound already. */
-  use(uses: readonly { readonly id: string; readonly csrHash: string }[], at: Instant): Promise<void>;
+  use(uses: readonly TakenToken[], at: Instant): Promise<void>;
+  /** Takes one of several uses. Fails when none is left. */
+  takeUse(id: string, at: Instant, from: string | undefined): Promise<void>;
   /** Records what tokens enrolled. Fails when one has enrolled something already. */
   fulfil(fulfilled: readonly { readonly id: string; readonly fingerprint: Fingerprint }[]): Promise<void>;
   revoke(id: string, at: Instant): Promise<void>;
+  /** Revokes those that have enrolled nothing yet, of one parent or of all; returns their ids. */
+  revokeChildren(parent: string | undefined, at: Instant): Promise<string[]>;
 }
 
 export interface KeyStore {
@@ -250,6 +258,7 @@ export interface FollowerStore {
 export interface Stores {
   readonly accounts: AccountStore;
   readonly tokens: TokenStore;
+  readonly requests: RequestStore;
   readonly keys: KeyStore;
   readonly certificates: CertificateStore;
   readonly issuers: IssuerStore;

@@ -6,6 +6,7 @@ import type { CallLimits } from "./call-limits.ts";
 import type { Scope, Slug } from "./names.ts";
 import type { RevocationReason } from "./revocation.ts";
 import type { Instant } from "./time.ts";
+import type { TokenRules } from "./token-rules.ts";
 
 /** Who a caller is. */
 export interface Account extends CallLimits {
@@ -29,10 +30,19 @@ export interface TokenRecord {
   readonly profile: Slug;
   /** Narrows the scopes of what it enrols; `undefined` leaves all of the account's. */
   readonly scopes: readonly Scope[] | undefined;
+  readonly rules: TokenRules;
+  /** How many CSRs it may be used with. With more than one, each use is a token of its own, whose parent this is. */
+  readonly uses: number;
+  /** How many of several uses are taken. */
+  readonly usesTaken: number;
   readonly createdAt: Instant;
   readonly expiresAt: Instant;
   readonly revokedAt: Instant | undefined;
+  /** When it was used, the last time, and from which address. */
   readonly usedAt: Instant | undefined;
+  readonly usedFrom: string | undefined;
+  /** The token that this is a use of, or the request that it was approved with; nobody has the token itself then. */
+  readonly parent: string | undefined;
   /** SHA-256 of the one CSR that it was used with. */
   readonly csrHash: string | undefined;
   /** What it enrolled, once that is on record. */
@@ -185,6 +195,9 @@ export type ChangeAction =
   | "account.resume"
   | "token.create"
   | "token.revoke"
+  | "token.use"
+  | "request.approve"
+  | "request.deny"
   | "certificate.intend"
   | "certificate.issue"
   | "certificate.register"

@@ -2,17 +2,21 @@ import type { IncomingMessage, RequestListener } from "node:http";
 import type { Request } from "express";
 import type { Logger } from "../domain/ports.ts";
 import type { Answer } from "../services/issue/answer.ts";
+import type { Outcome } from "../services/issue/ask.ts";
 import type { Enrolment } from "../services/issue/enrol.ts";
 import { plainApp } from "./app.ts";
 import { enrolEndpoint } from "./enrol-endpoint.ts";
 import { answerProblem, finish, methodNotAllowed } from "./errors.ts";
 import { type KeyCompromise, nonceEndpoint, proofEndpoint } from "./key-compromise-endpoint.ts";
 import { type OwnRenewal, renewEndpoint } from "./renew-endpoint.ts";
+import { type RequestForCertificate, requestEndpoint } from "./request-endpoint.ts";
 import { type OwnRevocation, revokeOwnEndpoint } from "./revoke-own-endpoint.ts";
 
 export interface CaAppParts {
   readonly enrol: (enrolment: Enrolment) => Promise<Answer>;
   readonly ownRenewal: OwnRenewal;
+  /** Takes requests without a token; `undefined` where approval is not turned on. */
+  readonly ask: ((asked: RequestForCertificate) => Promise<Outcome>) | undefined;
   readonly ownRevocation: OwnRevocation;
   readonly keyCompromise: KeyCompromise;
   /** The trusted roots, PEM. */
@@ -26,7 +30,7 @@ const CERTIFICATES = "/v1/certificates";
 
 /** The CA listener. Each route says who may call it; there is no other. */
 export function caApp(parts: CaAppParts): RequestListener {
-  const { enrol, ownRenewal, ownRevocation, keyCompromise, logger } = parts;
+  const { enrol, ask, ownRenewal, ownRevocation, keyCompromise, logger } = parts;
   const app = plainApp();
 
   // Anyone: the roots are public; a client compares their fingerprint with the one that it was given.
@@ -58,6 +62,14 @@ export function caApp(parts: CaAppParts): RequestListener {
     .route(`${CERTIFICATES}/renew`)
     .post((request, response) => renewEndpoint(ownRenewal, request, response, prefersPem(request)))
     .all(methodNotAllowed("POST"));
+
+  // Anyone, where approval is turned on: nothing is signed before an admin has approved the key. Else it is NOT_FOUND.
+  if (ask) {
+    app
+      .route("/v1/requests")
+      .post((request, response) => requestEndpoint(ask, request, response, prefersPem(request)))
+      .all(methodNotAllowed("POST"));
+  }
 
   // The credential itself, in the TLS handshake.
   app

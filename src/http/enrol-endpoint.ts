@@ -29,10 +29,12 @@ export async function enrolEndpoint(
 ): Promise<void> {
   const token = bearerToken(request);
   const body = await readBody(request);
-  sendCertificate(response, await enrol({ token, ...parseBody(request, body, bodySchema) }), wantsPem);
+  const address = request.socket.remoteAddress;
+  const asked = parseBody(request, body, bodySchema);
+  sendCertificate(response, await enrol({ token, address, ...asked }), wantsPem);
 }
 
-/** Answers with a certificate, new or given again. */
+/** 201 with a certificate, new or given again: as JSON, or the chain alone. */
 export function sendCertificate(response: ServerResponse, answer: Answer, wantsPem: boolean): void {
   const text = wantsPem ? answer.chain : json(answer);
   response.writeHead(201, {
@@ -80,7 +82,7 @@ export function parseBody(
 }
 
 /** PEM as it is; else base64 of DER. */
-function csrBytes(csr: string): Uint8Array {
+export function csrBytes(csr: string): Uint8Array {
   return Buffer.from(csr, csr.includes("-----BEGIN") ? "latin1" : "base64");
 }
 

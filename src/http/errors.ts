@@ -47,7 +47,7 @@ export function answerProblem(
   if (body.status === 401) response.setHeader("WWW-Authenticate", challenge(body.code));
   if (body.status === 413) response.setHeader("Connection", "close");
   if (body.status === 503) response.setHeader("Retry-After", "5");
-  if (body.status === 429) response.setHeader("Retry-After", "1");
+  if (body.status === 429) response.setHeader("Retry-After", body.code === "REQUEST_LIMIT" ? "60" : "1");
   response.statusCode = body.status;
   response.setHeader("Cache-Control", "no-store");
   response.setHeader("Content-Type", "application/problem+json; charset=utf-8");

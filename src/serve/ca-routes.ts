@@ -4,10 +4,12 @@ import type { PresentedCertificate } from "../domain/decision.ts";
 import { Refusal } from "../domain/errors.ts";
 import type { Clock, Database, Logger } from "../domain/ports.ts";
 import type { Authenticator } from "../enforce/authenticator.ts";
+import { addressGroup, withoutMapping } from "../enforce/address-group.ts";
 import { addressOf } from "../enforce/transport.ts";
 import { type CaAppParts, caApp } from "../http/ca-app.ts";
 import { awaitOwn } from "../services/await-followers.ts";
 import type { Answer } from "../services/issue/answer.ts";
+import type { Asked, Outcome } from "../services/issue/ask.ts";
 import type { RenewalParts, RenewalRequest } from "../services/issue/renew.ts";
 import { KeyCompromiseDesk } from "../services/key-compromise.ts";
 import { revokeOwn } from "../services/own-revocation.ts";
@@ -15,6 +17,8 @@ import { keyProofs } from "../x509/key-proof.ts";
 
 export interface CaRouteParts extends Pick<CaAppParts, "enrol" | "roots" | "enforcePort"> {
   readonly renew: (parts: RenewingParts, wanted: RenewalRequest) => Promise<Answer>;
+  /** Takes requests without a token; `undefined` where approval is not turned on. */
+  readonly ask: ((asked: Asked) => Promise<Outcome>) | undefined;
   readonly database: Database;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -29,14 +33,20 @@ type RenewingParts = Pick<RenewalParts, "present" | "applied">;
 
 /** What the CA listener answers, by the services that do it. */
 export function caRoutes(parts: CaRouteParts): RequestListener {
-  const { database, clock, logger, authenticator, enrol, roots, enforcePort } = parts;
+  const { database, clock, logger, authenticator, enrol, ask, roots, enforcePort } = parts;
   const compromises = new KeyCompromiseDesk({ database, clock, randomBytes, logger, keys: keyProofs });
   const applied = (changes: { readonly first: number; readonly last: number }): Promise<void> =>
     awaitOwn(parts, parts.identity, changes, parts.patience);
   const present = (der: Uint8Array): PresentedCertificate =>
     authenticator.presentOwn(new X509Certificate(der), clock.now());
   return caApp({
-    ...{ enrol, roots, enforcePort, logger },
+    ...{ roots, enforcePort, logger },
+    enrol: ({ address, ...enrolment }) =>
+      enrol({ ...enrolment, address: address === undefined ? undefined : withoutMapping(address) }),
+    ask:
+      ask &&
+      (({ address = "unknown", ...asked }) =>
+        ask({ ...asked, address: withoutMapping(address), addressGroup: addressGroup(address) })),
     ownRenewal: {
       authorize: async (request, response) => {
         const decision = await authenticator.authorizeRenewal(request);

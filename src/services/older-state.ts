@@ -55,13 +55,15 @@ const LEAP = 1_000_000;
 
 export interface Accepted {
   readonly tokens: number;
+  readonly requests: number;
   /** The numbers above which the next CRLs are. */
   readonly crls: Readonly<Record<IssuerId, number>>;
 }
 
 /**
- * Goes on with an older state, all in one transaction: voids every open token, for it may have been used, and has the
- * next CRL of each issuing CA be due at once, with a number that none had.
+ * Goes on with an older state, all in one transaction: voids every open token, for it may have been used, with the
+ * uses of fleets' tokens that have enrolled nothing, and every request but those that were denied; and has the next CRL of
+ * each issuing CA be due at once, with a number that none had.
  *
  * @param seen what was seen before, as far as that is known
  */
@@ -81,15 +83,17 @@ export function acceptOlderState(
     }
     const open = (await stores.tokens.list()).filter((token) => tokenStatus(token, now) === "open");
     const last = await stores.changes.last();
-    const detail = { last, seen: seen?.mark?.sequence, tokens: open.length, crls };
-    await recordChange(stores, mutation, "state.accept", String(last), detail);
     for (const { id } of open) await stores.tokens.revoke(id, now);
+    const children = await stores.tokens.revokeChildren(undefined, now);
+    const requests = await stores.requests.deleteOpen();
+    const detail = { last, seen: seen?.mark?.sequence, tokens: open.length, requests, crls };
+    await recordChange(stores, mutation, "state.accept", String(last), detail);
     const { actor } = mutation;
     await stores.changes.append(
-      open.map(({ id: subject }) => {
+      [...open.map(({ id }) => id), ...children].map((subject) => {
         return { time: now, actor, action: "token.revoke" as const, subject, detail: { olderState: true } };
       }),
     );
-    return { tokens: open.length, crls };
+    return { tokens: open.length, requests, crls };
   });
 }

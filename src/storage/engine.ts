@@ -8,6 +8,7 @@ import { followerStore } from "./follower-store.ts";
 import { issuerStore } from "./issuer-store.ts";
 import { keyStore } from "./key-store.ts";
 import { renewalStore } from "./renewal-store.ts";
+import { requestStore } from "./request-store.ts";
 import type { Sql } from "./sql.ts";
 import { tokenStore } from "./token-store.ts";
 import { useStore } from "./use-store.ts";
@@ -28,6 +29,7 @@ export function storesOn(db: Knex, sql: Sql): Stores {
   return {
     accounts: accountStore(db, sql),
     tokens: tokenStore(db, sql),
+    requests: requestStore(db),
     keys: keyStore(db, sql),
     certificates: certificateStore(db, sql),
     issuers: issuerStore(db),

@@ -19,7 +19,7 @@ CREATE TEMP TRIGGER write_issuance INSTEAD OF INSERT ON issuance BEGIN
   SELECT RAISE(ABORT, 'stale') FROM sequence WHERE last <> NEW.entries ->> '$.last';
   INSERT INTO keys (spki_hash, key_type, account_id, seen_at)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each(NEW.entries, '$.keys');
-  UPDATE tokens SET csr_hash = given.value ->> 1, used_at = given.value ->> 2
+  UPDATE tokens SET csr_hash = given.value ->> 1, used_at = given.value ->> 2, used_from = given.value ->> 3
     FROM jsonb_each(NEW.entries, '$.taken') AS given WHERE tokens.id = given.value ->> 0;
   INSERT INTO intents (issuer_id, serial, account_id, profile, key_id, not_before, not_after, created_at)
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3,
@@ -143,7 +143,7 @@ function encode(writes: IssuanceWrites, last: number): string {
     keys: writes.firstSeen.map(({ spkiHash, keyType, accountId, seenAt }) => {
       return [spkiHash, keyType, accountId ?? null, seenAt];
     }),
-    taken: writes.taken.map(({ id, csrHash }) => [id, csrHash, writes.at]),
+    taken: writes.taken.map(({ id, csrHash, address }) => [id, csrHash, writes.at, address ?? null]),
     intents: writes.intents.map((intent) => Object.values(intentRow(intent))),
     fulfilled: writes.fulfilled.map(({ id, fingerprint }) => [id, fingerprint]),
     certificates: writes.certificates.map((certificate) => {

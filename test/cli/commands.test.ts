@@ -65,6 +65,15 @@ describe("refused, with nothing changed", () => {
     ["certificates of nobody", 1, "NOT_FOUND", ["list", "--account", "nobody"]],
     ["tokens of nobody", 1, "NOT_FOUND", ["token", "list", "nobody"]],
     ["revoking no token", 1, "NOT_FOUND", ["token", "revoke", "00"]],
+    ["showing no token", 1, "NOT_FOUND", ["token", "show", "00"]],
+    ["a token for nowhere", 2, "CIDR_INVALID", ["token", "create", "acme", "--from", "10.0.0.0/33"]],
+    ["a token for no key", 2, "ID_MALFORMED", ["token", "create", "acme", "--spki", "ab12"]],
+    ["a token of no use", 2, "USES_INVALID", ["token", "create", "acme", "--uses", "0"]],
+    ["a token of too many", 2, "USES_INVALID", ["token", "create", "acme", "--uses", "100001"]],
+    ["a token of some", 2, "USES_INVALID", ["token", "create", "acme", "--uses", "some"]],
+    ["approving nothing", 1, "NOT_FOUND", ["request", "approve", "ab".repeat(32), "--account", "acme"]],
+    ["approving by an id", 2, "ID_MALFORMED", ["request", "approve", "ab12", "--account", "acme"]],
+    ["denying nothing", 1, "NOT_FOUND", ["request", "deny", "ab".repeat(32)]],
   ])("%s: exit %i, %s", async (_name, code, expected, args) => {
     const before = snapshot(server.home);
     const ran = await here(...args);
@@ -80,6 +89,8 @@ describe("refused, with nothing changed", () => {
     [["list", "--status", "odd"]],
     [["init", "--password", "x"]],
     [["account", "update", "acme"]],
+    [["token", "create", "acme", "--key-type", "rsa-1024"]],
+    [["request", "approve", "ab".repeat(32)]],
     [["credential", "update", "01", "--json"]],
     [["credential", "update", "01", "--all-scopes", "--scopes", "orders:read"]],
   ])("usage: %j exits 2", async (args) => {
@@ -186,6 +197,34 @@ test("lists accounts, tokens and certificates", async () => {
   expect((await here("list", "--status", "expired")).stdout.split("\n")).toHaveLength(2);
   expect((await here("account", "list")).stdout).toMatch(/^ACCOUNT .*\nacme +active/);
   expect(await server.admin("account", "show", "acme")).toMatchObject({ slug: "acme", status: "active" });
+});
+
+test("a fleet's token: its rules over the wire, and what became of each use", async () => {
+  const rules = ["--from", "10.0.0.0/8,127.0.0.0/8", "--key-type", "ec-p256,ed25519"];
+  const made = await server.admin("token", "create", "acme", "--uses", "2", ...rules);
+  const token = String(made["token"]);
+  const [one, two] = [await enrolled(server, token), await enrolled(server, token)];
+  await expect(enrolled(server, token)).rejects.toThrow("TOKEN_USED");
+  const id = String(made["id"]);
+  const shown = await server.admin("token", "show", id);
+  expect(shown).toMatchObject({
+    ...{ id, account: "acme", status: "used", uses: 2, usesTaken: 2, usedFrom: "127.0.0.1" },
+    from: ["10.0.0.0/8", "127.0.0.0/8"],
+    keyTypes: ["ec-p256", "ed25519"],
+  });
+  expect([...(shown["fingerprints"] as string[])].sort()).toEqual([one.fingerprint, two.fingerprint].sort());
+  const listed = (await server.admin("token", "list", "acme")) as unknown as Record<string, unknown>[];
+  expect(listed.find((each) => each["id"] === id)).toEqual(shown);
+  expect(listed.filter((each) => String(each["id"]).startsWith(id))).toHaveLength(1);
+  const text = (await here("token", "list", "acme")).stdout;
+  expect(text).toContain("from 10.0.0.0/8,127.0.0.0/8; keys ec-p256,ed25519");
+  expect(text).toMatch(new RegExp(`^${id} +acme +client +used +2/2 `, "m"));
+  expect((await here("token", "show", id)).stdout).toMatch(/^Uses: +2\/2$[\s\S]+^Enrolled [0-9a-f]{64}$/m);
+
+  const elsewhere = await server.token("acme", "--from", "10.0.0.0/8");
+  await expect(enrolled(server, elsewhere)).rejects.toThrow("TOKEN_ADDRESS");
+  const forAnother = await server.token("acme", "--spki", "ab".repeat(32));
+  await expect(enrolled(server, forAnother)).rejects.toThrow("TOKEN_KEY");
 });
 
 test("a token is printed alone", async () => {

@@ -44,6 +44,17 @@ test("makes a key here, and the certificate calls", async () => {
   expect(again.stderr).toContain("client.crt is there already");
 });
 
+test("without a token there is nothing to be had where approval is not turned on", async () => {
+  const workspace = await testWorkspace();
+  const ran = await countersign(
+    ["enroll", "--ca-url", server.ca, "--fingerprint", server.rootFingerprint, "--no-wait"],
+    { cwd: workspace.path },
+  );
+  expect(ran).toMatchObject({ code: 1, stdout: "" });
+  expect(ran.stderr).toContain("(NOT_FOUND)");
+  expect(await server.admin("request", "list")).toEqual([]);
+});
+
 test("encrypts the key with a passphrase", async () => {
   const workspace = await testWorkspace();
   writeFileSync(workspace.file("pass"), "a long one\n");

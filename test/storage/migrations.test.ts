@@ -26,6 +26,7 @@ onEachDatabase("migrations", (db) => {
         "knex_migrations",
         "knex_migrations_lock",
         "renewals",
+        "requests",
         "sequence",
         "tokens",
         "uses",

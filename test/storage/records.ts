@@ -17,6 +17,7 @@ import type {
 } from "../../src/domain/records.ts";
 import { noLimits } from "../../src/domain/call-limits.ts";
 import { parseSlug } from "../../src/domain/names.ts";
+import { noRules } from "../../src/domain/token-rules.ts";
 import { HOUR, MINUTE } from "../../src/domain/time.ts";
 import { START, freshSlug } from "../support/issuing.ts";
 
@@ -41,6 +42,7 @@ export function someToken(account: Account): Omit<TokenRecord, "account"> {
     accountId: account.id,
     profile: parseSlug("client"),
     scopes: undefined,
+    ...{ rules: noRules, uses: 1, usesTaken: 0, usedFrom: undefined, parent: undefined },
     createdAt: START,
     expiresAt: START + 15 * MINUTE,
     revokedAt: undefined,

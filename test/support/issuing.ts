@@ -9,6 +9,7 @@ import type { Clock, Database, Issuer, Logger } from "../../src/domain/ports.ts"
 import type { Profile } from "../../src/domain/profile.ts";
 import type { Account, CertificateRecord, IssuerRecord } from "../../src/domain/records.ts";
 import { DAY, HOUR, type Instant, MINUTE } from "../../src/domain/time.ts";
+import type { TokenRules } from "../../src/domain/token-rules.ts";
 import type { Token } from "../../src/domain/token.ts";
 import { makeKeyPair } from "../../src/keys/key-pair.ts";
 import { memorySigner } from "../../src/keys/memory-signer.ts";
@@ -143,6 +144,11 @@ export function onDatabase(
   return { database, ledger: new Ledger(database, clock), desk: new TokenDesk(database, clock) };
 }
 
+/** The same ledger, with another way to note an intent. */
+export function ledgerWith({ ledger }: IssuingParts, intend: Ledger["intend"]): Ledger {
+  return Object.assign(Object.create(ledger) as Ledger, { intend });
+}
+
 /** A new key's CSR. */
 export async function makeCsr(keyType: KeyType = "ec-p256"): Promise<Buffer> {
   return csrOf(await makeKeyPair(keyType));
@@ -167,14 +173,19 @@ export function freshAccount(parts: { database: Database; clock: Clock; actor: s
 export function freshToken(
   parts: IssuingParts & { readonly actor: string },
   account: Account,
-  wanted: { profile?: Profile; scopes?: readonly Scope[]; ttl?: number } = {},
+  wanted: {
+    profile?: Profile;
+    scopes?: readonly Scope[];
+    ttl?: number;
+    rules?: Partial<TokenRules>;
+    uses?: number;
+  } = {},
 ): Promise<{ token: Token; id: string; expiresAt: Instant }> {
-  const { profile = clientProfile, scopes, ttl = 15 * MINUTE } = wanted;
   return createToken(parts.database, parts, parts.randomBytes, {
     account: account.slug,
-    profile,
-    scopes,
-    ttl,
+    profile: clientProfile,
+    ttl: 15 * MINUTE,
+    ...wanted,
   });
 }
 

@@ -9,7 +9,9 @@ import { shellWord } from "../shell-word.ts";
 interface EnrollFlags {
   readonly caUrl?: string;
   readonly fingerprint?: string;
-  readonly tokenFile: string;
+  readonly tokenFile?: string;
+  /** commander's word for --no-wait. */
+  readonly wait: boolean;
   readonly key: string;
   readonly cert: string;
   readonly ca: string;
@@ -26,10 +28,16 @@ const PLACEHOLDER = "https://ENFORCING-SERVER";
 
 export function enrollCommand(program: Command): void {
   withJson(program.command("enroll"))
-    .description("make a key here, and get a certificate for it with an enrolment token")
+    .description(
+      "make a key here, and get a certificate for it with an enrolment token, or an admin's approval",
+    )
     .option("--ca-url <url>", "the CA listener, such as https://127.0.0.1:8443 (else the last one)")
     .option("--fingerprint <hex>", "SHA-256 of the CA's root certificate (else what is remembered)")
-    .requiredOption("--token-file <file>", "the enrolment token; - is standard input")
+    .option("--token-file <file>", "the enrolment token; - is standard input; without one, an admin approves")
+    .option(
+      "--no-wait",
+      "leave a request without a token to be decided on; the same command comes back to it",
+    )
     .option("--key <file>", "the private key; made when there is none", "client.key")
     .option("--cert <file>", "the certificate and its chain", "client.crt")
     .option("--ca <file>", "the CA's root certificate", "ca.crt")
@@ -95,7 +103,10 @@ async function wantedBy(options: EnrollFlags): Promise<EnrollToFiles> {
     },
     process.env,
   );
-  const token = parseToken(readSecret(options.tokenFile));
+  const token =
+    options.tokenFile === undefined
+      ? (await import("../approval.ts")).withoutToken({ ...options, caUrl: known.caUrl })
+      : parseToken(readSecret(options.tokenFile));
   const passphrase = passphraseFile === undefined ? undefined : readPasswordFile(passphraseFile);
   const password = p12PasswordFile === undefined ? passphrase : readPasswordFile(p12PasswordFile);
   if (outP12 !== undefined && password === undefined) {

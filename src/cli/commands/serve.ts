@@ -18,6 +18,7 @@ interface ServeFlags extends CommonOptions, ListenOptions {
   readonly resumption: boolean;
   readonly refuseInTls?: true;
   readonly http2?: true;
+  readonly approval?: true;
 }
 
 export function serveCommand(program: Command): void {
@@ -30,6 +31,7 @@ export function serveCommand(program: Command): void {
         "go on, this once, with a database that went back: open tokens are voided, CRL numbers leap",
       )
       .option("--http2", "take calls by HTTP/2 as well")
+      .option("--approval", "take requests without a token, which wait until an admin approves them")
       .option("--refuse-in-tls", "cut whoever is refused off at the handshake, without saying why")
       .option("--no-resumption", "every TLS connection makes a full handshake")
       .option("--quickstart", "make the home first if there is none, and an account 'demo' to try it with"),
@@ -43,9 +45,9 @@ async function runServe(options: ServeFlags): Promise<void> {
   const { readForStart } = await import("../../home/start-faults.ts");
   const { startServer } = await import("../../main.ts");
 
-  const { refuseInTls, http2 } = options;
+  const { refuseInTls, http2, approval } = options;
   const resumption = options.resumption ? undefined : false;
-  const flags = { ...listenFlags(options), resumption, refuseInTls, http2 };
+  const flags = { ...listenFlags(options), resumption, refuseInTls, http2, approval };
   if (options.quickstart) await (await import("../quickstart.ts")).prepareHome(options, flags);
   const { config, password } = readForStart({
     home: homeDirectory(options.home, process.env),

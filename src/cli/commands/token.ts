@@ -1,24 +1,36 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
+import { type KeyType, keyTypes } from "../../domain/key-policy.ts";
 import { type CommonOptions, commaList, withCommon } from "../options.ts";
-import { print, table } from "../output.ts";
+import { fields, print, table } from "../output.ts";
 
 interface CreateFlags extends CommonOptions {
   readonly profile: string;
   readonly scopes?: string[];
   readonly ttl?: string;
+  readonly from?: string[];
+  readonly keyType?: KeyType[];
+  readonly spki?: string;
+  readonly uses?: string;
 }
 
 export function tokenCommands(program: Command): void {
-  const token = program.command("token").description("what lets somebody enrol, once");
+  const token = program.command("token").description("what lets somebody enrol: once, or a fleet");
   withCommon(token.command("create").argument("<account>"))
     .description("make an enrolment token; prints it alone, and never again")
     .option("--profile <name>", "what the certificate may be", "client")
     .option("--scopes <a,b>", "narrow the account's scopes for this certificate", commaList)
     .option("--ttl <duration>", "how long it can be used (15m)")
+    .option("--from <cidr,…>", "where it can be used from", commaList)
+    .option("--key-type <type,…>", "the keys that it enrols", keyTypeList)
+    .option("--spki <sha256>", "the one key that it enrols, by its SPKI's SHA-256")
+    .option("--uses <n>", "with how many CSRs it can be used, for a fleet (1)")
     .action(runCreate);
   withCommon(token.command("list").argument("[account]")).description("list the tokens").action(runList);
+  withCommon(token.command("show").argument("<id>", "from `token list`"))
+    .description("show a token, and what it enrolled")
+    .action(runShow);
   withCommon(token.command("revoke").argument("<id>", "from `token list`"))
-    .description("make a token useless that was not used yet")
+    .description("make a token useless that was not used yet, or a fleet's with what is left of it")
     .action(runRevoke);
 }
 
@@ -34,48 +46,95 @@ async function runCreate(account: string, options: CreateFlags): Promise<void> {
   const slug = parseSlug(account);
   const scopes = options.scopes?.map(parseScope);
   const ttl = options.ttl === undefined ? DEFAULT_TTL : parseDuration(options.ttl);
+  const rules = await rulesIn(options);
+  const uses = options.uses === undefined ? 1 : Number(/^[0-9]{1,6}$/.exec(options.uses)?.[0]);
   const made = await withState(options, (database, config) => {
     const profile = requireProfile(loadProfiles(homePaths(config.home).profiles), options.profile);
-    return createToken(database, localMutation(), systemRandom, { account: slug, profile, scopes, ttl });
+    const wanted = { account: slug, profile, scopes, ttl, rules, uses };
+    return createToken(database, localMutation(), systemRandom, wanted);
   });
   const { token, id, expiresAt } = made;
   const value = { token, id, account: slug, profile: options.profile, expiresAt: formatTime(expiresAt) };
   print(options, value, () => token);
 }
 
+function keyTypeList(text: string): KeyType[] {
+  return commaList(text).map((name) => {
+    const type = keyTypes.find((known) => known === name);
+    if (type === undefined) throw new InvalidArgumentError(`Key types are ${keyTypes.join(", ")}.`);
+    return type;
+  });
+}
+
+/** Throws CIDR_INVALID, ID_MALFORMED. */
+async function rulesIn({ from, keyType, spki }: CreateFlags) {
+  const { parseCidr } = await import("../../domain/address.ts");
+  const { Refusal } = await import("../../domain/errors.ts");
+  const { parseSpkiHash } = await import("../../domain/identifiers.ts");
+  const spkiHash = spki === undefined ? undefined : parseSpkiHash(spki);
+  if (spki !== undefined && spkiHash === undefined) {
+    throw new Refusal("ID_MALFORMED", "Name the key by its SPKI's SHA-256: 64 hex digits.");
+  }
+  return { from: from?.map(parseCidr), keyTypes: keyType, spkiHash };
+}
+
 async function runList(account: string | undefined, options: CommonOptions): Promise<void> {
   const { parseSlug } = await import("../../domain/names.ts");
-  const { formatTime } = await import("../../domain/time.ts");
   const { requireAccount } = await import("../../services/accounts.ts");
-  const { tokenStatus } = await import("../../services/tokens.ts");
+  const { enrolledWith, rulesInWords, shownToken, usesInWords } = await import("../token-words.ts");
   const { withState } = await import("../state.ts");
   const slug = account === undefined ? undefined : parseSlug(account);
-  const tokens = await withState(options, async (database) => {
+  const { tokens, children } = await withState(options, async (database) => {
     if (slug !== undefined) await requireAccount(database, slug);
-    return database.tokens.list(slug);
+    const found = await database.tokens.list(slug);
+    const fleets = options.json ? found.filter(({ uses }) => uses > 1).map(({ id }) => id) : [];
+    return { tokens: found, children: await database.tokens.childrenOf(fleets) };
   });
   const now = Date.now();
   const all = tokens.map((token) => ({
-    id: token.id,
-    account: token.account,
-    profile: token.profile,
-    scopes: token.scopes,
-    status: tokenStatus(token, now),
-    createdAt: formatTime(token.createdAt),
-    expiresAt: formatTime(token.expiresAt),
-    fingerprint: token.fingerprint,
+    ...shownToken(token, now),
+    fingerprints: enrolledWith(token, children),
   }));
   print(options, all, () =>
     table(
-      ["TOKEN", "ACCOUNT", "PROFILE", "STATUS", "EXPIRES"],
-      all.map(({ id, account: owner, profile, status, expiresAt }) => [
-        id,
-        owner,
-        profile,
-        status,
-        expiresAt,
+      ["TOKEN", "ACCOUNT", "PROFILE", "STATUS", "USES", "EXPIRES", "RULES"],
+      all.map((one) => [
+        ...[one.id, one.account, one.profile, one.status, usesInWords(one), one.expiresAt],
+        rulesInWords(one),
       ]),
     ),
+  );
+}
+
+async function runShow(id: string, options: CommonOptions): Promise<void> {
+  const { Refusal } = await import("../../domain/errors.ts");
+  const { enrolledWith, rulesInWords, shownToken, usesInWords } = await import("../token-words.ts");
+  const { withState } = await import("../state.ts");
+  const { token, children } = await withState(options, async (database) => {
+    const found = await database.tokens.byId(id);
+    if (!found || found.parent !== undefined) throw new Refusal("NOT_FOUND", `There is no token '${id}'.`);
+    return { token: found, children: await database.tokens.childrenOf([id]) };
+  });
+  const shown = shownToken(token, Date.now());
+  const fingerprints = enrolledWith(token, children);
+  print(options, { ...shown, fingerprints }, () =>
+    [
+      fields({
+        Token: shown.id,
+        Account: shown.account,
+        Profile: shown.profile,
+        Scopes: shown.scopes === undefined ? "all of the account's" : shown.scopes.join(", ") || "none",
+        Rules: rulesInWords({ ...shown, spki: undefined }) || undefined,
+        Key: shown.spki,
+        Status: shown.status,
+        Uses: usesInWords(shown),
+        Created: shown.createdAt,
+        Expires: shown.expiresAt,
+        "Last used": shown.usedAt,
+        From: shown.usedFrom,
+      }),
+      ...fingerprints.map((fingerprint) => `Enrolled ${fingerprint}`),
+    ].join("\n"),
   );
 }
 

@@ -1,4 +1,5 @@
 import { Refusal } from "../../domain/errors.ts";
+import type { TakenToken } from "../../domain/issuance.ts";
 import type { KeyType } from "../../domain/key-policy.ts";
 import type { Slug } from "../../domain/names.ts";
 import type { Intent } from "../../domain/records.ts";
@@ -16,7 +17,7 @@ export interface IntentEntry {
   /** For an OCSP responder, which a retired issuer still needs: its certificates are still asked about. */
   readonly isForResponder: boolean;
   /** The token that pays for it, and the CSR that it is bound to by that. */
-  readonly token: { readonly id: string; readonly csrHash: string } | undefined;
+  readonly token: TakenToken | undefined;
   /** The renewal that it is, and that pays for it instead. */
   readonly renewal?: RenewalClaim | undefined;
 }
@@ -46,14 +47,11 @@ export function admitIntent(entry: IntentEntry, standing: Standing, now: Instant
 }
 
 /** Binds the token to this CSR. */
-function takeToken(
-  { id, csrHash }: NonNullable<IntentEntry["token"]>,
-  standing: Standing,
-  now: Instant,
-): void {
+function takeToken(taken: TakenToken, standing: Standing, now: Instant): void {
+  const { id, csrHash } = taken;
   const token = requireUsable(standing.tokens.get(id), now);
   if (token.csrHash === csrHash) return; // an attempt before this one did not get to its end
   if (token.csrHash !== undefined) throw new Refusal("TOKEN_USED");
   standing.tokens.set(id, { ...token, csrHash });
-  standing.taken.push({ id, csrHash });
+  standing.taken.push(taken);
 }

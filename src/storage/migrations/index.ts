@@ -6,6 +6,7 @@ import * as crl from "./0004-crl.ts";
 import * as limits from "./0005-limits.ts";
 import * as use from "./0006-use.ts";
 import * as renewals from "./0007-renewals.ts";
+import * as tokenRules from "./0008-token-rules.ts";
 
 const migrations: Readonly<Record<string, Knex.Migration>> = {
   "0001-main": main,
@@ -15,6 +16,7 @@ const migrations: Readonly<Record<string, Knex.Migration>> = {
   "0005-limits": limits,
   "0006-use": use,
   "0007-renewals": renewals,
+  "0008-token-rules": tokenRules,
 };
 
 /** Named without an extension: Knex records the names, and `.ts` in a checkout is `.js` when published. */

@@ -1,0 +1,29 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Enrolled } from "../client/enroll.ts";
+import { type Pending, approvalCommand, awaitApproval } from "../client/request.ts";
+
+/** How `enroll` gets a certificate without a token: it says on standard error what an admin has to do, and waits. */
+export function withoutToken(options: {
+  readonly caUrl: string;
+  readonly wait: boolean;
+  readonly json?: boolean;
+}): (root: string, csr: string) => Promise<Enrolled> {
+  const onPending = (pending: Pending): void => {
+    process.stderr.write(`${options.json ? JSON.stringify(shown(pending)) : text(pending)}\n`);
+  };
+  return (root, csr) =>
+    awaitApproval(options.caUrl, root, csr, { onPending, pause: sleep, isToWait: options.wait });
+}
+
+function shown({ keyFingerprint, expiresAt }: Pending) {
+  return { event: "pending", keyFingerprint, expiresAt };
+}
+
+function text(pending: Pending): string {
+  return [
+    `Key fingerprint: ${pending.keyFingerprint}`,
+    "Read it out to an admin of the CA, who compares and types:",
+    `  ${approvalCommand(pending)}`,
+    `Waiting until ${pending.expiresAt}. After Ctrl-C, the same command comes back to this request.`,
+  ].join("\n");
+}

@@ -1,0 +1,101 @@
+import { z } from "zod";
+import { type ErrorCode, Refusal } from "../domain/errors.ts";
+import { MINUTE, SECOND } from "../domain/time.ts";
+import { type Enrolled, caEndpoint, readEnrolled } from "./enroll.ts";
+import { httpsRequest, parseAnswer } from "./https.ts";
+
+const pendingSchema = z.object({
+  id: z.string(),
+  status: z.literal("pending"),
+  keyFingerprint: z.string().regex(/^[0-9a-f]{64}$/),
+  expiresAt: z.string(),
+});
+
+/** A request that waits for an admin. */
+export interface Pending extends z.output<typeof pendingSchema> {
+  /** When to ask again, in milliseconds. */
+  readonly retryAfter: number;
+}
+
+/**
+ * Sends a CSR without a token to a CA whose root is known. The same CSR again asks what became of it.
+ *
+ * @param root PEM
+ * @param csr PEM
+ * @throws Refusal with the CA's own code when it refuses: REQUEST_DENIED, REQUEST_LIMIT, NOT_FOUND where none are taken.
+ */
+export async function requestCertificate(
+  caUrl: string,
+  root: string,
+  csr: string,
+): Promise<Enrolled | Pending> {
+  const headers = { "Content-Type": "application/json" };
+  const options = { method: "POST", ca: root, headers };
+  const answer = await httpsRequest(caEndpoint(caUrl, "v1/requests"), options, JSON.stringify({ csr }));
+  if (answer.status !== 202) return readEnrolled(parseAnswer(answer), root);
+  const pending = pendingSchema.safeParse(parseAnswer(answer));
+  if (!pending.success) throw new Refusal("SERVER_UNTRUSTED", "The server's answer is not a CA's.");
+  return { ...pending.data, retryAfter: (answer.retryAfter ?? 5) * SECOND };
+}
+
+/** What passes: the CA is down, or has too much to do. */
+const passing: readonly ErrorCode[] = [
+  "SERVER_UNREACHABLE",
+  "UNAVAILABLE",
+  "INTERNAL",
+  "REQUEST_LIMIT",
+  "CONNECTION_LIMIT",
+  "RATE_LIMITED",
+];
+const LONGEST_PAUSE = MINUTE;
+
+/**
+ * Sends a CSR without a token, and waits until an admin has decided, however often the CA is down meanwhile. Whoever stops
+ * waiting comes back with the same CSR.
+ *
+ * @param watch.onPending told of the request, once for each: one that has ended is sent anew
+ * @param watch.pause waits for that many milliseconds
+ * @param watch.isToWait else REQUEST_PENDING is thrown
+ * @throws Refusal REQUEST_PENDING, REQUEST_DENIED, and whatever the first answer refuses.
+ */
+export async function awaitApproval(
+  caUrl: string,
+  root: string,
+  csr: string,
+  watch: {
+    readonly onPending: (pending: Pending) => void;
+    readonly pause: (milliseconds: number) => Promise<unknown>;
+    readonly isToWait: boolean;
+  },
+): Promise<Enrolled> {
+  let pause = 0;
+  let told: string | undefined;
+  for (;;) {
+    try {
+      const outcome = await requestCertificate(caUrl, root, csr);
+      if (!("retryAfter" in outcome)) return outcome;
+      if (!watch.isToWait) throw stillPending(outcome);
+      if (outcome.id !== told) watch.onPending(outcome);
+      told = outcome.id;
+      pause = Math.min(Math.max(outcome.retryAfter, SECOND), LONGEST_PAUSE);
+    } catch (error) {
+      const passes = error instanceof Refusal && passing.includes(error.code);
+      if (told === undefined || !passes) throw error;
+      pause = Math.min(pause * 2, LONGEST_PAUSE);
+    }
+    await watch.pause(pause);
+  }
+}
+
+/** What an admin of the CA types. */
+export function approvalCommand({ keyFingerprint }: Pick<Pending, "keyFingerprint">): string {
+  return `countersign request approve ${keyFingerprint} --account ACCOUNT`;
+}
+
+function stillPending(pending: Pending): Refusal {
+  const command = approvalCommand(pending);
+  return new Refusal(
+    "REQUEST_PENDING",
+    `The request waits for an admin: ${command}. Then run the same command again.`,
+  );
+}

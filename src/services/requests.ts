@@ -1,0 +1,145 @@
+import { Refusal } from "../domain/errors.ts";
+import type { SpkiHash } from "../domain/identifiers.ts";
+import type { Scope, Slug } from "../domain/names.ts";
+import type { Database, Stores } from "../domain/ports.ts";
+import { type Profile, requireKeyType } from "../domain/profile.ts";
+import { REQUEST_LIFE, type RequestRecord } from "../domain/request.ts";
+import { noRules } from "../domain/token-rules.ts";
+import { requireAccount, requireScopesOf } from "./accounts.ts";
+import { requireFreeKey, unmatched } from "./issue/take-use.ts";
+import { type Mutation, recordChange } from "./record-change.ts";
+
+/** The profile of a request that asks for none. */
+export const DEFAULT_PROFILE = "client";
+
+/** Requests that have not ended, the oldest first. */
+export async function liveRequests(
+  { requests }: Stores,
+  { clock }: Pick<Mutation, "clock">,
+): Promise<RequestRecord[]> {
+  const now = clock.now();
+  return (await requests.list()).filter(({ expiresAt }) => expiresAt > now);
+}
+
+/**
+ * Approves what waits with this key: its client gets a certificate for this account, once for each CSR, within a day.
+ *
+ * @param wanted.profile its name and what it is; asked for by name, for a client's own wish is not to decide
+ * @returns what was approved.
+ * @throws Refusal NOT_FOUND, REQUEST_ENDED, REQUEST_DECIDED, ACCOUNT_SUSPENDED, SCOPE_INVALID, KEY_UNSUPPORTED, KEY_IN_USE,
+ * KEY_BLOCKED, PROFILE_UNKNOWN.
+ */
+export function approveRequest(
+  database: Database,
+  mutation: Mutation,
+  spkiHash: SpkiHash,
+  wanted: {
+    readonly account: Slug;
+    readonly scopes?: readonly Scope[] | undefined;
+    /** `undefined` for the default one, which serves a request that asks for no other. */
+    readonly profile: Slug | undefined;
+    readonly profiles: ReadonlyMap<string, Profile>;
+  },
+): Promise<readonly RequestRecord[]> {
+  return database.transaction(async (stores) => {
+    const now = mutation.clock.now();
+    const pending = requireSome(
+      (await liveWith(stores, spkiHash, now)).filter(({ status }) => status === "pending"),
+    );
+    const account = await requireAccount(stores, wanted.account);
+    if (account.status !== "active") throw new Refusal("ACCOUNT_SUSPENDED");
+    const { scopes } = wanted;
+    requireScopesOf(account, scopes);
+    await requireFreeKey(stores, account.id, spkiHash);
+    const expiresAt = now + REQUEST_LIFE;
+    const approved: RequestRecord[] = [];
+    for (const request of pending) {
+      const profile = profileFor(request, wanted);
+      const tokenId = `request.${request.id}`;
+      await stores.tokens.insert({
+        ...{ id: tokenId, hash: unmatched(tokenId), parent: `request:${request.id}` },
+        ...{ accountId: account.id, profile, scopes, rules: noRules, uses: 1, usesTaken: 0 },
+        ...{ createdAt: now, expiresAt, revokedAt: undefined, usedAt: now, usedFrom: request.address },
+        ...{ csrHash: request.csrHash, fingerprint: undefined },
+      });
+      const decided = {
+        ...{ status: "approved" as const, expiresAt, tokenId, account: account.slug, note: undefined },
+        ...{ decidedAt: now, decidedBy: mutation.actor },
+      };
+      await stores.requests.decide(request.id, decided);
+      const { id, address, createdAt, csrHash } = request;
+      const detail = { request: id, account: account.slug, profile, scopes, address, createdAt, csrHash };
+      await recordChange(stores, mutation, "request.approve", spkiHash, detail);
+      approved.push({ ...request, ...decided, profile });
+    }
+    return approved;
+  });
+}
+
+/**
+ * Denies what waits with this key, or was approved and has not been fetched.
+ *
+ * @returns what was denied.
+ * @throws Refusal NOT_FOUND, REQUEST_ENDED, REQUEST_DECIDED.
+ */
+export function denyRequest(
+  database: Database,
+  mutation: Mutation,
+  spkiHash: SpkiHash,
+  note: string | undefined,
+): Promise<readonly RequestRecord[]> {
+  return database.transaction(async (stores) => {
+    const now = mutation.clock.now();
+    const denied: RequestRecord[] = [];
+    for (const request of await liveWith(stores, spkiHash, now)) {
+      if (request.status === "denied") continue;
+      const token = request.tokenId === undefined ? undefined : await stores.tokens.byId(request.tokenId);
+      if (token?.fingerprint !== undefined) continue;
+      if (token) await stores.tokens.revoke(token.id, now);
+      const decided = { status: "denied" as const, decidedAt: now, decidedBy: mutation.actor, note };
+      await stores.requests.decide(request.id, { ...request, ...decided });
+      const { id, address, createdAt } = request;
+      const detail = { request: id, was: request.status, address, createdAt, note };
+      await recordChange(stores, mutation, "request.deny", spkiHash, detail);
+      denied.push({ ...request, ...decided });
+    }
+    return requireSome(denied);
+  });
+}
+
+/** Throws NOT_FOUND, REQUEST_ENDED. */
+async function liveWith(stores: Stores, spkiHash: SpkiHash, now: number): Promise<RequestRecord[]> {
+  const all = await stores.requests.byKey(spkiHash);
+  if (all.length === 0) {
+    throw new Refusal(
+      "NOT_FOUND",
+      "There is no request with this key: compare the fingerprint with `request list`.",
+    );
+  }
+  const live = all.filter(({ expiresAt }) => expiresAt > now);
+  if (live.length === 0) throw new Refusal("REQUEST_ENDED");
+  return live;
+}
+
+/** Throws REQUEST_DECIDED. */
+function requireSome(requests: readonly RequestRecord[]): readonly RequestRecord[] {
+  if (requests.length === 0) throw new Refusal("REQUEST_DECIDED");
+  return requests;
+}
+
+/** Throws PROFILE_UNKNOWN, KEY_UNSUPPORTED. */
+function profileFor(
+  { profile: asked, keyType }: RequestRecord,
+  wanted: { readonly profile: Slug | undefined; readonly profiles: ReadonlyMap<string, Profile> },
+): Slug {
+  if (wanted.profile === undefined && asked !== undefined && asked !== DEFAULT_PROFILE) {
+    throw new Refusal(
+      "PROFILE_UNKNOWN",
+      `The request asks for the profile '${asked}': name one with --profile.`,
+    );
+  }
+  const profile = wanted.profiles.get(wanted.profile ?? DEFAULT_PROFILE);
+  if (!profile) throw new Refusal("PROFILE_UNKNOWN");
+  requireKeyType(profile, keyType);
+  return profile.name;
+}
