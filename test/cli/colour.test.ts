@@ -3,6 +3,7 @@ import { beforeAll, expect, test } from "vitest";
 import { table } from "../../src/cli/output.ts";
 import { admin } from "../support/command.ts";
 import { freshHome } from "../support/fresh-home.ts";
+import { requireProgram } from "../support/judges.ts";
 import { type Ran, projectRoot, run } from "../support/run.ts";
 import { type Workspace, makeWorkspace } from "../support/workspace.ts";
 
@@ -37,7 +38,8 @@ async function onTerminal(changes: Record<string, string> = {}, ...more: string[
 // eslint-disable-next-line no-control-regex -- they are what is looked for
 const withoutColours = (text: string): string => text.replace(/\u001b\[\d+m/g, "");
 
-test("a table has colours on a terminal, and is the same without them in a pipe", async () => {
+test("a table has colours on a terminal, and is the same without them in a pipe", async (context) => {
+  requireProgram(context, "script", "bsdutils");
   const [shown, { stdout }] = [await onTerminal(), await piped()];
   expect(stdout).toMatch(/^ACCOUNT {3}STATUS {4} *SCOPES/);
   expect(withoutColours(shown)).toBe(stdout);
@@ -46,14 +48,16 @@ test("a table has colours on a terminal, and is the same without them in a pipe"
   expect(shown).toContain("\u001b[33msuspended\u001b[0m ");
 });
 
-test.each([{ NO_COLOR: "1" }, { TERM: "dumb" }, { FORCE_COLOR: "0" }])(
+test.for([{ NO_COLOR: "1" }, { TERM: "dumb" }, { FORCE_COLOR: "0" }])(
   "none on a terminal with %o",
-  async (changes) => {
+  async (changes, context) => {
+    requireProgram(context, "script", "bsdutils");
     expect(await onTerminal(changes)).toBe((await piped()).stdout);
   },
 );
 
-test("none in a pipe, even when colours are forced, and none in JSON", async () => {
+test("none in a pipe, even when colours are forced, and none in JSON", async (context) => {
+  requireProgram(context, "script", "bsdutils");
   expect((await piped({ FORCE_COLOR: "1" })).stdout).toBe((await piped()).stdout);
   expect(await onTerminal({}, "--json")).toBe((await piped({}, "--json")).stdout);
 });

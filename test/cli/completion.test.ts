@@ -4,6 +4,7 @@ import { beforeAll, expect, test } from "vitest";
 import { commandNodes } from "../../src/cli/completion/tree.ts";
 import { countersign } from "../../src/cli/run.ts";
 import { command } from "../support/command.ts";
+import { requireProgram } from "../support/judges.ts";
 import { projectRoot, runOk } from "../support/run.ts";
 import { type Workspace, makeWorkspace } from "../support/workspace.ts";
 
@@ -77,9 +78,10 @@ const wanted: Readonly<Record<string, readonly string[]>> = {
   "countersign token create --ttl cli": [],
 };
 
-test.each(Object.keys(shells))(
+test.for(Object.keys(shells))(
   "%s completes commands, options, choices, files and folders",
-  async (shell) => {
+  async (shell, context) => {
+    requireProgram(context, shell);
     const lines = Object.keys(wanted);
     const offered = await shells[shell]?.(lines);
     expect(Object.fromEntries(lines.map((line, index) => [line, offered?.[index]]))).toEqual(wanted);

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { pkcs12 } from "../../src/x509/pkcs12-writer.ts";
 import { command } from "../support/command.ts";
+import { requireProgram } from "../support/judges.ts";
 import { run, runOk } from "../support/run.ts";
 import { sharedServer } from "../support/server.ts";
 import { type Workspace, testWorkspace } from "../support/workspace.ts";
@@ -94,7 +95,8 @@ describe.each(["ec-p256", "rsa-2048"])("the PKCS#12 file of a key of type %s", (
     expect(await open("")).toMatchObject({ code: 1, stdout: "" });
   });
 
-  test("is a key store of Java's, and goes into another", async () => {
+  test("is a key store of Java's, and goes into another", async (context) => {
+    requireProgram(context, "keytool", "default-jdk-headless");
     const from = ["-keystore", p12, "-storetype", "PKCS12"];
     const listed = await runOk("keytool", ["-list", "-v", ...from, "-storepass", password]);
     expect(listed).toContain("Alias name: acme\n");
@@ -108,7 +110,9 @@ describe.each(["ec-p256", "rsa-2048"])("the PKCS#12 file of a key of type %s", (
     });
   });
 
-  test("has Chromium call, from NSS's database", async () => {
+  test("has Chromium call, from NSS's database", async (context) => {
+    requireProgram(context, "chromium");
+    requireProgram(context, "pk12util", "libnss3-tools");
     const home = await testWorkspace();
     const database = await nssDatabase(home.file(".pki/nssdb"));
     const stranger = JSON.parse(await chromiumShows(home, `${server.enforce}/whoami`)) as object;
@@ -122,7 +126,8 @@ describe.each(["ec-p256", "rsa-2048"])("the PKCS#12 file of a key of type %s", (
   });
 });
 
-test("a password of other letters opens in openssl and NSS", async () => {
+test("a password of other letters opens in openssl and NSS", async (context) => {
+  requireProgram(context, "pk12util", "libnss3-tools");
   const workspace = await testWorkspace();
   const p12 = workspace.file("client.p12");
   const password = "Füße, 密码 and 🔑";

@@ -41,6 +41,12 @@ export function requireCerttool({ skip }: TestContext): void {
   if (!hasCerttool) skip("certtool is not here: install Debian's gnutls-bin");
 }
 
+/** Without the program on the PATH, the running test is skipped. */
+export function requireProgram({ skip }: TestContext, program: string, debianPackage = program): void {
+  const { status } = spawnSync("sh", ["-c", 'command -v "$1"', "sh", program]);
+  if (status !== 0) skip(`${program} is not here: install Debian's ${debianPackage}`);
+}
+
 /** What GnuTLS prints of each certificate of a PEM file, in their order. */
 export async function certtoolTexts(context: TestContext, bundle: string): Promise<string[]> {
   requireCerttool(context);
