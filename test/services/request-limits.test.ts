@@ -31,12 +31,15 @@ onEachDatabase("too many requests without a token", (db) => {
     const [first, ...rest] = mine as [Buffer, Buffer, Buffer, Buffer];
     for (const csr of mine.slice(0, 3)) await ask(parts, asked(csr, own));
     const before = await db.dump();
-    const beyond = () => ask(parts, asked(rest[2], { ...own, address: "2001:db8::2" }));
+    const steps: string[] = [];
+    const watched = { ...parts, onStep: (step: string) => steps.push(step) };
+    const beyond = () => ask(watched, asked(rest[2], { ...own, address: "2001:db8::2" }));
     await expectRefusal(
       beyond(),
       "REQUEST_LIMIT",
       "Too many requests from this address wait for an admin already.",
     );
+    expect(steps).toEqual(["parse"]); // no signature is verified for a flood
     const crowded = { ...parts, limits: { pendingPerAddress: 3, pending: 3 } };
     await expectRefusal(
       ask(crowded, asked(rest[2])),
