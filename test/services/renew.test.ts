@@ -323,9 +323,17 @@ onEachDatabase("renewal", (db) => {
       parts.clock.advance(25 * HOUR);
       await expectRefusal(renewAs(parts, plain, await makeCsr(), expired(plain)), "CERT_EXPIRED");
       const old = await late(AFTER_EXPIRY);
-      await expectRefusal(renewAs(parts, old, await makeCsr(), expired(old)), "CERT_EXPIRED");
+      await expectRefusal(renewAs(parts, old, Buffer.from("not read"), expired(old)), "CERT_EXPIRED");
       // Nor by a decision that came a moment before its end.
       await expectRefusal(renewAs(parts, old, await makeCsr()), "CERT_EXPIRED");
+    });
+
+    test("what it was renewed to is given again only while that is good", async () => {
+      const old = await late(0);
+      const csr = await makeCsr();
+      const renewed = await renewAs(parts, old, csr, expired(old));
+      await suspend(db.database, parts, renewed);
+      await expectRefusal(renewAs(parts, old, csr, expired(old)), "CERT_EXPIRED");
     });
 
     test("is refused when our own check finds that none of our CAs has signed it", async () => {
