@@ -106,7 +106,8 @@ async function whoRenews(parts: RenewalParts, { decision, address }: RenewalRequ
 
   requireNothingElse(parts, { predecessor, account, address });
   const until = notAfter + (parts.profiles().get(predecessor.profile)?.renewal.afterExpiry ?? 0);
-  const mayStill = decision.code === "CERT_EXPIRED" && predecessor.status === "active" && clock.now() < until;
+  const isNew = renewal?.successor === undefined;
+  const mayStill = isNew && decision.code === "CERT_EXPIRED" && clock.now() < until;
   if (!mayStill && !renewal) throw refusalOf(decision);
   return { predecessor, account, renewal, refusal: mayStill ? undefined : refusal, until };
 }
