@@ -31,6 +31,6 @@ export async function renewEndpoint(
 ): Promise<void> {
   const body = await readBody(request);
   const caller = await authorize(request, response);
-  const { csr, notAfter } = parseBody(request, body, bodySchema);
-  sendCertificate(response, await renew({ ...caller, csr, notAfter }), wantsPem);
+  const read = () => parseBody(request, body, bodySchema);
+  sendCertificate(response, await renew({ ...caller, read }), wantsPem);
 }

@@ -5,9 +5,10 @@ import { parseCidr } from "../../src/domain/address.ts";
 import type { DenialCode } from "../../src/domain/errors.ts";
 import { parseScope } from "../../src/domain/names.ts";
 import type { CertificateRecord } from "../../src/domain/records.ts";
-import { DAY, HOUR, MINUTE } from "../../src/domain/time.ts";
+import { DAY, HOUR, MINUTE, formatTime } from "../../src/domain/time.ts";
 import { makeKeyPair } from "../../src/keys/key-pair.ts";
 import { setAccountStatus, updateAccount } from "../../src/services/accounts.ts";
+import { explain } from "../../src/services/explain.ts";
 import { retireDue } from "../../src/services/retirement.ts";
 import { resume, revoke, suspend } from "../../src/services/revocation.ts";
 import { type TestDatabase, onEachDatabase } from "../support/databases.ts";
@@ -322,9 +323,17 @@ onEachDatabase("renewal", (db) => {
       parts.clock.advance(25 * HOUR);
       await expectRefusal(renewAs(parts, plain, await makeCsr(), expired(plain)), "CERT_EXPIRED");
       const old = await late(AFTER_EXPIRY);
-      await expectRefusal(renewAs(parts, old, await makeCsr(), expired(old)), "CERT_EXPIRED");
+      await expectRefusal(renewAs(parts, old, Buffer.from("not read"), expired(old)), "CERT_EXPIRED");
       // Nor by a decision that came a moment before its end.
       await expectRefusal(renewAs(parts, old, await makeCsr()), "CERT_EXPIRED");
+    });
+
+    test("what it was renewed to is given again only while that is good", async () => {
+      const old = await late(0);
+      const csr = await makeCsr();
+      const renewed = await renewAs(parts, old, csr, expired(old));
+      await suspend(db.database, parts, renewed);
+      await expectRefusal(renewAs(parts, old, csr, expired(old)), "CERT_EXPIRED");
     });
 
     test("is refused when our own check finds that none of our CAs has signed it", async () => {
@@ -366,6 +375,36 @@ onEachDatabase("renewal", (db) => {
       const before = await db.dump();
       await expectRefusal(renewAs(parts, old, await makeCsr(), expired(old)), code);
       expect(await db.dump()).toEqual(before);
+    });
+  });
+
+  test("why says what became of it, and that of the new one", async () => {
+    const why = (record: CertificateRecord) =>
+      explain(db.database, parts.present(record.der), {
+        now: parts.clock.now(),
+        address: undefined,
+        scopes: [],
+      });
+    const old = await firstOfLine(parts);
+    const { fingerprint: renewedBy } = await renewAs(parts, old, await makeCsr());
+    expect(await why(old)).toMatchObject({ code: "ALLOWED", renewedBy });
+    parts.clock.advance(OVERLAP);
+    await retireAll(db, parts);
+    expect(await why(old)).toMatchObject({
+      ...{
+        code: "CERT_REVOKED",
+        renewedBy,
+        record: { statusBy: "system", note: "retired after its renewal" },
+      },
+      rule: `credential: retired since ${formatTime(parts.clock.now())}, after its renewal`,
+    });
+    await expectRefusal(
+      renewAs(parts, old, await makeCsr(), { decision: denied(old, "CERT_REVOKED") }),
+      "RENEWED_BEFORE",
+    );
+    const renewed = await db.database.certificates.byFingerprint(renewedBy);
+    expect(renewed && (await why(renewed))).toMatchObject({
+      ...{ code: "CERT_SUSPENDED", record: { note: expect.stringMatching(/^clone alarm: /) as unknown } },
     });
   });
 

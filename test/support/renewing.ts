@@ -3,11 +3,11 @@ import type { Decision } from "../../src/domain/decision.ts";
 import type { DenialCode } from "../../src/domain/errors.ts";
 import type { Fingerprint } from "../../src/domain/identifiers.ts";
 import type { KeyType } from "../../src/domain/key-policy.ts";
-import type { Scope } from "../../src/domain/names.ts";
+import { type Scope, parseSlug } from "../../src/domain/names.ts";
 import type { Database } from "../../src/domain/ports.ts";
 import type { Profile } from "../../src/domain/profile.ts";
 import type { CertificateRecord } from "../../src/domain/records.ts";
-import { HOUR, DAY } from "../../src/domain/time.ts";
+import { DAY, HOUR, type Instant } from "../../src/domain/time.ts";
 import { describeLeaf } from "../../src/enforce/presented-certificate.ts";
 import { type RenewalParts, type RenewalRequest, renew } from "../../src/services/issue/renew.ts";
 import {
@@ -20,7 +20,6 @@ import {
   makeIssuing,
   onDatabase,
 } from "./issuing.ts";
-import { parseSlug } from "../../src/domain/names.ts";
 
 export const OVERLAP = HOUR;
 export const AFTER_EXPIRY = 7 * DAY;
@@ -97,10 +96,10 @@ export async function renewAs(
   parts: Renewing,
   record: CertificateRecord,
   csr: Uint8Array,
-  asked: Partial<Omit<RenewalRequest, "csr">> = {},
+  asked: Partial<Omit<RenewalRequest, "read">> & { readonly notAfter?: Instant } = {},
 ): Promise<CertificateRecord> {
-  const wanted = { decision: letThrough(record), address: "192.0.2.1", csr, ...asked };
-  return (await renew(parts, wanted)).record;
+  const { notAfter, ...caller } = { decision: letThrough(record), address: "192.0.2.1", ...asked };
+  return (await renew(parts, { ...caller, read: () => ({ csr, notAfter }) })).record;
 }
 
 /** How a certificate stands now. */

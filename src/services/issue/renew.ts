@@ -25,9 +25,12 @@ export interface RenewalRequest {
   readonly decision: Decision;
   /** Where it came from. */
   readonly address: string | undefined;
-  /** PEM or DER. */
-  readonly csr: Uint8Array;
-  readonly notAfter?: Instant | undefined;
+  /** Reads what it asks for, once it is known who asks. */
+  readonly read: () => {
+    /** PEM or DER. */
+    readonly csr: Uint8Array;
+    readonly notAfter?: Instant | undefined;
+  };
 }
 
 export interface RenewalParts extends IssuingParts {
@@ -60,7 +63,8 @@ export async function renew(parts: RenewalParts, wanted: RenewalRequest): Promis
   // Who asks, and may it? Nothing is read of a stranger's CSR.
   const renewing = await whoRenews(parts, wanted);
 
-  const request = readRequest(parts, wanted.csr);
+  const { csr, notAfter } = wanted.read();
+  const request = readRequest(parts, csr);
   const earlier = await earlierAnswer(parts, renewing, request, wanted);
   if (earlier) return answer(parts, earlier);
   if (renewing.refusal) throw renewing.refusal;
@@ -68,7 +72,7 @@ export async function renew(parts: RenewalParts, wanted: RenewalRequest): Promis
   const { predecessor, account } = renewing;
   const profile = requireProfile(parts.profiles(), predecessor.profile);
   const { scopes, limits, fingerprint } = predecessor;
-  const order = applyProfile(parts, request, { account, profile, scopes, limits, notAfter: wanted.notAfter });
+  const order = applyProfile(parts, request, { account, profile, scopes, limits, notAfter });
   const claim: RenewalClaim = {
     ...{ predecessor: fingerprint, csrHash: request.hash, line: await lineOf(parts, predecessor) },
     ...{ until: renewing.until, notAfter: predecessor.notAfter, overlap: profile.renewal.overlap },
@@ -102,7 +106,8 @@ async function whoRenews(parts: RenewalParts, { decision, address }: RenewalRequ
 
   requireNothingElse(parts, { predecessor, account, address });
   const until = notAfter + (parts.profiles().get(predecessor.profile)?.renewal.afterExpiry ?? 0);
-  const mayStill = decision.code === "CERT_EXPIRED" && predecessor.status === "active" && clock.now() < until;
+  const isNew = renewal?.successor === undefined;
+  const mayStill = isNew && decision.code === "CERT_EXPIRED" && clock.now() < until;
   if (!mayStill && !renewal) throw refusalOf(decision);
   return { predecessor, account, renewal, refusal: mayStill ? undefined : refusal, until };
 }
