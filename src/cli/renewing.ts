@@ -67,7 +67,7 @@ export async function renewOn(job: RenewJob, stopped: Promise<unknown>, json: bo
   await keepRenewed(
     {
       certificate: () => readCertificate(files.cert),
-      renew: (overdue) => renewFiles({ ...job, caUrl: job.caUrl(), overdue, clock }),
+      renew: (overdue) => renewFiles({ ...job, caUrl: job.caUrl(), overdue, clock, stop: stop.signal }),
       tell,
       announced: new Announced(files.cert),
       clock,

@@ -53,7 +53,7 @@ const SHORTEST_SLEEP = 50;
  */
 export async function keepRenewed(parts: DaemonParts, stop: AbortSignal): Promise<void> {
   const telling = new Telling(parts, stop);
-  const renewing = new Renewing(parts, (certificate) => {
+  const renewing = new Renewing(parts, stop, (certificate) => {
     telling.note(certificate);
   });
   while (!stop.aborted) {
@@ -70,6 +70,7 @@ export async function keepRenewed(parts: DaemonParts, stop: AbortSignal): Promis
 
 class Renewing {
   readonly #parts: DaemonParts;
+  readonly #stop: AbortSignal;
   readonly #onSeen: (certificate: Fingerprint) => void;
   readonly #retry: Retry;
   readonly #watch = new DueWatch();
@@ -78,8 +79,9 @@ class Renewing {
   #hasBegun = false;
   #hasOpened = false;
 
-  constructor(parts: DaemonParts, onSeen: (certificate: Fingerprint) => void) {
+  constructor(parts: DaemonParts, stop: AbortSignal, onSeen: (certificate: Fingerprint) => void) {
     this.#parts = parts;
+    this.#stop = stop;
     this.#onSeen = onSeen;
     this.#retry = new Retry(parts.random);
   }
@@ -132,6 +134,7 @@ class Renewing {
 
   #failed(error: unknown): void {
     const { code, message } = faultOf(error);
+    if (this.#stop.aborted) return;
     if (final.has(code) || (code === "PASSWORD_WRONG" && !this.#hasOpened)) throw error;
     if (code !== "FILE_UNREADABLE") this.#hasOpened = true;
     const retryIn = this.#retry.failed(code, this.#watch.endsIn(this.#parts.clock.now()));

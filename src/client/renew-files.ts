@@ -36,6 +36,8 @@ export interface RenewFiles {
   /** A certificate that counts as due, whatever the clock says. */
   readonly overdue?: Fingerprint | undefined;
   readonly clock: Clock;
+  /** Ends the waiting for an answer. */
+  readonly stop?: AbortSignal | undefined;
   /** Told after each step. */
   readonly onStep?: ((step: RenewalStep) => void) | undefined;
 }
@@ -158,7 +160,7 @@ async function ask(
 ): Promise<ClientCertificate> {
   const ca = roots.map(String).join("");
   const credentials = { key: await keyPem(currentKey, undefined), cert: current.pem, ca };
-  const { chain } = await renew(options.caUrl, credentials, csr);
+  const { chain } = await renew(options.caUrl, credentials, csr, { stop: options.stop });
   const successor = successorFrom(chain, current, roots);
   if (!successor.leaf.checkPrivateKey(key)) {
     throw new Refusal("SERVER_UNTRUSTED", "The CA's certificate is for another key.");

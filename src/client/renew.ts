@@ -20,17 +20,19 @@ export interface Credentials {
  * long as anybody asks, so it is to be kept until the answer is.
  *
  * @param csr PEM
- * @param patience milliseconds until there has to be an answer
+ * @param options milliseconds until there has to be an answer, and what ends the waiting before
  * @throws Refusal with the CA's own code when it refuses; SERVER_UNTRUSTED, SERVER_UNREACHABLE.
  */
 export function renew(
   caUrl: string,
   credentials: Credentials,
   csr: string,
-  patience = PATIENCE,
+  options: { readonly patience?: number; readonly stop?: AbortSignal | undefined } = {},
 ): Promise<Enrolled> {
   const { passphrase, ...pems } = credentials;
-  const signal = AbortSignal.timeout(patience);
+  const { patience = PATIENCE, stop } = options;
+  const end = AbortSignal.timeout(patience);
+  const signal = stop ? AbortSignal.any([stop, end]) : end;
   const tls = { ...pems, signal, ...(passphrase === undefined ? {} : { passphrase }) };
   return askForCertificate(caUrl, "v1/certificates/renew", tls, csr);
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { type ClientFolder, cloneAlarms, enrolledFiles, heldBy, issuedTo } from "../support/client-files.ts";
 import { command } from "../support/command.ts";
+import { drippingCa } from "../support/dripping-ca.ts";
 import { eventually } from "../support/eventually.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { projectRoot, runOk } from "../support/run.ts";
@@ -18,7 +19,7 @@ beforeAll(async () => {
   const path = join(workspace.file("home"), "profiles", "client.json");
   const profile = JSON.parse(readFileSync(path, "utf8")) as object;
   // A process that is slow to start finds its certificate ended: it goes on all the same.
-  const short = { life: { default: "4s", max: "90d" }, renewal: { overlap: "1s", afterExpiry: "1h" } };
+  const short = { life: { default: "3s", max: "90d" }, renewal: { overlap: "1s", afterExpiry: "1h" } };
   writeFileSync(path, JSON.stringify({ ...profile, ...short }));
   server = await serveHome(workspace);
 });
@@ -118,6 +119,17 @@ test("a daemon that nobody listens to renews all the same", async () => {
     expect(issuedTo(server.home, "unheard").length).toBeGreaterThanOrEqual(3);
   });
   expect([child.exitCode, child.signalCode]).toEqual([null, null]);
+});
+
+// Nothing but being told ends the waiting before a minute is over.
+test("a daemon that is told to stop does not wait for the CA's answer", { timeout: 45_000 }, async () => {
+  const files = await enrolledFiles(server, "stopped");
+  const { url, called } = await drippingCa(server.home);
+  const waiting = daemon(files, ["--ca-url", url]);
+  await called;
+  expect(await waiting.stop()).toBe(0);
+  expect(waiting.lines().at(-1)).toMatchObject({ event: "stopped" });
+  expect(waiting.count("fault")).toBe(0);
 });
 
 test("with its disk full, a daemon has no answer to keep, and once there is room asks for the same one", async () => {

@@ -36,21 +36,28 @@ async function textOfHeld(changes: object): Promise<string> {
   return JSON.stringify({ ...(JSON.parse(held) as object), ...changes });
 }
 
-test("whose holder is dead is taken over at once", async () => {
+async function deadProcess(): Promise<number | undefined> {
   const child = spawn("true");
   await once(child, "exit");
-  writeFileSync(path, await textOfHeld({ pid: child.pid, id: "another" }));
+  return child.pid;
+}
+
+test("whose holder is dead is taken over at once", async () => {
+  writeFileSync(path, await textOfHeld({ pid: await deadProcess(), id: "another" }));
   const long = { touch: 5, look: 100_000 };
   expect(await withLock(path, () => Promise.resolve("done"), long)).toBe("done");
 });
 
 test.each<[string, () => Promise<string>]>([
-  ["of another machine", () => textOfHeld({ pid: 1, place: "elsewhere" })],
+  ["of another machine", async () => textOfHeld({ pid: await deadProcess(), place: "elsewhere" })],
   ["of this process in a former life", () => textOfHeld({ id: "another" })],
   ["that was not written to its end", () => Promise.resolve("")],
 ])("one %s is taken over when nobody was seen to touch it", async (_name, text) => {
-  writeFileSync(path, await text());
-  expect(await hold(() => Promise.resolve("done"))).toBe("done");
+  const found = await text();
+  writeFileSync(path, found);
+  const taken = hold(() => Promise.resolve("done"));
+  expect(readFileSync(path, "latin1")).toBe(found); // it has looked once
+  expect(await taken).toBe("done");
   expect(existsSync(path)).toBe(false);
 });
 
