@@ -21,6 +21,13 @@ export function asCountersignError(error: unknown): CountersignError {
   return new CountersignError("INTERNAL", "Something went wrong in the client.", { cause: error });
 }
 
+/** Of Node's `fetch`, or undici's. */
+interface WebResponse {
+  readonly status: number;
+  readonly headers: { get(name: string): string | null };
+  clone(): { json(): Promise<unknown> };
+}
+
 /**
  * What an enforcing server refused a call for; `undefined` when the answer is another's, or not a refusal. The response's
  * body can still be read.
@@ -30,7 +37,7 @@ export function asCountersignError(error: unknown): CountersignError {
  * const problem = await problemOf(response);
  * if (problem?.code === "SCOPE_MISSING") throw problem;
  */
-export async function problemOf(response: Response): Promise<CountersignError | undefined> {
+export async function problemOf(response: WebResponse): Promise<CountersignError | undefined> {
   const type = response.headers.get("content-type") ?? "";
   if (response.status < 400 || !/^application\/problem\+json\b/i.test(type)) return undefined;
   const body: unknown = await response

@@ -18,6 +18,10 @@ export type { EnrollOptions } from "./enroll-client.ts";
 export type { ClientOptions } from "./make-client.ts";
 export type { DispatcherOptions } from "./renewing-dispatcher.ts";
 
+/** What undici takes, and Node's own `fetch`, whose types are those of another version of undici. */
+export type ClientDispatcher = Dispatcher &
+  (RequestInit extends { readonly dispatcher?: infer Taken } ? NonNullable<Taken> : unknown);
+
 /** Of `https.Agent`. */
 export type PoolOptions = Pick<AgentOptions, (typeof poolOptionNames)[number]>;
 
@@ -85,10 +89,12 @@ export function createAgent(options: ClientOptions & PoolOptions): Agent {
  *
  * @throws CountersignError CONFIG_INVALID, FILE_UNREADABLE, PASSWORD_WRONG
  */
-export function createDispatcher(options: ClientOptions & DispatcherOptions): Dispatcher {
-  return makeClient("createDispatcher()", options, systemClock, dispatcherOptionNames, (kept, contextFor) =>
-    renewingDispatcher(kept, contextFor, pick(options, dispatcherOptionNames), servernameOf(options)),
-  );
+export function createDispatcher(options: ClientOptions & DispatcherOptions): ClientDispatcher {
+  return makeClient("createDispatcher()", options, systemClock, dispatcherOptionNames, (kept, contextFor) => {
+    const pool = pick(options, dispatcherOptionNames);
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- one undici's is the other's
+    return renewingDispatcher(kept, contextFor, pool, servernameOf(options)) as ClientDispatcher;
+  });
 }
 
 function servernameOf({ tls }: ClientOptions): { readonly servername?: string } {

@@ -28,7 +28,7 @@ export interface ClientOptions {
   readonly tls?:
     | { readonly ca?: string | readonly string[] | undefined; readonly servername?: string | undefined }
     | undefined;
-  /** Is told of each renewal: whoever stores credentials of their own stores these. */
+  /** Is told of each renewal. */
   readonly onRenewed?: ((credentials: ClientCredentials) => void) | undefined;
   /** Is told of each attempt to renew that failed; it is tried again. Without it, that is a warning of the process's. */
   readonly onError?: ((error: CountersignError) => void) | undefined;

@@ -167,7 +167,7 @@ describe.each([
       () => ({ credentials, caUrl: "ftp://a", renew: 1 }),
     ],
   ])("refuses %s", async (_what, message, options) => {
-    const error = await errorOf(() => create(options() as ClientOptions));
+    const error = await errorOf(() => create(options()));
     expect(error).toMatchObject({ code: "CONFIG_INVALID", status: 400 });
     expect(error.message).toMatch(message);
     expect(error.message.startsWith(`What ${where} was given is not valid: `)).toBe(true);
@@ -196,6 +196,9 @@ test("no CA is trusted but one's own root, and those that are named", async () =
   const url = `https://127.0.0.1:${String(other.port)}`;
   const strict = createAgent({ credentials });
   await expect(call(url, { agent: strict })).rejects.toThrow(/self-signed certificate/);
+  await expect(call(url, { agent: strict, tls: { rejectUnauthorized: false } })).rejects.toThrow(
+    /self-signed/,
+  );
   const told = createAgent({ credentials, tls: { ca: [other.cert] } });
   expect((await call(url, { agent: told })).text).toBe("hello");
   const [told1, told2] = [
@@ -211,7 +214,7 @@ test("no CA is trusted but one's own root, and those that are named", async () =
 describe("problemOf()", () => {
   test("is what an enforcing server refuses a call for", async () => {
     const dispatcher = createDispatcher({ credentials });
-    const response = await fetch(`${server.enforce}/orders`, { dispatcher } as unknown as RequestInit);
+    const response = await fetch(`${server.enforce}/orders`, { dispatcher });
     const problem = await problemOf(response);
     expect(problem).toBeInstanceOf(CountersignError);
     expect(problem).toMatchObject({

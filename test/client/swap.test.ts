@@ -23,15 +23,13 @@ async function scene(way: (typeof ways)[number], most?: number) {
   const caller = callerFor(way, options, most);
   const get = (): Promise<string> => caller.get(service.url);
   expect(await get()).toBe(credentials.fingerprint);
-  return {
-    ...{ credentials, get },
-    async renew(): Promise<ClientCredentials> {
-      time.set(time.due);
-      const next = await renewed.next();
-      time.set(0);
-      return next;
-    },
+  const renew = async (): Promise<ClientCredentials> => {
+    time.set(time.due);
+    const next = await renewed.next();
+    time.set(0);
+    return next;
   };
+  return { credentials, get, renew };
 }
 
 describe.each(ways)("%s", (way) => {
@@ -91,9 +89,9 @@ describe.each(ways)("%s", (way) => {
   test("what is begun when the certificate has ended waits for the next", async () => {
     const time = ClientHeldTimers.hold();
     const credentials = await enrolledClient(server, "late");
-    const { get } = callerFor(way, { credentials, clock: time.clock });
+    const caller = callerFor(way, { credentials, clock: time.clock });
     time.set(time.expired);
-    const answers = await Promise.all([get(service.url), get(service.url)]);
+    const answers = await Promise.all([caller.get(service.url), caller.get(service.url)]);
     expect(new Set(answers).size).toBe(1);
     expect(answers[0]).not.toBe(credentials.fingerprint);
   });

@@ -68,7 +68,7 @@ test("no private key is in what crosses the wire, in a log, or in the server's f
 
 describe("the search finds", () => {
   const types: readonly KeyType[] = ["ec-p256", "ec-p384", "ed25519", "rsa-2048", "ml-dsa-44"];
-  const pem = (key: KeyObject): string => key.export({ format: "pem", type: "pkcs8" }).toString();
+  const pem = (key: KeyObject): string => key.export({ format: "pem", type: "pkcs8" });
   const written: Readonly<Record<string, (key: KeyObject) => string | Buffer>> = {
     "a PEM": pem,
     "a PEM in JSON": (key) => JSON.stringify({ key: pem(key) }),

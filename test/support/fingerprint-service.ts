@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
+import { TLSSocket } from "node:tls";
 import { listenerCertificate } from "./own-issuer.ts";
 import type { TestServer } from "./server.ts";
 
@@ -27,7 +27,7 @@ export async function fingerprintService(server: TestServer): Promise<Fingerprin
   const held: (() => void)[] = [];
   let isHolding = false;
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
-    const leaf = (request.socket as TLSSocket).getPeerX509Certificate();
+    const leaf = request.socket instanceof TLSSocket ? request.socket.getPeerX509Certificate() : undefined;
     response.end(leaf?.fingerprint256.replaceAll(":", "").toLowerCase());
   };
   const service = createServer(
@@ -40,6 +40,7 @@ export async function fingerprintService(server: TestServer): Promise<Fingerprin
       else answer(request, response);
     },
   );
+  service.keepAliveTimeout = 600_000; // what goes sooner was closed by its client
   service.on("secureConnection", (socket: TLSSocket) => {
     open.add(socket);
     socket.on("error", () => undefined).once("close", () => open.delete(socket));

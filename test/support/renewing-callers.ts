@@ -39,11 +39,9 @@ export const renewingCallers: Readonly<Record<Way, CallerOf>> = {
       },
     };
   },
-  "createDispatcher, Node's fetch": byDispatcher(async (url, dispatcher) => {
-    // Typed by the undici that Node's types come from.
-    const options = { dispatcher } as unknown as RequestInit;
-    return (await fetch(url, options)).text();
-  }),
+  "createDispatcher, Node's fetch": byDispatcher(async (url, dispatcher) =>
+    (await fetch(url, { dispatcher })).text(),
+  ),
   "createDispatcher, undici.request": byDispatcher(async (url, dispatcher) =>
     (await request(url, { dispatcher })).body.text(),
   ),
