@@ -23,7 +23,7 @@ export interface CloneAlarmParts {
 }
 
 /**
- * Suspends every credential of a line that is active: one of two who have the same key is not its
+ * Suspends every credential of a line that is active, or may be renewed just now: one of two who have the same key is not its
  * owner, and nobody here can tell which. A line that has none is left as it is, so that an alarm is raised once; when an admin
  * has resumed some of it, there may be another.
  *

@@ -13,6 +13,9 @@ interface RenewalRow {
   retired_at: Integer | null;
 }
 
+/** Those of a line whose renewal nothing has come of yet. */
+const UNDER_WAY = "SELECT predecessor FROM renewals WHERE line = ? AND ends_at IS NULL";
+
 const columns = { predecessor: "?", csr_hash: "?", line: "?" };
 
 export function renewalStore(sql: Sql): RenewalStore {
@@ -46,9 +49,10 @@ export function renewalStore(sql: Sql): RenewalStore {
     async activeOfLine(line, now) {
       const text = `SELECT fingerprint FROM certificates
         WHERE fingerprint IN (SELECT successor FROM renewals WHERE line = ? AND ends_at > ?
-          UNION SELECT CAST(? AS TEXT))
-          AND status = 'active' AND not_after > ? ORDER BY issued_at, fingerprint`;
-      const rows = await sql<{ fingerprint: Fingerprint }>(text, [line, now, line, now]);
+          UNION ${UNDER_WAY} UNION SELECT CAST(? AS TEXT))
+          AND status = 'active' AND (not_after > ? OR fingerprint IN (${UNDER_WAY}))
+        ORDER BY issued_at, fingerprint`;
+      const rows = await sql<{ fingerprint: Fingerprint }>(text, [line, now, line, line, now, line]);
       return rows.map(({ fingerprint }) => fingerprint);
     },
     async due(now, limit) {

@@ -13,6 +13,7 @@ import {
   type Renewing,
   denied,
   firstOfLine,
+  lateProfile,
   makeRenewing,
   renewAs,
   secondNode,
@@ -57,6 +58,27 @@ onEachDatabase("renewal at the same instant, on two nodes,", (db) => {
     expect(found.length).toBeLessThanOrEqual(2);
     expect(found.filter(({ status }) => status !== "suspended")).toEqual([]);
   });
+
+  test.each(["the first of its line", "a later one"])(
+    "with two CSRs, after the end of %s, leaves nothing that is good",
+    async (which) => {
+      const [parts, other] = nodes;
+      const first = await firstOfLine(parts, { profile: lateProfile });
+      const old = which === "a later one" ? await renewAs(parts, first, await makeCsr()) : first;
+      const before = await ofAccount(old);
+      parts.clock.advance(25 * HOUR);
+      const decision = denied(old, "CERT_EXPIRED");
+      const signLeaf: Renewing["codec"]["signLeaf"] = async (...args) => {
+        const der = await parts.codec.signLeaf(...args);
+        await expectRefusal(renewAs(other, old, await makeCsr(), { decision }), "RENEWED_BEFORE");
+        return der;
+      };
+      const interfered = { ...parts, codec: { ...parts.codec, signLeaf } };
+      await expectRefusal(renewAs(interfered, old, await makeCsr(), { decision }), "CERT_SUSPENDED");
+      expect(await ofAccount(old)).toHaveLength(before.length);
+      expect(await standingOf(parts, old.fingerprint)).toBe("suspended");
+    },
+  );
 
   type Act = (parts: Renewing, old: CertificateRecord) => Promise<unknown>;
   const interference: readonly (readonly [name: string, code: ErrorCode, act: Act])[] = [

@@ -156,7 +156,12 @@ onEachDatabase("renewal", (db) => {
       const middle = await renewAs(parts, first, await makeCsr());
       const last = await renewAs(parts, middle, await makeCsr());
       await revoke(db.database, parts, first, "unspecified");
+      const before = await db.database.changes.last();
       await expectRefusal(renewAs(parts, middle, await makeCsr()), "RENEWED_BEFORE");
+      expect((await db.database.changes.after(before, 1))[0]).toMatchObject({
+        ...{ action: "credential.clone", subject: first.fingerprint },
+        detail: { fingerprint: middle.fingerprint },
+      });
       const standing = [first, middle, last, other].map(({ fingerprint }) => standingOf(parts, fingerprint));
       expect(await Promise.all(standing)).toEqual([
         "revoked: unspecified",

@@ -112,6 +112,9 @@ onEachDatabase("the store of renewals", (db) => {
     expect(await active()).toEqual([one, three].sort());
     const end = (await certificates.byFingerprint(one))?.notAfter ?? 0;
     expect(await active(end)).toEqual([]);
+    // One that is just being renewed may come to life again.
+    await renewals.bind([bound(three, one)]);
+    expect(await active(end)).toEqual([three]);
     expect(await renewals.activeOfLine(unknown, START)).toEqual([]);
   });
 
