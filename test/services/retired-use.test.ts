@@ -117,8 +117,8 @@ onEachDatabase("use of what was retired", (db) => {
     used.add(successor.fingerprint);
     const [renewal] = await db.database.renewals.byPredecessors([old.fingerprint]);
     const end = renewal?.retiredAt ?? 0;
-    await present(old, end - HOUR);
     await present(old, end + MARGIN);
+    await present(old, end - HOUR);
     expect(await standingOf(parts, successor.fingerprint)).toBe("active");
     expect(lookUps).toHaveLength(1); // what was found is believed for a while
     await present(old, end + MARGIN + 1);
@@ -185,6 +185,12 @@ onEachDatabase("use of what was retired", (db) => {
       (_, i) => i.toString(16).padStart(64, "0") as Fingerprint,
     );
     const began = parts.clock.now();
+    const one = "f".repeat(64) as Fingerprint;
+    for (let i = 0; i < 5; i++) watch.saw({ fingerprint: one, began, address: undefined });
+    await watch.stop();
+    expect(lookUps).toEqual([one]);
+    lookUps = [];
+    parts.clock.advance(SECOND);
     for (let round = 0; round < 3; round++)
       for (const fingerprint of fingerprints) watch.saw({ fingerprint, began, address: undefined });
     await watch.stop();
