@@ -202,9 +202,13 @@ describe("tells those who use the files", () => {
     expect(JSON.parse((await renew(files, "--force", ...signal)).stderr)).toMatchObject({
       code: "FILE_UNREADABLE",
     });
-    for (const text of ["-1", "0", "1e3", ""]) {
+    // None of these is a process or a group of them, for a command that took them for one.
+    for (const text of ["-2000000000", "2e9"]) {
       writeFileSync(pidFile, text);
-      expect(JSON.parse((await renew(files, ...signal)).stderr)).toMatchObject({ code: "COMMAND_FAILED" });
+      expect(JSON.parse((await renew(files, ...signal)).stderr)).toMatchObject({
+        code: "COMMAND_FAILED",
+        message: expect.stringContaining("does not hold a process's number") as string,
+      });
     }
     const waiting = run("sh", [
       "-c",
