@@ -56,7 +56,21 @@ const allowed = {
     "node:os",
     "node:path",
   ],
-  client: ["domain", "x509", "keys", "files", "zod", "node:fs", "node:http", "node:https"],
+  client: [
+    "domain",
+    "x509",
+    "keys",
+    "files",
+    "undici",
+    "zod",
+    "node:fs",
+    "node:http",
+    "node:https",
+    "node:module",
+    "node:stream",
+    "node:timers",
+    "node:tls",
+  ],
 };
 const wiring = ["cli", "serve", "main.ts", "index.ts"];
 /** Pure, or harmless. */

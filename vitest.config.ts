@@ -27,6 +27,14 @@ const common = {
   expect: { poll: { timeout: 60_000 } },
 };
 
+/** What is imported by the package's name is this checkout's, and not what was built of it. */
+const resolve = {
+  alias: [
+    { find: /^countersign$/, replacement: join(import.meta.dirname, "src/index.ts") },
+    { find: /^countersign\/client$/, replacement: join(import.meta.dirname, "src/client/index.ts") },
+  ],
+};
+
 export default defineConfig({
   test: {
     globalSetup: ["test/support/postgres.ts", "test/support/home-template.ts"],
@@ -35,9 +43,10 @@ export default defineConfig({
     // Real servers and child processes, with some waiting between: on two cores, a fourth would only make the others wait.
     maxWorkers: 3,
     projects: [
-      { test: { ...common, name: "alone", include: alone } },
+      { resolve, test: { ...common, name: "alone", include: alone } },
       // A process and its modules for each file would cost more than most of the tests.
       {
+        resolve,
         test: { ...common, name: "shared", include: ["test/**/*.test.ts"], exclude: alone, isolate: false },
       },
     ],

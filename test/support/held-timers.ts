@@ -46,6 +46,11 @@ export class HeldTimers {
     return [...this.#held.values()].some((held) => held.delay === delay);
   }
 
+  /** Whether something waits. */
+  get isHolding(): boolean {
+    return this.#held.size > 0;
+  }
+
   /** Lets everything come due that waits no longer than that; what it starts to wait for is not among it. */
   pass(delay: number): void {
     for (const [handle, held] of [...this.#held]) {
