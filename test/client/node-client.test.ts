@@ -18,6 +18,8 @@ import {
 import { request } from "undici";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { call } from "../support/client.ts";
+import { issuedTo } from "../support/client-files.ts";
+import { forgetfulCa } from "../support/forgetful-ca.ts";
 import { freePort } from "../support/free-port.ts";
 import { rootFingerprint, seenAs } from "../support/renewing-client.ts";
 import { projectRoot, runOk } from "../support/run.ts";
@@ -105,6 +107,14 @@ describe("enroll()", () => {
     expect(error).toMatchObject({ code, name: "CountersignError" });
     expect(error.status).toBeGreaterThanOrEqual(400);
     expect(error.message).not.toContain(options.token);
+  });
+
+  test("sends the same CSR again when the answer gets lost: the token is good for no other", async () => {
+    const ca = await forgetfulCa(server, 1);
+    const enrolled = await enroll({ ...(await wanted("lost")), caUrl: ca.url });
+    expect(ca.asked).toHaveLength(2);
+    expect(new Set(ca.asked).size).toBe(1);
+    expect(issuedTo(server.home, "lost")).toEqual([{ fingerprint: enrolled.fingerprint, status: "active" }]);
   });
 
   test("a token that was used", async () => {
