@@ -1,5 +1,4 @@
 import { readFileSync, readdirSync } from "node:fs";
-import { z } from "zod";
 import { Refusal } from "../domain/errors.ts";
 import { type Fingerprint, parseFingerprint } from "../domain/identifiers.ts";
 import { SECRET, makePrivateFolder, writeFileAtomically } from "../files/files.ts";
@@ -11,9 +10,6 @@ export interface KnownCa {
   /** Of its root. */
   readonly fingerprint: Fingerprint;
 }
-
-const caSchema = z.object({ caUrl: z.string(), fingerprint: z.string() });
-const defaultSchema = z.object({ fingerprint: z.string() });
 
 /**
  * Remembers a CA, and that it was the last: `cas/ROOT-FINGERPRINT.json` and `default-ca.json` in
@@ -94,23 +90,26 @@ function readAll(folder: string): KnownCa[] {
 
 /** What cannot be read, or does not say what its name says, is not remembered. */
 function readCa(folder: string, fingerprint: string): KnownCa | undefined {
-  const read = caSchema.safeParse(readJson(caFile(folder, fingerprint)));
-  if (!read.success || read.data.fingerprint !== fingerprint) return undefined;
+  const read = readTexts(caFile(folder, fingerprint));
+  if (read["caUrl"] === undefined || read["fingerprint"] !== fingerprint) return undefined;
   try {
-    return { caUrl: httpsUrl(read.data.caUrl).href, fingerprint: parseFingerprint(fingerprint) };
+    return { caUrl: httpsUrl(read["caUrl"]).href, fingerprint: parseFingerprint(fingerprint) };
   } catch {
     return undefined;
   }
 }
 
 function readDefault(folder: string): string | undefined {
-  return defaultSchema.safeParse(readJson(defaultFile(folder))).data?.fingerprint;
+  return readTexts(defaultFile(folder))["fingerprint"];
 }
 
-function readJson(path: string): unknown {
+/** What texts a JSON file holds by name; none when it is no such file. Without zod, which takes longer to load than all else. */
+function readTexts(path: string): Partial<Record<string, string>> {
   try {
-    return JSON.parse(readFileSync(path, "utf8"));
+    const read = JSON.parse(readFileSync(path, "utf8")) as unknown;
+    const entries = typeof read === "object" && read !== null ? Object.entries(read) : [];
+    return Object.fromEntries(entries.filter(([, value]) => typeof value === "string"));
   } catch {
-    return undefined;
+    return {};
   }
 }

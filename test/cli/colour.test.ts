@@ -21,7 +21,9 @@ const words = (): string[] => ["account", "list", "--home", workspace.file("home
 const main = join(projectRoot, "src/cli/main.ts");
 
 function environment(changes: Record<string, string>): NodeJS.ProcessEnv {
-  const own = Object.entries(process.env).filter(([name]) => !["FORCE_COLOR", "NO_COLOR"].includes(name));
+  // Node takes a terminal in CI for one without colours.
+  const telling = ["FORCE_COLOR", "NO_COLOR", "CI"];
+  const own = Object.entries(process.env).filter(([name]) => !telling.includes(name));
   return { ...Object.fromEntries(own), TERM: "xterm-256color", ...changes };
 }
 

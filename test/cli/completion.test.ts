@@ -61,7 +61,7 @@ function sections(printed: string): string[][] {
 
 const wanted: Readonly<Record<string, readonly string[]>> = {
   "countersign acc": ["account"],
-  "countersign token ": ["create", "list", "revoke"],
+  "countersign token ": ["create", "list", "revoke", "show"],
   "countersign issuer re": ["retire"],
   "countersign revoke --rea": ["--reason"],
   "countersign enroll --key-type ec": ["ec-p256", "ec-p384"],
