@@ -8,7 +8,6 @@ import { makeKeyPair } from "../keys/key-pair.ts";
 import { makeRequest } from "../x509/request-writer.ts";
 import { type Identity, MismatchedPair, openedKey, readIdentity } from "./identity.ts";
 import type { ClientFiles } from "./certificate-files.ts";
-import type { Credentials } from "./renew.ts";
 
 /** Where an identity is found, and renewed. */
 export interface IdentitySource {
@@ -25,10 +24,15 @@ export interface IdentitySource {
 /** A credential that is renewed with two CSRs counts as copied: whoever has the same one in this process shares its source. */
 const inMemory = new Map<string, MemorySource>();
 
-/** Credentials that are in this process's memory alone. Throws as `readIdentity`. */
-export function memorySource(credentials: Credentials, clock: Clock): IdentitySource {
-  const identity = readIdentity(credentials);
+/** An identity that is in this process's memory alone. Throws CONFIG_INVALID when it is there already, with another root. */
+export function memorySource(identity: Identity, clock: Clock): IdentitySource {
   const known = inMemory.get(identity.fingerprint);
+  if (known && known.current.ca.trim() !== identity.ca.trim()) {
+    throw new Refusal(
+      "CONFIG_INVALID",
+      "credentials: ca: not the root that the same certificate has elsewhere here",
+    );
+  }
   if (known) return known;
   for (const [fingerprint, { current }] of inMemory)
     if (current.notAfter < clock.now()) inMemory.delete(fingerprint);

@@ -6,8 +6,8 @@ import { type ClientCredentials, credentialsOf } from "./client-credentials.ts";
 import { type CountersignError, asCountersignError } from "./client-error.ts";
 import { type OptionName, refuseFaults, requireOptions } from "./client-options.ts";
 import type { ClientFiles } from "./certificate-files.ts";
-import { FileSource, type IdentitySource, memorySource } from "./identity-source.ts";
-import { type Identity, contextOf } from "./identity.ts";
+import { FileSource, memorySource } from "./identity-source.ts";
+import { type Identity, contextOf, readIdentity } from "./identity.ts";
 import { KeptIdentity } from "./kept-identity.ts";
 import { rememberedCaUrl } from "./known-cas.ts";
 import type { Credentials } from "./renew.ts";
@@ -81,11 +81,13 @@ function keep(where: string, options: ClientOptions, systemClock: Clock): KeptId
   const { credentials, clock = systemClock, onRenewed, onError = warn } = options;
   const files = options.files ?? credentials?.files;
   refuseFaults(where, missing(options));
-  const source = sourceOf(options, clock);
+  const inFiles = files && new FileSource(files, options.passphrase, clock);
+  const identity = inFiles?.current ?? identityOf(options);
   const caUrl =
-    options.renew === false ? undefined : (options.caUrl ?? credentials?.caUrl ?? remembered(source));
+    options.renew === false ? undefined : (options.caUrl ?? credentials?.caUrl ?? remembered(identity));
   if (options.renew !== false && caUrl === undefined)
     refuseFaults(where, ["caUrl: missing, unless renew is false"]);
+  const source = inFiles ?? memorySource(identity, clock);
   const known = { caUrl, files, account: credentials?.account };
   // What the callbacks throw is their owner's, and no fault of a renewal.
   return new KeptIdentity({
@@ -108,15 +110,13 @@ function missing({ credentials, files, renew }: ClientOptions): string[] {
 }
 
 /** Where `countersign enroll` remembers that the CA with this root is. */
-function remembered({ current }: IdentitySource): string | undefined {
-  return rememberedCaUrl(fingerprintOf(new X509Certificate(current.ca).raw), process.env);
+function remembered({ ca }: Identity): string | undefined {
+  return rememberedCaUrl(fingerprintOf(new X509Certificate(ca).raw), process.env);
 }
 
-function sourceOf({ credentials, files, passphrase }: ClientOptions, clock: Clock): IdentitySource {
-  const stored = files ?? credentials?.files;
-  if (stored) return new FileSource(stored, passphrase, clock);
+function identityOf({ credentials, passphrase }: ClientOptions): Identity {
   const { key = "", cert = "", ca = "" } = credentials ?? {};
-  return memorySource({ key, cert, ca, passphrase: passphrase ?? credentials?.passphrase }, clock);
+  return readIdentity({ key, cert, ca, passphrase: passphrase ?? credentials?.passphrase });
 }
 
 function warn({ code, message }: CountersignError): void {

@@ -209,6 +209,15 @@ describe.each([
   });
 });
 
+test("the same certificate has one root in a process", async () => {
+  const agent = createAgent({ credentials });
+  const other = { ...credentials, ca: issuerIn(credentials.cert) };
+  const error = await errorOf(() => createDispatcher({ credentials: other }));
+  expect(error).toMatchObject({ code: "CONFIG_INVALID" });
+  expect(error.message).toMatch(/credentials: ca: not the root that/);
+  agent.destroy();
+});
+
 test("no CA is trusted but one's own root, and those that are named", async () => {
   const other = await selfSigned();
   const url = `https://127.0.0.1:${String(other.port)}`;
