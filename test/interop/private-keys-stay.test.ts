@@ -31,7 +31,13 @@ interface Scene {
 test("no private key is in what crosses the wire, in a log, or in the server's files", async () => {
   const scene = await begin();
   await inFiles(scene, "ec-p256", []);
-  await inFiles(scene, "rsa-2048", []);
+  const p12 = [
+    "--out-p12",
+    scene.workspace.file("p12"),
+    "--p12-password-file",
+    scene.workspace.file("passphrase"),
+  ];
+  await inFiles(scene, "rsa-2048", [], p12);
   await inFiles(scene, "ed25519", ["--passphrase-file", scene.workspace.file("passphrase")]);
   await inFiles(scene, "ml-dsa-44", []);
   await inMemory(scene, "ec-p384");
@@ -117,7 +123,12 @@ async function begin(): Promise<Scene> {
 }
 
 /** Enrols with the command, renews with the same key and then with another, and calls with each certificate. */
-async function inFiles(scene: Scene, type: KeyType, passphrase: readonly string[]): Promise<void> {
+async function inFiles(
+  scene: Scene,
+  type: KeyType,
+  passphrase: readonly string[],
+  onlyToEnrol: readonly string[] = [],
+): Promise<void> {
   const { workspace, server, ca, enforce, keys } = scene;
   const file = (kind: string): string => workspace.file(`${type}.${kind}`);
   writeFileSync(file("token"), await server.token(type), { mode: 0o600 });
@@ -135,7 +146,7 @@ async function inFiles(scene: Scene, type: KeyType, passphrase: readonly string[
     "--key-type",
     type,
   ];
-  await tell(scene, ["enroll", ...at, ...enrolling]);
+  await tell(scene, ["enroll", ...at, ...enrolling, ...onlyToEnrol]);
   keep("first");
   await whoami();
   await tell(scene, ["renew", ...at, "--force", "--same-key"]);
