@@ -1,11 +1,10 @@
-import type { ErrorCode } from "../domain/errors.ts";
 import type { Clock } from "../domain/ports.ts";
 import { MINUTE } from "../domain/time.ts";
 import { type CountersignError, asCountersignError } from "./client-error.ts";
 import { DueWatch } from "./due-watch.ts";
 import type { IdentitySource } from "./identity-source.ts";
 import type { Identity } from "./identity.ts";
-import { retryAfter } from "./retry.ts";
+import { Retry, finalCodes } from "./retry.ts";
 
 export interface Keeping {
   readonly source: IdentitySource;
@@ -24,9 +23,6 @@ const SHORTEST_WAIT = 20;
 /** Between two looks at what others may have changed, this part of a certificate's life. */
 const LOOK = 1 / 50;
 
-/** After which only another certificate helps, which somebody may put there. */
-const final: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["CERT_REVOKED", "RENEWED_BEFORE"]);
-
 /** Keeps an identity current: renews it in the background when it is due, and takes in what others have renewed. */
 export class KeptIdentity {
   readonly #keeping: Keeping;
@@ -35,13 +31,14 @@ export class KeptIdentity {
   #current: Identity;
   #underWay: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** Attempts that have failed in a row, and the milliseconds until the next one. */
-  #failures = 0;
-  #retryIn = 0;
+  readonly #retry: Retry;
+  /** Whether it is not tried again, unless somebody puts another certificate there. */
+  #isFinal = false;
   #isStopped = false;
 
   constructor(keeping: Keeping) {
     this.#keeping = keeping;
+    this.#retry = new Retry(keeping.random);
     this.#current = keeping.source.current;
     this.#schedule();
   }
@@ -69,6 +66,11 @@ export class KeptIdentity {
     clearTimeout(this.#timer);
   }
 
+  /** Milliseconds until the next attempt after one that failed. */
+  get #retryIn(): number {
+    return this.#isFinal ? Infinity : this.#retry.wait;
+  }
+
   #schedule(): void {
     clearTimeout(this.#timer);
     if (this.#isStopped) return;
@@ -90,7 +92,7 @@ export class KeptIdentity {
 
   #pass(milliseconds: number): void {
     this.#watch.pass(milliseconds);
-    this.#retryIn = Math.max(this.#retryIn - milliseconds, 0);
+    this.#retry.pass(milliseconds);
     const { source } = this.#keeping;
     const isDue = this.#retryIn === 0 && this.#dueIn() <= 0;
     if (isDue || source.current !== this.#current || source.hasChanged()) void this.#attempt();
@@ -111,7 +113,7 @@ export class KeptIdentity {
       this.#take(source.refresh());
       if (caUrl === undefined || this.#retryIn > 0 || this.#dueIn() > 0) return;
       this.#take(await source.renew(this.#current, caUrl));
-      this.#failures = 0;
+      this.#retry.succeeded();
     } catch (error) {
       if (!this.#isStopped) this.#failed(asCountersignError(error));
     }
@@ -120,19 +122,15 @@ export class KeptIdentity {
   #take(found: Identity): void {
     if (this.#isStopped || found.fingerprint === this.#current.fingerprint) return;
     this.#current = found;
-    this.#failures = 0;
-    this.#retryIn = 0;
+    this.#retry.succeeded();
+    this.#isFinal = false;
     for (const listener of this.#listeners) listener(found);
     this.#keeping.onRenewed(found);
   }
 
   #failed(error: CountersignError): void {
-    const { code } = error;
-    this.#failures += 1;
-    const left = this.#watch.endsIn(this.#keeping.clock.now());
-    this.#retryIn = final.has(code)
-      ? Infinity
-      : retryAfter(this.#failures, { code, left }, this.#keeping.random());
+    this.#isFinal = finalCodes.has(error.code);
+    this.#retry.failed(error.code, this.#watch.endsIn(this.#keeping.clock.now()));
     this.#keeping.onError(error);
   }
 }

@@ -6,7 +6,7 @@ import type { Announced } from "./announced.ts";
 import type { ClientCertificate } from "./certificate-files.ts";
 import { DueWatch } from "./due-watch.ts";
 import type { Renewal } from "./renew-files.ts";
-import { Retry, faultOf } from "./retry.ts";
+import { Retry, faultOf, finalCodes } from "./retry.ts";
 import { Telling } from "./telling.ts";
 
 /** What a daemon has to say; never a secret. */
@@ -41,8 +41,6 @@ export interface DaemonParts {
   readonly report: (event: DaemonEvent) => void;
 }
 
-/** After which nothing helps but enrolling again. */
-const final: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["CERT_REVOKED", "RENEWED_BEFORE"]);
 const LONGEST_SLEEP = MINUTE;
 const SHORTEST_SLEEP = 50;
 
@@ -135,7 +133,7 @@ class Renewing {
   #failed(error: unknown): void {
     const { code, message } = faultOf(error);
     if (this.#stop.aborted) return;
-    if (final.has(code) || (code === "PASSWORD_WRONG" && !this.#hasOpened)) throw error;
+    if (finalCodes.has(code) || (code === "PASSWORD_WRONG" && !this.#hasOpened)) throw error;
     if (code !== "FILE_UNREADABLE") this.#hasOpened = true;
     const retryIn = this.#retry.failed(code, this.#watch.endsIn(this.#parts.clock.now()));
     this.#parts.report({ event: "fault", code, message, retryIn });

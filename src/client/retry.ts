@@ -4,6 +4,9 @@ import { HOUR, MINUTE, SECOND } from "../domain/time.ts";
 const FIRST = 5 * SECOND;
 const SHORTEST = SECOND;
 
+/** Codes after which this certificate is not renewed any more; only another one helps. */
+export const finalCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["CERT_REVOKED", "RENEWED_BEFORE"]);
+
 /** What ends only when somebody does something about it. */
 const slow: ReadonlySet<ErrorCode | undefined> = new Set<ErrorCode>([
   "CERT_SUSPENDED",
