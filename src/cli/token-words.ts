@@ -31,7 +31,7 @@ export function enrolledWith(token: TokenRecord, children: readonly TokenRecord[
   return uses.flatMap(({ fingerprint }) => fingerprint ?? []);
 }
 
-export function takenUses(token: TokenRecord): number {
+function takenUses(token: TokenRecord): number {
   return isForFleet(token) ? token.usesTaken : token.usedAt === undefined ? 0 : 1;
 }
 

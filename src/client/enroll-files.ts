@@ -6,6 +6,7 @@ import { type KeyType, keyTypeOf } from "../domain/key-policy.ts";
 import { PUBLIC, SECRET, readInput, writeFileAtomically } from "../files/files.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
 import { pkcs12, requirePkcs12Key } from "../x509/pkcs12-writer.ts";
+import type { ClientFiles } from "./certificate-files.ts";
 import { type Enrolled, certificatesIn, enroll, fetchRoot } from "./enroll.ts";
 import { isRequestOf, keyPem, openKey, requestOf } from "./key-files.ts";
 
@@ -14,7 +15,7 @@ export interface EnrollToFiles {
   readonly fingerprint: Fingerprint;
   /** Or what gets a certificate (PEM) without one, for a root and a CSR (both PEM). */
   readonly token: string | ((root: string, csr: string) => Promise<Enrolled>);
-  readonly files: { readonly key: string; readonly cert: string; readonly ca: string };
+  readonly files: ClientFiles;
   readonly keyType: KeyType;
   /** Encrypts the key. */
   readonly passphrase: string | undefined;
@@ -63,7 +64,7 @@ export function checkFiles({ files, keyType, passphrase, p12 }: EnrollToFiles): 
   return key;
 }
 
-function pendingCsr({ key }: EnrollToFiles["files"]): string {
+function pendingCsr({ key }: ClientFiles): string {
   return `${key}.csr`;
 }
 

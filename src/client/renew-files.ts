@@ -17,8 +17,6 @@ import { isEncrypted, keyPem, openKey } from "./key-files.ts";
 import { PendingRenewal, type PendingRequest } from "./pending-renewal.ts";
 import { renew } from "./renew.ts";
 
-export type { ClientFiles } from "./certificate-files.ts";
-
 /** What is done one after the other; after each of them a crash ends well. */
 export type RenewalStep =
   "locked" | "key stored" | "request stored" | "answered" | "answer stored" | "key in place" | "installed";

@@ -24,11 +24,7 @@ export interface Pending extends z.output<typeof pendingSchema> {
  * @param csr PEM
  * @throws Refusal with the CA's own code when it refuses: REQUEST_DENIED, REQUEST_LIMIT, NOT_FOUND where none are taken.
  */
-export async function requestCertificate(
-  caUrl: string,
-  root: string,
-  csr: string,
-): Promise<Enrolled | Pending> {
+async function requestCertificate(caUrl: string, root: string, csr: string): Promise<Enrolled | Pending> {
   const headers = { "Content-Type": "application/json" };
   const options = { method: "POST", ca: root, headers };
   const answer = await httpsRequest(caEndpoint(caUrl, "v1/requests"), options, JSON.stringify({ csr }));

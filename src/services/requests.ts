@@ -10,7 +10,7 @@ import { requireFreeKey, unmatched } from "./issue/take-use.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
 /** The profile of a request that asks for none. */
-export const DEFAULT_PROFILE = "client";
+const DEFAULT_PROFILE = "client";
 
 /** Requests that have not ended, the oldest first. */
 export async function liveRequests(
