@@ -27,7 +27,7 @@ export function caUrlOf(told: string | undefined, ca: string, env: NodeJS.Proces
     const url = told ?? (said === "" ? remembered(ca, env) : said);
     if (url !== undefined) return url;
     throw new Refusal(
-      "SERVER_UNREACHABLE",
+      "CA_NOT_REMEMBERED",
       `No CA is remembered for the root in ${ca}. Say where it is: --ca-url.`,
     );
   };

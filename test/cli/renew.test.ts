@@ -54,8 +54,10 @@ describe("asks the CA that it is told of", () => {
     const cwd = files.path;
     const env = { ...process.env, XDG_CONFIG_HOME: join(cwd, "config"), COUNTERSIGN_CA_URL: "" };
     const none = await countersign(["renew", "--force"], { cwd, env });
-    expect(none).toMatchObject({ code: 1, stdout: "" });
-    expect(none.stderr).toMatch(/^countersign: No CA is remembered for the root in ca.crt.*--ca-url/);
+    expect(none).toMatchObject({ code: 2, stdout: "" });
+    expect(none.stderr).toMatch(
+      /^countersign: No CA is remembered for the root in ca.crt.*--ca-url\. \(CA_NOT_REMEMBERED\)$/m,
+    );
 
     const root = fingerprintOf(new X509Certificate(readFileSync(files.ca)).raw);
     const folder = join(cwd, "config", "countersign", "cas");
