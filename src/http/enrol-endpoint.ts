@@ -3,7 +3,7 @@ import { z } from "zod";
 import { Refusal } from "../domain/errors.ts";
 import { type Instant, formatTime, parseTime } from "../domain/time.ts";
 import type { Answer } from "../services/issue/answer.ts";
-import { type Enrolment } from "../services/issue/enrol.ts";
+import type { Enrolment } from "../services/issue/enrol.ts";
 import { bearerToken } from "./bearer-token.ts";
 import { mediaType, parseJsonBody, readBody } from "./request-body.ts";
 
@@ -82,7 +82,7 @@ export function parseBody(
 }
 
 /** PEM as it is; else base64 of DER. */
-export function csrBytes(csr: string): Uint8Array {
+function csrBytes(csr: string): Uint8Array {
   return Buffer.from(csr, csr.includes("-----BEGIN") ? "latin1" : "base64");
 }
 
