@@ -1,7 +1,7 @@
 import { Refusal } from "../domain/errors.ts";
 import type { Clock } from "../domain/ports.ts";
 import { DAY, HOUR, MINUTE, SECOND, formatTime } from "../domain/time.ts";
-import { httpsRequest, httpsUrl } from "./https.ts";
+import { OutsideValidity, httpsRequest, httpsUrl } from "./https.ts";
 
 /** Clocks that differ by less are right. */
 const TOLERANCE = 2 * MINUTE;
@@ -13,14 +13,16 @@ const TOLERANCE = 2 * MINUTE;
  * @returns what to throw: CLOCK_WRONG with the difference; SERVER_UNTRUSTED when the clocks agree; else the error itself.
  */
 export async function tellClocks(error: unknown, url: string, clock: Clock): Promise<unknown> {
-  if (!(error instanceof Refusal) || error.code !== "CLOCK_WRONG") return error;
+  if (!(error instanceof OutsideValidity)) return error;
   const here = clock.now();
   const there = await serverTime(url);
   if (there === undefined) return error;
   const { host } = httpsUrl(url);
   if (Math.abs(here - there) < TOLERANCE) {
-    const message = `${error.message.replace(/^By this machine's clock, t/, "T").replace(/ Check.*$/, "")} `;
-    return new Refusal("SERVER_UNTRUSTED", `${message}Its own clock agrees: an admin has to renew it.`);
+    return new Refusal(
+      "SERVER_UNTRUSTED",
+      `The certificate of ${host} ${error.fault}. Its own clock agrees: an admin has to renew it.`,
+    );
   }
   const by = `${amount(Math.abs(here - there))} ${here < there ? "behind" : "ahead of"}`;
   return new Refusal(

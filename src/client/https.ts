@@ -15,6 +15,18 @@ export interface Answer {
   readonly retryAfter?: number;
 }
 
+/** CLOCK_WRONG, for a certificate that is not valid by this machine's clock. */
+export class OutsideValidity extends Refusal {
+  /** What is wrong with it, whoever's clock is right; a clause. */
+  readonly fault: string;
+
+  constructor({ host }: URL, code: "CERT_NOT_YET_VALID" | "CERT_HAS_EXPIRED") {
+    const fault = code === "CERT_HAS_EXPIRED" ? "has expired" : "is not valid yet";
+    super("CLOCK_WRONG", `By this machine's clock, the certificate of ${host} ${fault}. Check the clocks.`);
+    this.fault = fault;
+  }
+}
+
 /** Reads an https:// URL. Throws SERVER_UNREACHABLE for anything else. */
 export function httpsUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -104,8 +116,7 @@ const notTls = /wrong version number|packet length too long|record layer failure
 /** A TLS error's code is OpenSSL's or Node's name for it; a socket's is the system's. */
 function explain(url: URL, error: NodeJS.ErrnoException): Refusal {
   const code = error.code ?? "";
-  if (code === "CERT_NOT_YET_VALID" || code === "CERT_HAS_EXPIRED")
-    return new Refusal("CLOCK_WRONG", validityFault(url, code));
+  if (code === "CERT_NOT_YET_VALID" || code === "CERT_HAS_EXPIRED") return new OutsideValidity(url, code);
   if (notTls.test(error.message)) {
     const message = `${url.host} does not speak TLS: it may be a port for plain HTTP.`;
     return new Refusal("SERVER_UNREACHABLE", message, error.message);
@@ -116,9 +127,4 @@ function explain(url: URL, error: NodeJS.ErrnoException): Refusal {
     return new Refusal("SERVER_UNTRUSTED", `The TLS handshake with ${url.host} failed (${code}).`);
   }
   return new Refusal("SERVER_UNREACHABLE", `${url.host} cannot be reached (${code || error.message}).`);
-}
-
-function validityFault(url: URL, code: "CERT_NOT_YET_VALID" | "CERT_HAS_EXPIRED"): string {
-  const fault = code === "CERT_HAS_EXPIRED" ? "has expired" : "is not valid yet";
-  return `By this machine's clock, the certificate of ${url.host} ${fault}. Check the clocks.`;
 }
