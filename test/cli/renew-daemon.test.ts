@@ -8,6 +8,7 @@ import { command } from "../support/command.ts";
 import { drippingCa } from "../support/dripping-ca.ts";
 import { eventually } from "../support/eventually.ts";
 import { freshHome } from "../support/fresh-home.ts";
+import { requireProgram } from "../support/judges.ts";
 import { projectRoot, runOk } from "../support/run.ts";
 import { type TestServer, serveHome } from "../support/server.ts";
 import { makeWorkspace } from "../support/workspace.ts";
@@ -132,7 +133,8 @@ test("a daemon that is told to stop does not wait for the CA's answer", { timeou
   expect(waiting.count("fault")).toBe(0);
 });
 
-test("with its disk full, a daemon has no answer to keep, and once there is room asks for the same one", async () => {
+test("with its disk full, a daemon has no answer to keep, and once there is room asks for the same one", async (context) => {
+  requireProgram(context, "prlimit", "util-linux");
   const files = await enrolledFiles(server, "cramped");
   // 1 KiB for each file: enough for a key and its CSR, not for a chain. A limit is as good as a disk that is full.
   const limited = ["sh", "-c", 'ulimit -S -f 2 && exec "$@"', "sh"];

@@ -34,11 +34,9 @@ export async function opensslTexts(bundle: string): Promise<string[]> {
   return text.split(/^\d+: Certificate\n/m).slice(1);
 }
 
-const hasCerttool = spawnSync("certtool", ["--version"]).status === 0;
-
 /** Without `certtool`, the running test is skipped. */
-export function requireCerttool({ skip }: TestContext): void {
-  if (!hasCerttool) skip("certtool is not here: install Debian's gnutls-bin");
+export function requireCerttool(context: TestContext): void {
+  requireProgram(context, "certtool", "gnutls-bin");
 }
 
 /** Without the program on the PATH, the running test is skipped. */
