@@ -16,12 +16,13 @@ import type { SteadyClock } from "../domain/steady-clock.ts";
 import { HOUR, type Instant } from "../domain/time.ts";
 import { ChangeFollower, MAX_STALENESS, type WentBack } from "../services/follow-changes.ts";
 import type { EndedUse } from "../services/retired-use.ts";
+import { Callers } from "./callers.ts";
 import { ConnectionRegistry } from "./connection-registry.ts";
 import { CredentialIndex, type ListedSerials } from "./credential-index.ts";
 import { EndedUses } from "./ended-uses.ts";
 import { LimitGates } from "./limit-gates.ts";
 import { describeLeaf, mayBeLookedUp } from "./presented-certificate.ts";
-import { type Seen, isDirectedOn, see } from "./seen.ts";
+import { type Seen, isDirectedOn } from "./seen.ts";
 import { StandingChanges } from "./standing-changes.ts";
 import { StoreLookup } from "./store-lookup.ts";
 import { type Answer, type Incoming, type Transport, hasLeft, transportOf } from "./transport.ts";
@@ -60,7 +61,7 @@ export class Authenticator {
   readonly #standing: StandingChanges;
   readonly #use: AuthenticatorParts["use"];
   readonly #ended: EndedUses;
-  readonly #seen = new WeakMap<Transport, Seen>();
+  readonly #callers: Callers;
   readonly #gates: LimitGates;
   readonly #pruning: NodeJS.Timeout;
   readonly #unlisten: () => void;
@@ -75,6 +76,10 @@ export class Authenticator {
     this.#lookup = new StoreLookup((fingerprint) => index.fetch(fingerprint), parts.clock);
     this.connections = new ConnectionRegistry(parts.validityClock, parts.logger);
     this.#gates = new LimitGates(parts.clock, this.connections);
+    this.#callers = new Callers({
+      ...{ clock: parts.clock, index, trust, lookup: this.#lookup },
+      ...{ connections: this.connections, gates: this.#gates },
+    });
     const standing = new StandingChanges({ ...parts, index, trust, connections: this.connections });
     this.#standing = standing;
     this.#follower = new ChangeFollower({
@@ -139,17 +144,17 @@ export class Authenticator {
 
   /** Notes when a connection began whose caller is asked about later, if ever. Call it after the handshake. */
   began(transport: Transport): void {
-    this.#ended.began(transport, this.#clock.now());
+    this.#callers.began(transport);
   }
 
   /** Notes a new connection, so that it can be ended with its credential. Call it after the handshake. */
   connected(transport: Transport): void {
-    const seen = this.#seenOn(transport);
+    const seen = this.#callers.seenOn(transport);
     const { presented } = seen;
     if (!presented) return;
     // Enrolled a moment ago, perhaps: an idle connection has to be known as well.
-    if (!this.#knownOn(transport, seen) && mayBeLookedUp(presented)) {
-      void this.#find(transport, presented.fingerprint);
+    if (!this.#callers.knownOn(transport, seen) && mayBeLookedUp(presented)) {
+      void this.#callers.find(transport, presented.fingerprint);
     }
   }
 
@@ -161,7 +166,7 @@ export class Authenticator {
   authorize(request: Incoming, requiredScopes: readonly Scope[] = []): Decision | Promise<Decision> {
     const transport = transportOf(request);
     // Who it was can be asked of the connection no more, and nobody is there to be answered.
-    const isOpen = transport && (!transport.destroyed || this.#seen.has(transport));
+    const isOpen = transport && (!transport.destroyed || this.#callers.hasSeen(transport));
     if (!isOpen && hasLeft(request)) return gone;
     if (!transport) throw new TypeError("authorize() is for requests that came over TLS");
     return this.#authorize(transport, requiredScopes, request);
@@ -240,15 +245,15 @@ export class Authenticator {
     requiredScopes: readonly Scope[],
     request: Incoming | undefined,
   ): Decision | Promise<Decision> {
-    const seen = this.#seenOn(transport);
+    const seen = this.#callers.seenOn(transport);
     const { presented } = seen;
-    const known = this.#knownOn(transport, seen);
+    const known = this.#callers.knownOn(transport, seen);
     if (!presented || known || !mayBeLookedUp(presented)) {
       return this.#decide(request, transport, seen, known, requiredScopes);
     }
-    return this.#find(transport, presented.fingerprint).then((found) =>
-      this.#decide(request, transport, seen, found, requiredScopes),
-    );
+    return this.#callers
+      .find(transport, presented.fingerprint)
+      .then((found) => this.#decide(request, transport, seen, found, requiredScopes));
   }
 
   #decide(
@@ -275,38 +280,6 @@ export class Authenticator {
     if (request) this.#use?.count(request, decision, now, address);
     if (!decision.allowed) this.#ended.denied(decision, seen, request);
     return gate?.rates ? { ...decision, rates: gate.rates } : decision;
-  }
-
-  #seenOn(transport: Transport): Seen {
-    const before = this.#seen.get(transport);
-    if (before) return before;
-    const seen = see(transport, this.trust.issuers, this.#ended.beganAt(transport) ?? this.#clock.now());
-    this.#seen.set(transport, seen);
-    return seen;
-  }
-
-  /** Read from the index, and noted, only where something in it has changed: it may have become known since the handshake. */
-  #knownOn(transport: Transport, seen: Seen): Credential | undefined {
-    const { version } = this.#index;
-    if (seen.version === version) return seen.known;
-    seen.known = seen.presented && this.#index.get(seen.presented.fingerprint);
-    seen.version = version;
-    if (seen.known) this.#remember(transport, seen.known);
-    return seen.known;
-  }
-
-  async #find(
-    transport: Transport,
-    fingerprint: Fingerprint,
-  ): Promise<Credential | "unavailable" | undefined> {
-    const found = await this.#lookup.find(fingerprint);
-    if (typeof found === "object") this.#remember(transport, found);
-    return found;
-  }
-
-  #remember(transport: Transport, credential: Credential): void {
-    if (this.connections.add(transport, credential)) this.#gates.connected(transport, credential);
-    if (credential.status === "revoked") this.connections.end(credential.fingerprint); // after it was told why, or soon if it never asks
   }
 }
 

@@ -1,25 +1,15 @@
 import type { Denial } from "../domain/decision.ts";
-import type { Instant } from "../domain/time.ts";
 import type { EndedUse } from "../services/retired-use.ts";
 import type { Seen } from "./seen.ts";
-import type { Incoming, Transport } from "./transport.ts";
+import type { Incoming } from "./transport.ts";
 
-/** Tells of certificates that have ended, and are presented all the same; and knows when their connections began. */
+/** Tells of certificates that have ended, and are presented all the same. */
 export class EndedUses {
   readonly #tell: ((use: EndedUse) => void) | undefined;
-  readonly #began = new WeakMap<Transport, Instant>();
   readonly #renewals = new WeakSet<Incoming>();
 
   constructor(tell: ((use: EndedUse) => void) | undefined) {
     this.#tell = tell;
-  }
-
-  began(transport: Transport, now: Instant): void {
-    this.#began.set(transport, now);
-  }
-
-  beganAt(transport: Transport): Instant | undefined {
-    return this.#began.get(transport);
   }
 
   /** For a renewal, a certificate that has ended is nothing out of the way. */
