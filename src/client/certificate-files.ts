@@ -1,4 +1,4 @@
-import { type X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import { existsSync, realpathSync } from "node:fs";
 import { Refusal } from "../domain/errors.ts";
 import { type Fingerprint, fingerprintOf } from "../domain/identifiers.ts";
@@ -6,7 +6,6 @@ import { renewalDue } from "../domain/renewal.ts";
 import type { Validity } from "../domain/profile.ts";
 import type { Instant } from "../domain/time.ts";
 import { readInput } from "../files/files.ts";
-import { certificatesIn } from "./enroll.ts";
 
 /** Where a client's credential is: private key, certificate with its issuing CA, root; all PEM. */
 export interface ClientFiles {
@@ -34,7 +33,7 @@ export function resolveFiles({ key, cert, ca }: ClientFiles): ClientFiles {
 export function readCertificate(path: string): ClientCertificate {
   const [leaf, ...rest] = readCertificates(path);
   if (!leaf) throw new Refusal("FILE_UNREADABLE", `${path} is not a certificate in PEM.`);
-  return clientCertificate(leaf, rest);
+  return clientCertificate(leaf, pemOf(leaf, rest));
 }
 
 /** Reads the CA's root, or several. Throws FILE_UNREADABLE. */
@@ -48,11 +47,25 @@ function readCertificates(path: string): X509Certificate[] {
   return certificatesIn(readInput(path).toString("latin1"));
 }
 
-function clientCertificate(leaf: X509Certificate, rest: readonly X509Certificate[]): ClientCertificate {
+/** @param pem the whole chain */
+export function clientCertificate(leaf: X509Certificate, pem: string): ClientCertificate {
   const validity = { notBefore: leaf.validFromDate.getTime(), notAfter: leaf.validToDate.getTime() };
   const fingerprint = fingerprintOf(leaf.raw);
-  const pem = [leaf, ...rest].map(String).join("");
   return { leaf, fingerprint, ...validity, dueAt: renewalDue(fingerprint, validity), pem };
+}
+
+function pemOf(leaf: X509Certificate, rest: readonly X509Certificate[]): string {
+  return [leaf, ...rest].map(String).join("");
+}
+
+/** The certificates of a PEM text; none, if one of them is none. */
+export function certificatesIn(pem: string): X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [];
+  try {
+    return blocks.map((block) => new X509Certificate(block));
+  } catch {
+    return [];
+  }
 }
 
 /**
@@ -75,7 +88,7 @@ export function successorFrom(
   // A profile that was changed meanwhile may alter the one or the other.
   const isOurs = leaf.subject === before.leaf.subject || sameNames(leaf, before.leaf);
   if (!isOurs) throw new Refusal("SERVER_UNTRUSTED", "The CA's certificate is for somebody else.");
-  return clientCertificate(leaf, rest);
+  return clientCertificate(leaf, pemOf(leaf, rest));
 }
 
 function sameNames(one: X509Certificate, other: X509Certificate): boolean {

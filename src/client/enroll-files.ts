@@ -6,8 +6,8 @@ import { type KeyType, keyTypeOf } from "../domain/key-policy.ts";
 import { PUBLIC, SECRET, readInput, writeFileAtomically } from "../files/files.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
 import { pkcs12, requirePkcs12Key } from "../x509/pkcs12-writer.ts";
-import type { ClientFiles } from "./certificate-files.ts";
-import { type Enrolled, certificatesIn, enroll, fetchRoot } from "./enroll.ts";
+import { type ClientFiles, certificatesIn } from "./certificate-files.ts";
+import { type Enrolled, enroll, fetchRoot } from "./enroll.ts";
 import { isRequestOf, keyPem, openKey, requestOf } from "./key-files.ts";
 
 export interface EnrollToFiles {

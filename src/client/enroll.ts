@@ -1,8 +1,8 @@
-import { X509Certificate } from "node:crypto";
 import type { RequestOptions } from "node:https";
 import { z } from "zod";
 import { Refusal } from "../domain/errors.ts";
 import { type Fingerprint, fingerprintOf } from "../domain/identifiers.ts";
+import { certificatesIn } from "./certificate-files.ts";
 import { httpsRequest, httpsUrl, parseAnswer } from "./https.ts";
 
 const answerSchema = z.object({
@@ -74,14 +74,4 @@ export function readEnrolled(answer: unknown, root: string): Enrolled {
 export function caEndpoint(caUrl: string, path: string): URL {
   const base = httpsUrl(caUrl);
   return new URL(path, base.href.endsWith("/") ? base : `${base.href}/`);
-}
-
-/** The certificates of a PEM text; none, if one of them is none. */
-export function certificatesIn(pem: string): X509Certificate[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [];
-  try {
-    return blocks.map((block) => new X509Certificate(block));
-  } catch {
-    return [];
-  }
 }

@@ -7,7 +7,7 @@ import { readInput } from "../files/files.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
 import { makeRequest } from "../x509/request-writer.ts";
 import { type Identity, MismatchedPair, openedKey, readIdentity } from "./identity.ts";
-import type { ClientFiles } from "./certificate-files.ts";
+import { type ClientFiles, certificatesIn, successorFrom } from "./certificate-files.ts";
 
 /** Where an identity is found, and renewed. */
 export interface IdentitySource {
@@ -71,8 +71,6 @@ class MemorySource implements IdentitySource {
   async #renew(caUrl: string): Promise<Identity> {
     const before = this.#current;
     const { ca, pem: cert } = before;
-    const { certificatesIn } = await import("./enroll.ts");
-    const { successorFrom } = await import("./certificate-files.ts");
     const { renew } = await import("./renew.ts");
     this.#pending ??= makeNext(before);
     const { key, csr } = await this.#pending;

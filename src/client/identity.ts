@@ -1,9 +1,8 @@
-import { type KeyObject, X509Certificate, createPrivateKey } from "node:crypto";
+import { type KeyObject, X509Certificate } from "node:crypto";
 import { type SecureContext, createSecureContext } from "node:tls";
 import { Refusal } from "../domain/errors.ts";
-import { fingerprintOf } from "../domain/identifiers.ts";
-import { renewalDue } from "../domain/renewal.ts";
-import type { ClientCertificate } from "./certificate-files.ts";
+import { openPrivateKey } from "../x509/private-key.ts";
+import { type ClientCertificate, clientCertificate } from "./certificate-files.ts";
 import type { Credentials } from "./renew.ts";
 
 /** What a client is known by, read and checked. */
@@ -29,14 +28,11 @@ export class MismatchedPair extends Refusal {
  * @throws Refusal FILE_UNREADABLE, PASSWORD_WRONG; MismatchedPair
  */
 export function readIdentity({ key, cert, ca, passphrase }: Credentials): Identity {
-  const leaf = readCertificate(cert, "certificate");
-  readCertificate(ca, "CA's root");
-  const privateKey = openKey(key, passphrase);
+  const leaf = certificateIn(cert, "certificate");
+  certificateIn(ca, "CA's root");
+  const privateKey = openPrivateKey(key, passphrase, "The key");
   if (!leaf.checkPrivateKey(privateKey)) throw new MismatchedPair();
-  const fingerprint = fingerprintOf(leaf.raw);
-  const validity = { notBefore: leaf.validFromDate.getTime(), notAfter: leaf.validToDate.getTime() };
-  const dueAt = renewalDue(fingerprint, validity);
-  return { privateKey, key, pem: cert, ca, leaf, fingerprint, ...validity, dueAt };
+  return { ...clientCertificate(leaf, cert), privateKey, key, ca };
 }
 
 /** The private key, PEM, not encrypted. */
@@ -57,22 +53,10 @@ export function contextOf(identity: Identity, moreCas: readonly string[]): Secur
   });
 }
 
-function readCertificate(pem: string, what: string): X509Certificate {
+function certificateIn(pem: string, what: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch (error) {
     throw new Refusal("FILE_UNREADABLE", `The ${what} is not a certificate as PEM.`, String(error));
-  }
-}
-
-function openKey(key: string, passphrase: string | undefined): KeyObject {
-  try {
-    return createPrivateKey({ key, ...(passphrase === undefined ? {} : { passphrase }) });
-  } catch {
-    // What OpenSSL says of it could quote it.
-    throw new Refusal(
-      "PASSWORD_WRONG",
-      "The key is not a private key, or does not open with this passphrase.",
-    );
   }
 }

@@ -5,6 +5,7 @@ import type { Clock } from "../domain/ports.ts";
 import type { Instant } from "../domain/time.ts";
 import { readInput } from "../files/files.ts";
 import { type HeldLock, withLock } from "../files/lock.ts";
+import { isEncrypted } from "../x509/private-key.ts";
 import {
   type ClientCertificate,
   type ClientFiles,
@@ -13,7 +14,7 @@ import {
   resolveFiles,
   successorFrom,
 } from "./certificate-files.ts";
-import { isEncrypted, keyPem, openKey } from "./key-files.ts";
+import { keyPem, openKey } from "./key-files.ts";
 import { PendingRenewal, type PendingRequest } from "./pending-renewal.ts";
 import { renew } from "./renew.ts";
 
@@ -73,7 +74,7 @@ export async function renewFiles(options: RenewFiles): Promise<Renewal> {
     step("locked");
     const before = readCertificate(files.cert);
     const key = openKey(files.key, options.passphrase); // a wrong passphrase is told before anything is changed
-    const passphrase = isEncrypted(readInput(files.key)) ? options.passphrase : undefined;
+    const passphrase = isEncrypted(readInput(files.key).toString("latin1")) ? options.passphrase : undefined;
     const pending = new PendingRenewal(files, passphrase);
     pending.tidy(before.fingerprint);
     const scene = { options, files, roots: readRoots(files.ca), pending, lock, step };

@@ -41,6 +41,32 @@ export async function pbes2(
   return { algorithm, encrypted };
 }
 
+/**
+ * Opens a private key, PEM, encrypted or not.
+ *
+ * @param what it is called in a message: its file, or `The key`
+ * @throws Refusal FILE_UNREADABLE, or PASSWORD_WRONG when it is encrypted, and not with this passphrase.
+ */
+export function openPrivateKey(pem: string, passphrase: string | undefined, what: string): KeyObject {
+  try {
+    return createPrivateKey({ key: pem, ...(passphrase === undefined ? {} : { passphrase }) });
+  } catch (error) {
+    if (!isEncrypted(pem)) {
+      throw new Refusal("FILE_UNREADABLE", `${what} is not a private key in PEM.`, String(error));
+    }
+    const message =
+      passphrase === undefined
+        ? `${what} is encrypted: it needs a passphrase.`
+        : `${what} does not open with this passphrase.`;
+    throw new Refusal("PASSWORD_WRONG", message, String(error));
+  }
+}
+
+/** Whether a PEM private key needs a passphrase: as PKCS#8, or in OpenSSL's older form (RFC 1421 §4.6.1.1). */
+export function isEncrypted(pem: string): boolean {
+  return /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(pem);
+}
+
 /** Opens an encrypted key. Throws PASSWORD_WRONG. */
 export function decryptPrivateKey(pem: string, password: string): KeyObject {
   try {

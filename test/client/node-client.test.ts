@@ -79,12 +79,16 @@ describe("enroll()", () => {
     expect(stored.key).toContain("BEGIN ENCRYPTED PRIVATE KEY");
     expect(statSync(files.key).mode & 0o777).toBe(0o600);
     expect(readFileSync(files.cert, "latin1")).toBe(stored.cert);
+    for (const other of ["another passphrase", undefined])
+      expect(await errorOf(() => createAgent({ credentials: stored, passphrase: other }))).toMatchObject({
+        code: "PASSWORD_WRONG",
+      });
     const agent = createAgent({ credentials: stored, passphrase });
     writeFileSync(files.key, "somebody is at them");
     expect(await seenAs(server, agent)).toBe(stored.fingerprint);
     agent.destroy();
     expect(await errorOf(() => createAgent({ credentials: stored, passphrase }))).toMatchObject({
-      code: "PASSWORD_WRONG",
+      code: "FILE_UNREADABLE",
     });
   });
 
@@ -201,7 +205,7 @@ describe.each([
     ],
     [
       "a key that is none",
-      "PASSWORD_WRONG",
+      "FILE_UNREADABLE",
       () => ({ credentials: { ...credentials, key: credentials.cert } }),
     ],
   ])("does not take %s: %s", async (_what, code, options) => {
