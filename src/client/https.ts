@@ -11,7 +11,7 @@ export interface Answer {
   readonly body: string;
   /** The Date header. */
   readonly date?: string | undefined;
-  /** Its Retry-After, in seconds. */
+  /** Its Retry-After, in milliseconds. */
   readonly retryAfter?: number;
 }
 
@@ -55,7 +55,7 @@ export function httpsRequest(url: URL, options: RequestOptions, body?: string): 
       response.on("error", fail);
       response.on("end", () => {
         const { statusCode: status = 0, headers } = response;
-        const retryAfter = Number.parseInt(headers["retry-after"] ?? "", 10);
+        const retryAfter = Number.parseInt(headers["retry-after"] ?? "", 10) * SECOND;
         resolve({
           status,
           body: Buffer.concat(chunks).toString("utf8"),

@@ -18,7 +18,7 @@ import type { ClientCertificate, ClientFiles } from "./certificate-files.ts";
 import { isRequestOf, keyPem, openKey, requestOf } from "./key-files.ts";
 
 /** A renewal's CSR and the key that it is of. */
-export interface PendingRequest {
+export interface PendingCsr {
   readonly csr: string;
   readonly key: KeyObject;
 }
@@ -55,7 +55,7 @@ export class PendingRenewal {
   }
 
   /** The CSR that may have been sent for this certificate, if there is one. Throws FILE_UNREADABLE, PASSWORD_WRONG. */
-  request(currentKey: KeyObject): PendingRequest | undefined {
+  request(currentKey: KeyObject): PendingCsr | undefined {
     const csr = this.#stored()?.csr;
     if (csr === undefined) return undefined;
     if (isRequestOf(csr, currentKey)) return { csr, key: currentKey };
@@ -72,7 +72,7 @@ export class PendingRenewal {
     current: ClientCertificate,
     currentKey: KeyObject,
     options: { readonly sameKey: boolean; readonly onKey: () => void },
-  ): Promise<PendingRequest> {
+  ): Promise<PendingCsr> {
     const key = options.sameKey ? currentKey : await this.#nextKey(currentKey);
     options.onKey();
     const csr = await requestOf(key);

@@ -15,7 +15,7 @@ import {
   successorFrom,
 } from "./certificate-files.ts";
 import { keyPem, openKey } from "./key-files.ts";
-import { PendingRenewal, type PendingRequest } from "./pending-renewal.ts";
+import { PendingRenewal, type PendingCsr } from "./pending-renewal.ts";
 import { renew } from "./renew.ts";
 
 /** What is done one after the other; after each of them a crash ends well. */
@@ -155,7 +155,7 @@ async function ask(
   { options, roots }: Scene,
   current: ClientCertificate,
   currentKey: KeyObject,
-  { csr, key }: PendingRequest,
+  { csr, key }: PendingCsr,
 ): Promise<ClientCertificate> {
   const ca = roots.map(String).join("");
   const credentials = { key: await keyPem(currentKey, undefined), cert: current.pem, ca };

@@ -31,7 +31,7 @@ async function requestCertificate(caUrl: string, root: string, csr: string): Pro
   if (answer.status !== 202) return readEnrolled(parseAnswer(answer), root);
   const pending = pendingSchema.safeParse(parseAnswer(answer));
   if (!pending.success) throw new Refusal("SERVER_UNTRUSTED", "The server's answer is not a CA's.");
-  return { ...pending.data, retryAfter: (answer.retryAfter ?? 5) * SECOND };
+  return { ...pending.data, retryAfter: answer.retryAfter ?? 5 * SECOND };
 }
 
 /** What passes: the CA is down, or has too much to do. */

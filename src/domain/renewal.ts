@@ -54,8 +54,8 @@ export interface FulfilledRenewal {
   readonly endsAt: Instant;
 }
 
-/** Whose doing retirements are, and what the clone alarm does. */
-export const RETIRED_BY = "system";
+/** Who retires what was renewed, and suspends at a clone alarm. */
+export const SYSTEM_ACTOR = "system";
 
 /** Whether a certificate was retired after its renewal, and not revoked by anybody. */
 export function isRetired({
@@ -63,7 +63,7 @@ export function isRetired({
   reason,
   statusBy,
 }: Pick<CertificateRecord, "status" | "reason" | "statusBy">): boolean {
-  return status === "revoked" && reason === "superseded" && statusBy === RETIRED_BY;
+  return status === "revoked" && reason === "superseded" && statusBy === SYSTEM_ACTOR;
 }
 
 /** What an alarm was raised for: a second renewal with another CSR, or a call with what was retired. */

@@ -1,7 +1,7 @@
 import type { Fingerprint } from "../domain/identifiers.ts";
 import type { Slug } from "../domain/names.ts";
 import type { Clock, Database } from "../domain/ports.ts";
-import { type CloneCause, RETIRED_BY } from "../domain/renewal.ts";
+import { type CloneCause, SYSTEM_ACTOR } from "../domain/renewal.ts";
 import { type Applied, setStatusOfEach } from "./change-status.ts";
 import { recordChange } from "./record-change.ts";
 
@@ -34,7 +34,7 @@ export async function raiseCloneAlarm(
   sign: CloneSign,
 ): Promise<Applied | undefined> {
   const { cause, fingerprint, line, account, address } = sign;
-  const mutation = { clock, actor: RETIRED_BY };
+  const mutation = { clock, actor: SYSTEM_ACTOR };
   return database.transaction(async (stores) => {
     const active = await stores.renewals.activeOfLine(line, clock.now());
     if (active.length === 0) return undefined;

@@ -1,6 +1,6 @@
 import type { Clock, Database, Logger } from "../domain/ports.ts";
 import type { Change } from "../domain/records.ts";
-import { RETIRED_BY } from "../domain/renewal.ts";
+import { SYSTEM_ACTOR } from "../domain/renewal.ts";
 import { type Instant, MINUTE, SECOND } from "../domain/time.ts";
 import { setStatusOfEach } from "./change-status.ts";
 
@@ -27,7 +27,7 @@ export async function retireDue(database: Database, clock: Clock): Promise<numbe
     );
     const cause = { reason: "superseded", note: "retired after its renewal" } as const;
     if (ending.length > 0)
-      await setStatusOfEach(stores, { clock, actor: RETIRED_BY }, ending, "revoked", cause);
+      await setStatusOfEach(stores, { clock, actor: SYSTEM_ACTOR }, ending, "revoked", cause);
     await stores.renewals.retire(due, now);
     return due.length;
   });
