@@ -9,6 +9,7 @@ import type { Credentials } from "./renew.ts";
 export interface ClientCredentials extends Omit<Credentials, "passphrase"> {
   /** Where they were enrolled, and are renewed. */
   readonly caUrl?: string | undefined;
+  /** The account's slug; known of what `enroll()` gave. */
   readonly account?: string | undefined;
   /** Where they are stored. An agent keeps these files up to date then, and not what it was given. */
   readonly files?: ClientFiles | undefined;

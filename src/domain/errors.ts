@@ -146,6 +146,7 @@ export type IssuingCode = keyof typeof issuing | "ACCOUNT_SUSPENDED";
 export type DenialCode = keyof typeof denials;
 /** Why a gateway answers itself; one that nobody is left to hear is for the log. */
 export type GatewayCode = keyof typeof proxying | "NO_ROUTE" | "METHOD_NOT_ALLOWED" | "BODY_MALFORMED";
+/** What went wrong, in a word that stays: docs/errors.md has them all. */
 export type ErrorCode = keyof typeof table;
 
 /** Every code with its HTTP status and sentence: the one place that has them. */
