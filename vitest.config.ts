@@ -15,13 +15,13 @@ const alone = [
   ),
 ];
 
+/** What `enroll` remembers is for nobody's own home; test/support/config-home.ts takes it away, and finds it here. */
+const configHome = join(tmpdir(), `countersign-test-config-${String(process.pid)}`);
+process.env["XDG_CONFIG_HOME"] = configHome;
+
 const common = {
   env: {
-    // What `enroll` remembers is for nobody's own home; the set-up named below takes it away.
-    XDG_CONFIG_HOME: (process.env["XDG_CONFIG_HOME"] = join(
-      tmpdir(),
-      `countersign-test-config-${String(process.pid)}`,
-    )),
+    XDG_CONFIG_HOME: configHome,
     // A server that shares a busy machine with the tests answers late, and is to be waited for.
     COUNTERSIGN_WAIT_SECONDS: "25",
     // Hundreds of processes read the same sources.
