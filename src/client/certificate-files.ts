@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { type KeyObject, X509Certificate } from "node:crypto";
 import { existsSync, realpathSync } from "node:fs";
 import { Refusal } from "../domain/errors.ts";
 import { type Fingerprint, fingerprintOf } from "../domain/identifiers.ts";
@@ -89,6 +89,12 @@ export function successorFrom(
   const isOurs = leaf.subject === before.leaf.subject || sameNames(leaf, before.leaf);
   if (!isOurs) throw new Refusal("SERVER_UNTRUSTED", "The CA's certificate is for somebody else.");
   return clientCertificate(leaf, pemOf(leaf, rest));
+}
+
+/** Fails when a CA's answer is for another key than the one that was sent. Throws SERVER_UNTRUSTED. */
+export function requireCertificateOf(key: KeyObject, leaf: X509Certificate): void {
+  if (leaf.checkPrivateKey(key)) return;
+  throw new Refusal("SERVER_UNTRUSTED", "The CA's certificate is for another key.");
 }
 
 function sameNames(one: X509Certificate, other: X509Certificate): boolean {

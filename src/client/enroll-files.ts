@@ -6,7 +6,7 @@ import { type KeyType, keyTypeOf } from "../domain/key-policy.ts";
 import { PUBLIC, SECRET, readInput, writeFileAtomically } from "../files/files.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
 import { pkcs12, requirePkcs12Key } from "../x509/pkcs12-writer.ts";
-import { type ClientFiles, certificatesIn } from "./certificate-files.ts";
+import { type ClientFiles, certificatesIn, requireCertificateOf } from "./certificate-files.ts";
 import { type Enrolled, enroll, fetchRoot } from "./enroll.ts";
 import { isRequestOf, keyPem, openKey, requestOf } from "./key-files.ts";
 
@@ -39,9 +39,7 @@ export async function enrollToFiles(wanted: EnrollToFiles): Promise<Enrolled> {
   const enrolled = await (typeof token === "string"
     ? enroll(wanted.caUrl, root, token, csr)
     : token(root, csr));
-  if (!new X509Certificate(enrolled.certificate).checkPrivateKey(key)) {
-    throw new Refusal("SERVER_UNTRUSTED", "The CA's certificate is for another key.");
-  }
+  requireCertificateOf(key, new X509Certificate(enrolled.certificate));
   writeFileAtomically(files.ca, root, PUBLIC);
   if (p12) await writePkcs12(p12, key, enrolled);
   writeFileAtomically(files.cert, enrolled.chain, PUBLIC);

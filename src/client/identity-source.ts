@@ -7,7 +7,12 @@ import { readInput } from "../files/files.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
 import { makeRequest } from "../x509/request-writer.ts";
 import { type Identity, MismatchedPair, openedKey, readIdentity } from "./identity.ts";
-import { type ClientFiles, certificatesIn, successorFrom } from "./certificate-files.ts";
+import {
+  type ClientFiles,
+  certificatesIn,
+  requireCertificateOf,
+  successorFrom,
+} from "./certificate-files.ts";
 
 /** Where an identity is found, and renewed. */
 export interface IdentitySource {
@@ -76,8 +81,7 @@ class MemorySource implements IdentitySource {
     const { key, csr } = await this.#pending;
     const { chain } = await renew(caUrl, { key: openedKey(before), cert, ca }, csr);
     const { leaf, pem } = successorFrom(chain, before, certificatesIn(ca));
-    if (!leaf.checkPrivateKey(createPrivateKey(key)))
-      throw new Refusal("SERVER_UNTRUSTED", "The CA's certificate is for another key.");
+    requireCertificateOf(createPrivateKey(key), leaf);
     this.#current = readIdentity({ key, cert: pem, ca });
     this.#pending = undefined;
     inMemory.set(this.#current.fingerprint, this);

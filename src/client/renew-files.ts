@@ -11,6 +11,7 @@ import {
   type ClientFiles,
   readCertificate,
   readRoots,
+  requireCertificateOf,
   resolveFiles,
   successorFrom,
 } from "./certificate-files.ts";
@@ -161,8 +162,6 @@ async function ask(
   const credentials = { key: await keyPem(currentKey, undefined), cert: current.pem, ca };
   const { chain } = await renew(options.caUrl, credentials, csr, { stop: options.stop });
   const successor = successorFrom(chain, current, roots);
-  if (!successor.leaf.checkPrivateKey(key)) {
-    throw new Refusal("SERVER_UNTRUSTED", "The CA's certificate is for another key.");
-  }
+  requireCertificateOf(key, successor.leaf);
   return successor;
 }

@@ -13,7 +13,10 @@ export const MAX_STALENESS = MINUTE;
 const BATCH = 1000;
 /** Nobody waits until these are applied; to say so for each would have issuing wait for the disk again and again. */
 const notAwaited: readonly ChangeAction[] = [
-  ...(["certificate.intend", "certificate.issue", "crl.publish", "token.use"] as const),
+  "certificate.intend",
+  "certificate.issue",
+  "crl.publish",
+  "token.use",
 ];
 /** How long a server that stops waits to say so. */
 const LEAVING = 2 * SECOND;
