@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { Refusal } from "../domain/errors.ts";
 import { keyTypes } from "../domain/key-policy.ts";
+import { keyIn } from "./client-credentials.ts";
 import { httpsUrl } from "./https.ts";
 
 // Options are looked at before anything is made of them: what nobody reads might have been what somebody relied on, and types
@@ -53,7 +54,10 @@ const checks = {
   passphrase: text,
   credentials: (value) =>
     isObject(value)
-      ? allOf({ key: pem, cert: pem, ca: pem }, ["key", "cert", "ca"])(pick(value, ["key", "cert", "ca"]))
+      ? allOf({ key: pem, cert: pem, ca: pem }, ["key", "cert", "ca"])({
+          ...pick(value, ["cert", "ca"]),
+          key: keyIn(value),
+        })
       : "not what enroll() gives",
   renew: (value) => (typeof value === "boolean" ? undefined : "neither true nor false"),
   tls: allOf(

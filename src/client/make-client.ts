@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import type { SecureContext } from "node:tls";
 import { fingerprintOf } from "../domain/identifiers.ts";
 import type { Clock } from "../domain/ports.ts";
-import { type ClientCredentials, credentialsOf } from "./client-credentials.ts";
+import { type ClientCredentials, credentialsOf, keyIn } from "./client-credentials.ts";
 import { type CountersignError, asCountersignError } from "./client-error.ts";
 import { type OptionName, refuseFaults, requireOptions } from "./client-options.ts";
 import type { ClientFiles } from "./certificate-files.ts";
@@ -115,7 +115,8 @@ function remembered({ ca }: Identity): string | undefined {
 }
 
 function identityOf({ credentials, passphrase }: ClientOptions): Identity {
-  const { key = "", cert = "", ca = "" } = credentials ?? {};
+  const { cert = "", ca = "" } = credentials ?? {};
+  const key = String(keyIn(credentials ?? {}));
   return readIdentity({ key, cert, ca, passphrase: passphrase ?? credentials?.passphrase });
 }
 

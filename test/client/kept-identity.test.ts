@@ -46,7 +46,7 @@ async function behindDoor(account: string) {
   for (const name of ["key", "cert", "ca"] as const) writeFileSync(files[name], credentials[name]);
   const door = await RenewalDoor.open(server, files);
   onTestFinished(() => door.close());
-  return { credentials: { ...credentials, caUrl: door.url }, door };
+  return { credentials: { ...credentials, key: credentials.key, caUrl: door.url }, door };
 }
 
 describe("in memory", () => {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { inspect } from "node:util";
+import { format, inspect } from "node:util";
 import {
   type ClientCredentials,
   type ClientOptions,
@@ -15,6 +15,7 @@ import {
   enroll,
   problemOf,
 } from "countersign/client";
+import { pino } from "pino";
 import { request } from "undici";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { call } from "../support/client.ts";
@@ -69,7 +70,27 @@ describe("enroll()", () => {
     expect(credentials.key).toContain("BEGIN PRIVATE KEY");
     expect(Object.isFrozen(credentials)).toBe(true);
     expect(inspect(credentials)).toContain(credentials.fingerprint);
-    expect(inspect({ credentials }, { depth: 9 })).not.toContain("PRIVATE KEY");
+  });
+
+  test("shows its key in no log, and has it for an agent in a copy too", async () => {
+    const credentials = await enroll(await wanted("logged"));
+    const copy = { ...credentials };
+    let log = "";
+    const logger = pino({ base: null }, { write: (line) => (log += line) });
+    for (const one of [credentials, copy]) {
+      logger.info(one, "enrolled");
+      logger.info({ credentials: one });
+      log += JSON.stringify([one, { credentials: one }]);
+      log += inspect(one, { depth: 9, showHidden: true }) + inspect({ credentials: one }, { depth: 9 });
+      log += format("%o %j", { credentials: one }, one);
+    }
+    expect(log.split(credentials.fingerprint)).toHaveLength(16 + 1);
+    expect(log).not.toContain("PRIVATE KEY");
+    const agent = createAgent({ credentials: copy });
+    onTestFinished(() => {
+      agent.destroy();
+    });
+    expect(await seenAs(server, agent)).toBe(credentials.fingerprint);
   });
 
   test("stores what it got in files, encrypted, which an agent then keeps", async () => {

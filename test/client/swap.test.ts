@@ -39,6 +39,7 @@ describe.each(ways)("%s", (way) => {
     const former = [...service.open];
     const next = await renew();
     expect(next.fingerprint).not.toBe(credentials.fingerprint);
+    expect(JSON.stringify(next)).not.toContain("PRIVATE KEY");
     expect(await get()).toBe(next.fingerprint);
     await eventually(() => {
       expect(former.every(({ destroyed }) => destroyed)).toBe(true);
