@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { enrolledFiles } from "../support/client-files.ts";
@@ -66,6 +66,7 @@ test("what docs/node-client.md shows works as it stands there", async () => {
     .replaceAll('"countersign/client"', JSON.stringify(face))
     .replaceAll("https://127.0.0.1:8443", server.ca)
     .replaceAll("https://127.0.0.1:9443", server.enforce);
+  symlinkSync(join(projectRoot, "node_modules"), workspace.file("node_modules"));
   writeFileSync(workspace.file("client.mts"), source);
   const ran = await run(process.execPath, ["client.mts"], { cwd: workspace.path, timeout: 60_000 });
   expect(ran).toMatchObject({ code: 0, stderr: "" });
@@ -74,6 +75,7 @@ test("what docs/node-client.md shows works as it stands there", async () => {
       "enrolled orders",
       "https.get: 200",
       "fetch: orders",
+      "undici: 200",
       "NO_ROUTE 404: There is nothing at this path.",
       "another CA",
     ].sort(),
