@@ -36,6 +36,9 @@ CREATE TEMP TRIGGER write_issuance INSTEAD OF INSERT ON issuance BEGIN
     FROM jsonb_each(NEW.entries, '$.certificates');
   INSERT INTO renewals (predecessor, csr_hash, line)
     SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(NEW.entries, '$.renewing');
+  SELECT RAISE(ABORT, 'a credential was renewed already, or never bound')
+    WHERE json_array_length(NEW.entries, '$.renewed') <> (SELECT COUNT(*) FROM renewals WHERE successor IS NULL
+      AND predecessor IN (SELECT value ->> 0 FROM jsonb_each(NEW.entries, '$.renewed')));
   UPDATE renewals SET successor = given.value ->> 1, renewed_at = given.value ->> 2, retire_at = given.value ->> 3,
       ends_at = given.value ->> 4
     FROM jsonb_each(NEW.entries, '$.renewed') AS given WHERE renewals.predecessor = given.value ->> 0;

@@ -178,6 +178,31 @@ onEachDatabase("the transaction of issuing", (db) => {
     expect((await db.database.tokens.byId(tokens[2]?.id ?? ""))?.usedAt).toBe(START + 5);
   });
 
+  test("renews nothing that was renewed before, was never bound, or comes twice", async () => {
+    const { issuerId, account } = await setting(db.database);
+    const { renewing, renewed } = someWrites(issuerId, account, []);
+    const [successor, another] = ["successor", "another"].map((name) =>
+      fingerprintOf(Buffer.from(`${account.slug} ${name}`)),
+    );
+    const [one, two] = renewed.flatMap((each) => [
+      { ...each, successor: successor ?? each.successor },
+      { ...each, successor: another ?? each.successor },
+    ]);
+    if (!one || !two) throw new Error("there is a renewal");
+    const put = (wanted: Partial<IssuanceWrites>) =>
+      db.database.issue({ tokens: [], accounts: [], keys: [], issuers: [], predecessors: [] }, () => ({
+        outcome: undefined,
+        writes: { ...nothing, ...wanted, changes: [change(account.slug)] },
+      }));
+    const wrong = "was renewed already, or never bound";
+    await expect(put({ renewed: [one] })).rejects.toThrow(wrong);
+    await expect(put({ renewing, renewed: [one, two] })).rejects.toThrow(wrong);
+    await put({ renewing, renewed: [one] });
+    const before = await db.dump();
+    await expect(put({ renewed: [two] })).rejects.toThrow(wrong);
+    expect(await db.dump()).toEqual(before);
+  });
+
   test("decides on what others have committed, however many they are", async () => {
     const { account, tokens } = await setting(db.database);
     const [token] = tokens;
