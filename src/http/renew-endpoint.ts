@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
 import type { Answer } from "../services/issue/answer.ts";
 import type { RenewalRequest } from "../services/issue/renew.ts";
-import { parseBody, sendCertificate } from "./enrol-endpoint.ts";
+import { sendCertificate } from "./certificate-answer.ts";
+import { parseBody } from "./csr-body.ts";
 import { readBody } from "./request-body.ts";
 
 export interface OwnRenewal {

@@ -3,7 +3,8 @@ import { z } from "zod";
 import { retryAfter } from "../domain/request.ts";
 import { SECOND, formatTime } from "../domain/time.ts";
 import type { Asked, Outcome } from "../services/issue/ask.ts";
-import { parseBody, sendCertificate } from "./enrol-endpoint.ts";
+import { sendCertificate } from "./certificate-answer.ts";
+import { parseBody } from "./csr-body.ts";
 import { answerJson } from "./json.ts";
 import { readBody } from "./request-body.ts";
 
