@@ -1,20 +1,15 @@
 import { type RequestListener, createServer as createHttpServer } from "node:http";
-import { createServer as createTlsServer } from "node:https";
-import type { TLSSocket } from "node:tls";
 import type { Config, ListenerName } from "./config.ts";
 import { type Fingerprint, fingerprintOf } from "./domain/identifiers.ts";
 import type { Logger } from "./domain/ports.ts";
 import { DAY, SECOND } from "./domain/time.ts";
 import { AccountCounts } from "./enforce/account-counts.ts";
-import type { Authenticator } from "./enforce/authenticator.ts";
-import { ConnectionGate } from "./enforce/connection-gate.ts";
 import { createEnforceListener } from "./enforce/listener.ts";
-import { serverOptions } from "./enforce/request-limits.ts";
-import { askingTlsOptions, enforceTlsOptions, followTrust } from "./enforce/tls.ts";
+import { enforceTlsOptions } from "./enforce/tls.ts";
 import { UseRecorder } from "./enforce/use-recorder.ts";
 import { certificateNames } from "./home/init.ts";
 import { HomeIssuers } from "./home/issuers.ts";
-import { ListenerCertificate, type TlsCertificate } from "./home/listener-certificate.ts";
+import { ListenerCertificate } from "./home/listener-certificate.ts";
 import {
   issuingParts,
   openState,
@@ -36,8 +31,9 @@ import { publicApp } from "./http/public-app.ts";
 import { type Server, limitAnswers, timeLimits } from "./http/server.ts";
 import { openRequests } from "./serve/approval.ts";
 import { caRoutes } from "./serve/ca-routes.ts";
-import { CloneAlarms } from "./serve/clone-alarms.ts";
+import { createCaServer } from "./serve/ca-server.ts";
 import { type Opened, started } from "./serve/opened.ts";
+import { Renewals } from "./serve/renewals.ts";
 import { startRouting } from "./serve/routing.ts";
 import { startFollowing } from "./serve/following.ts";
 import { TrustCrls } from "./serve/trust-crls.ts";
@@ -48,8 +44,6 @@ import { enrol } from "./services/issue/enrol.ts";
 import { renew } from "./services/issue/renew.ts";
 import type { Step } from "./services/issue/parts.ts";
 import { UseWriter } from "./services/record-use.ts";
-import { RetiredUse, type RetiredUseParts } from "./services/retired-use.ts";
-import { Retirement } from "./services/retirement.ts";
 import { crlBuilder } from "./x509/crl-builder.ts";
 import { pemPieces, toPem } from "./x509/pem.ts";
 
@@ -141,12 +135,8 @@ async function start(
   const use = new UseRecorder(accounts);
   const useWriter = new UseWriter({ source: use, store: database.uses, logger });
   opened.onStop(() => useWriter.stop());
-  const wasUsed: RetiredUseParts["wasUsed"] = (fingerprint) => use.hasUsed(fingerprint);
-  const retiredUse = new RetiredUse({ database, clock, logger, wasUsed });
-  opened.onStop(() => retiredUse.stop());
-  const retirement = new Retirement({ database, clock, logger });
-  opened.onStop(() => retirement.stop());
-  const cloneAlarms = new CloneAlarms(logger);
+  const renewals = new Renewals({ database, clock, logger, use });
+  opened.onStop(() => renewals.stop());
   const following = await startFollowing({
     ...{ database, clock, logger, identity, use, issuing: parts, publicUrl, newCrlBuilder: crlBuilder },
     validityClock: systemSteadyClock(),
@@ -160,22 +150,21 @@ async function start(
     onChanges: (changes) => {
       certificate.onChanges(changes);
       keeper.onChanges(changes);
-      retirement.onChanges(changes);
-      cloneAlarms.onChanges(changes);
+      renewals.onChanges(changes);
     },
     onEnded: (ended) => {
-      retiredUse.saw(ended);
+      renewals.onEnded(ended);
     },
     onWentBack: () => keeper.onWentBack(database),
   });
   opened.onStop(() => following.stop());
   const { authenticator, publisher, responder } = following;
-  retirement.start();
+  renewals.start();
   const trustCrls = await TrustCrls.start({ authenticator, clock, logger }, trusted);
   opened.onStop(() => trustCrls.stop());
 
   const metrics = serverMetrics(following, issuers, { database, clock, logger });
-  cloneAlarms.register(metrics.registry);
+  renewals.register(metrics.registry);
   registerAccountCounters(metrics.registry, () => accounts.entries());
   registerTrustGauges(
     metrics.registry,
@@ -206,15 +195,8 @@ async function start(
     roots: toPem("CERTIFICATE", root.der),
     enforcePort: () => (isAtSameHost(config) ? enforcePort : undefined),
   });
-  const caOptions = caTlsOptions(authenticator, certificate.current, config.resumption);
-  const { requestTimeout: requestTime, keepAliveTimeout: idleTime } = timeLimits;
-  const caLimits = { ...config.limits, requestTime, idleTime };
-  const caServer = createTlsServer({ ...caOptions, ...serverOptions(caLimits) }, app);
-  metrics.gates.set("ca", new ConnectionGate(caServer, config.limits, logger));
-  caServer.on("secureConnection", (socket: TLSSocket) => {
-    authenticator.began(socket);
-  });
-  followTrust(caServer, authenticator, caOptions);
+  const caServer = createCaServer({ config, authenticator, certificate: certificate.current, logger, app });
+  metrics.gates.set("ca", caServer.gate);
   const metricsServer = createHttpServer(timeLimits, metricsApp(metrics, logger) as RequestListener);
   limitAnswers(metricsServer);
   servePublic = publicApp({
@@ -232,7 +214,7 @@ async function start(
     unreadiness: () => routing.unreadiness(),
   });
   certificate.watch(logger, (renewed) => {
-    caServer.setSecureContext(caTlsOptions(authenticator, renewed, config.resumption));
+    caServer.use(renewed);
     enforceServer.setSecureContext(enforceTlsOptions(authenticator, renewed, config));
   });
   const daily = setInterval(() => {
@@ -244,7 +226,7 @@ async function start(
   });
 
   const ports = {
-    ca: await open("ca", caServer),
+    ca: await open("ca", caServer.server),
     enforce: await open("enforce", enforceServer),
     metrics: await open("metrics", metricsServer),
   };
@@ -273,9 +255,4 @@ async function start(
 /** Whether whoever reaches the CA listener at some host reaches the enforcement listener there too. */
 function isAtSameHost({ listen: { ca, enforce } }: Config): boolean {
   return enforce.host === ca.host || ["0.0.0.0", "::"].includes(enforce.host);
-}
-
-/** The CA listener asks for a certificate and needs none: most of its callers have tokens. */
-function caTlsOptions(authenticator: Authenticator, certificate: TlsCertificate, resumption: boolean) {
-  return askingTlsOptions(authenticator, certificate, "countersign-ca", resumption);
 }

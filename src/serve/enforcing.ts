@@ -5,8 +5,7 @@ import { type EnforcerOptions, type EnforcerState, openEnforcerState } from "../
 import { processIdentity, systemClock, systemSteadyClock } from "../home/open.ts";
 import { foreignAnchors } from "../home/trust.ts";
 import { UseWriter } from "../services/record-use.ts";
-import { RetiredUse } from "../services/retired-use.ts";
-import { logCloneAlarm } from "./clone-alarms.ts";
+import { retiredUseAlone } from "./renewals.ts";
 import { TrustCrls } from "./trust-crls.ts";
 
 /** The decision, in a process that issues nothing. */
@@ -27,12 +26,7 @@ export async function startEnforcing(options: EnforcerOptions, logger: Logger): 
   const clock = systemClock;
   try {
     const use = new UseRecorder();
-    const retiredUse = new RetiredUse({
-      ...{ database, clock, logger, wasUsed: (fingerprint) => use.hasUsed(fingerprint) },
-      onAlarm: (sign) => {
-        logCloneAlarm(logger, sign);
-      },
-    });
+    const retiredUse = retiredUseAlone({ database, clock, logger, use });
     const authenticator = await Authenticator.start({
       ...{ database, clock, logger, use, identity: processIdentity() },
       foreignAnchors: foreignAnchors(trusted),
