@@ -76,6 +76,8 @@ export interface RenewalStore {
   bind(renewals: readonly NewRenewal[]): Promise<void>;
   /** Records what came of renewals. Fails when something came of one before. */
   fulfil(renewed: readonly FulfilledRenewal[]): Promise<void>;
+  /** What came of all renewals in a line, whatever has become of it since. */
+  successorsInLine(line: Fingerprint): Promise<Fingerprint[]>;
   /** The credentials of a line that are active, and not past their end; past it, those that are just being renewed. */
   activeOfLine(line: Fingerprint, now: Instant): Promise<Fingerprint[]>;
   /** Renewals whose predecessor is to be retired now, or has ended; the first `limit`. One that is suspended waits. */

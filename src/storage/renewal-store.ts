@@ -46,6 +46,10 @@ export function renewalStore(sql: Sql): RenewalStore {
         if (updated.length !== 1) throw new Error("a credential was renewed already, or never bound");
       }
     },
+    async successorsInLine(line) {
+      const text = "SELECT successor FROM renewals WHERE line = ? AND successor IS NOT NULL";
+      return (await sql<{ successor: Fingerprint }>(text, [line])).map(({ successor }) => successor);
+    },
     async activeOfLine(line, now) {
       const text = `SELECT fingerprint FROM certificates
         WHERE fingerprint IN (SELECT successor FROM renewals WHERE line = ? AND ends_at > ?

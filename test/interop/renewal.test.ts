@@ -163,6 +163,12 @@ test("a folder that was copied and renews from two places is found out: both are
   expect(await server.admin("why", thief.file("next.crt"))).toMatchObject({ code: "CERT_SUSPENDED", note });
   expect(await thief.show("next")).toMatchObject({ ...suspended, renews: fingerprint });
   expect(await server.admin("list", "--account", "copied")).toMatchObject([suspended, suspended]);
+  const other = await server.admin("show", thief.file("next.crt"));
+  for (const one of [fingerprint, other["fingerprint"], thief.file("next.crt")])
+    expect(await server.admin("list", "--line", String(one))).toMatchObject([
+      { ...suspended, fingerprint, renewedBy: other["fingerprint"] },
+      { ...suspended, fingerprint: other["fingerprint"] },
+    ]);
   await expect.poll(() => server.log()).toMatch(/"level":50.*"cause":"renewed-twice".*clone alarm/);
   const text = await (await fetch(`${server.metrics}/metrics`)).text();
   expect(text).toContain('countersign_clone_alarms_total{cause="renewed-twice"} 1');

@@ -116,6 +116,8 @@ onEachDatabase("the store of renewals", (db) => {
     await renewals.bind([bound(three, one)]);
     expect(await active(end)).toEqual([three]);
     expect(await renewals.activeOfLine(unknown, START)).toEqual([]);
+    expect((await renewals.successorsInLine(one)).sort()).toEqual([two, three].sort());
+    expect(await renewals.successorsInLine(two)).toEqual([]);
   });
 
   test("takes more than one statement holds", async () => {

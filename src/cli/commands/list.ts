@@ -1,4 +1,6 @@
 import { type Command, Option } from "commander";
+import type { Fingerprint } from "../../domain/identifiers.ts";
+import type { Stores } from "../../domain/ports.ts";
 import type { CertificateRecord, CertificateStatus } from "../../domain/records.ts";
 import { type KeyType, keyTypes } from "../../domain/key-policy.ts";
 import { limitFields, shownLimits } from "../limit-flags.ts";
@@ -12,6 +14,7 @@ interface ListFlags extends CommonOptions {
   readonly status?: CertificateStatus | "expired";
   readonly keyType?: KeyType;
   readonly issuer?: string;
+  readonly line?: string;
 }
 
 export function listCommand(program: Command): void {
@@ -25,6 +28,7 @@ export function listCommand(program: Command): void {
     )
     .addOption(new Option("--key-type <type>", "with a key of this type").choices(keyTypes))
     .option("--issuer <name>", "signed by this issuing CA")
+    .option("--line <serial|fingerprint|file>", "what came of the same enrolment as this one, by renewal")
     .addOption(new Option("--status <status>").choices(["active", "suspended", "revoked", "expired"]))
     .action(runList);
 }
@@ -57,10 +61,12 @@ async function runList(options: ListFlags): Promise<void> {
   const { found, renewals, uses } = await withState(options, async (database) => {
     if (filter.account !== undefined) await requireAccount(database, filter.account);
     const id = issuer === undefined ? undefined : (await requireIssuerNamed(database, parseSlug(issuer))).id;
-    const found = await database.certificates.list({
+    const line = options.line === undefined ? undefined : await lineNamed(database, options.line);
+    const listed = await database.certificates.list({
       ...filter,
       ...(id === undefined ? {} : { issuer: id }),
     });
+    const found = line ? listed.filter(({ fingerprint }) => line.has(fingerprint)) : listed;
     const renewals = await renewalsOf(
       database,
       found.map(({ fingerprint }) => fingerprint),
@@ -92,6 +98,14 @@ async function runList(options: ListFlags): Promise<void> {
       ]),
     ),
   );
+}
+
+/** Throws as `show` does for what is not on record. */
+async function lineNamed(stores: Stores, name: string): Promise<ReadonlySet<Fingerprint>> {
+  const { findCertificate } = await import("../../services/find-certificate.ts");
+  const { credentialsOfLine } = await import("../../services/renewal-line.ts");
+  const { namedCertificate } = await import("../named-certificate.ts");
+  return credentialsOfLine(stores, (await findCertificate(stores, namedCertificate(name))).fingerprint);
 }
 
 async function runShow(id: string, options: CommonOptions): Promise<void> {

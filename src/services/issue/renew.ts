@@ -13,6 +13,7 @@ import { type RenewalRecord, isRetired } from "../../domain/renewal.ts";
 import type { Instant } from "../../domain/time.ts";
 import type { Applied } from "../change-status.ts";
 import { raiseCloneAlarm } from "../clone-alarm.ts";
+import { lineOf } from "../renewal-line.ts";
 import { type Answer, answer } from "./answer.ts";
 import { applyProfile, requireProfile } from "./apply-profile.ts";
 import { carryOut } from "./carry-out.ts";
@@ -74,7 +75,7 @@ export async function renew(parts: RenewalParts, wanted: RenewalRequest): Promis
   const { scopes, limits, fingerprint } = predecessor;
   const order = applyProfile(parts, request, { account, profile, scopes, limits, notAfter });
   const claim: RenewalClaim = {
-    ...{ predecessor: fingerprint, csrHash: request.hash, line: await lineOf(parts, predecessor) },
+    ...{ predecessor: fingerprint, csrHash: request.hash, line: await lineOf(parts.database, fingerprint) },
     ...{ until: renewing.until, notAfter: predecessor.notAfter, overlap: profile.renewal.overlap },
   };
   const issued = await carryOut(parts, `credential:${fingerprint}`, order, undefined, claim).catch(
@@ -186,7 +187,7 @@ async function alarm(
   address: string | undefined,
 ): Promise<void> {
   const { fingerprint, account } = predecessor;
-  const line = await lineOf(parts, predecessor);
+  const line = await lineOf(parts.database, fingerprint);
   const applied = await raiseCloneAlarm(parts, {
     cause: "renewed-twice",
     fingerprint,
@@ -195,13 +196,4 @@ async function alarm(
     address,
   });
   if (applied) await parts.applied(applied);
-}
-
-/** A credential that was not renewed from another begins a line. */
-async function lineOf(
-  { database }: Pick<RenewalParts, "database">,
-  { fingerprint }: CertificateRecord,
-): Promise<RenewalRecord["line"]> {
-  const [from] = await database.renewals.bySuccessors([fingerprint]);
-  return from?.line ?? fingerprint;
 }
