@@ -172,6 +172,14 @@ test.each<[string, string, (scene: Scene) => readonly string[]]>([
     },
   ],
   [
+    "a key of another type than is asked for",
+    "FILE_EXISTS",
+    ({ file }) => {
+      writeFileSync(file("my.key"), ed25519Key());
+      return ["--key", file("my.key"), "--key-type", "ec-p256"];
+    },
+  ],
+  [
     "a key that cannot be read",
     "FILE_UNREADABLE",
     ({ file }) => {
@@ -211,8 +219,20 @@ test("a token that was used is told as that", async () => {
   const again = await enroll("--key", file("second.key"), "--cert", file("second.crt"), "--json");
   expect(refusal(again)).toMatchObject({
     code: "TOKEN_USED",
-    message: expect.stringContaining("used") as string,
+    message: expect.stringMatching(
+      /used.* The new key is in .*second\.key, and the next attempt takes it\.$/,
+    ) as string,
   });
+  writeFileSync(file("token"), await server.token("acme"));
+  const third = await enroll(
+    "--key",
+    file("client.key"),
+    "--cert",
+    file("third.crt"),
+    "--key-type",
+    "ec-p256",
+  );
+  expect(third).toMatchObject({ code: 0, stderr: "" });
 });
 
 test("the PKCS#12 file has the passphrase when it is given no password of its own", async () => {

@@ -112,7 +112,7 @@ test.each([
 });
 
 test.each([
-  ["takes no requests", refused(404, "NOT_FOUND"), "NOT_FOUND"],
+  ["takes no requests", refused(404, "NOT_FOUND"), "TOKEN_REQUIRED"],
   ["has too many", refused(429, "REQUEST_LIMIT"), "REQUEST_LIMIT"],
   ["does not answer", "cut", "SERVER_UNREACHABLE"],
 ] as const)("waits for nothing where the CA %s at first", async (_name, step, code) => {

@@ -66,6 +66,12 @@ test("openssl and curl: a request waits, is approved by the fingerprint of its k
 
 test("enroll without a token says what an admin types, waits, and comes back after it was interrupted", async () => {
   const { path: cwd, file } = await testWorkspace();
+  const dry = await run(process.execPath, [...enrollArgs(), "--dry-run"], { cwd });
+  expect(dry).toMatchObject({ code: 0, stderr: "" });
+  expect(dry.stdout).toMatch(
+    /^Nothing was written, and no request was left\. The CA takes requests without a token\.\n/,
+  );
+  expect((await listed()).filter(({ status }) => status === "pending")).toEqual([]);
   const waiting = spawn(process.execPath, enrollArgs(), { cwd, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   waiting.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
