@@ -28,11 +28,12 @@ export function print(options: { readonly json?: boolean }, value: unknown, text
 export function reportFailure(error: unknown, args: readonly string[]): 1 | 2 {
   const isRefusal = error instanceof Refusal;
   const code: ErrorCode = isRefusal ? error.code : "INTERNAL";
+  const facts = isRefusal ? error.facts : {};
   const message = error instanceof Error ? error.message : String(error);
   const detail = isRefusal ? error.detail : error instanceof Error ? error.stack : undefined;
   process.stderr.write(
     args.includes("--json")
-      ? `${JSON.stringify({ code, message, detail })}\n`
+      ? `${JSON.stringify({ code, message, detail, ...facts })}\n`
       : `countersign: ${message} (${code})\n${detail === undefined ? "" : `  ${detail}\n`}`,
   );
   return usageCodes.includes(code) ? 2 : 1;

@@ -120,9 +120,12 @@ export function approvalCommand({ keyFingerprint }: Pick<Pending, "keyFingerprin
 }
 
 function stillPending(pending: Pending): Refusal {
-  const command = approvalCommand(pending);
+  const { keyFingerprint, expiresAt } = pending;
   return new Refusal(
     "REQUEST_PENDING",
-    `The request waits for an admin: ${command}. Then run the same command again.`,
+    `The request waits for an admin. Read the key fingerprint ${keyFingerprint} out to one, who compares and types: ` +
+      `${approvalCommand(pending)}. Then run the same command again, before ${expiresAt}.`,
+    undefined,
+    { keyFingerprint, expiresAt },
   );
 }

@@ -101,7 +101,7 @@ async function runEnroll(options: EnrollFlags): Promise<void> {
 
 /** Says of a refusal that a new key was left behind, for the next attempt. */
 function withKeyLeft(error: unknown, key: string): unknown {
-  if (!(error instanceof Refusal) || !existsSync(key)) return error;
+  if (!(error instanceof Refusal) || error.code === "REQUEST_PENDING" || !existsSync(key)) return error;
   const said = `${error.message} The new key is in ${key}, and the next attempt takes it.`;
   return new Refusal(error.code, said, error.detail);
 }
