@@ -17,6 +17,7 @@ const usageCodes: readonly ErrorCode[] = [
   "REASON_UNKNOWN",
   "NOTE_INVALID",
   "CA_NOT_REMEMBERED",
+  "PASSWORD_REQUIRED",
 ];
 
 /** Prints a result: as one line of JSON, or as people read it. */
@@ -62,9 +63,11 @@ export function table(
     .join("\n");
 }
 
-/** Lines of `name: value`, leaving out what is undefined. */
-export function fields(values: Readonly<Record<string, string | undefined>>): string {
-  const lines = Object.entries(values).filter((line): line is [string, string] => line[1] !== undefined);
+/** Lines of `name: value`, leaving out what is undefined; of a list, one for each value. */
+export function fields(values: Readonly<Record<string, string | readonly string[] | undefined>>): string {
+  const lines = Object.entries(values).flatMap(([name, value = []]) =>
+    [value].flat().map((each) => [name, each] as const),
+  );
   const width = Math.max(...lines.map(([name]) => name.length)) + 1;
   return lines.map(([name, value]) => `${`${name}:`.padEnd(width)} ${value}`).join("\n");
 }

@@ -5,9 +5,11 @@ import type { Database, Stores } from "../domain/ports.ts";
 import { type Profile, requireKeyType } from "../domain/profile.ts";
 import { REQUEST_LIFE, type RequestRecord } from "../domain/request.ts";
 import { formatTime } from "../domain/time.ts";
+import { approvalNames } from "../domain/records.ts";
+import { unmatched } from "../domain/token.ts";
 import { noRules } from "../domain/token-rules.ts";
 import { requireAccount, requireScopesOf } from "./accounts.ts";
-import { requireFreeKey, unmatched } from "./issue/take-use.ts";
+import { requireFreeKey } from "./keys.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
 /** The profile of a request that asks for none. */
@@ -68,9 +70,9 @@ export function approveRequest(
     const approved: RequestRecord[] = [];
     for (const request of pending) {
       const profile = profileFor(request, wanted);
-      const tokenId = `request.${request.id}`;
+      const { id: tokenId, parent } = approvalNames(request.id);
       await stores.tokens.insert({
-        ...{ id: tokenId, hash: unmatched(tokenId), parent: `request:${request.id}` },
+        ...{ id: tokenId, hash: unmatched(tokenId), parent },
         ...{ accountId: account.id, profile, scopes, rules: noRules, uses: 1, usesTaken: 0 },
         ...{ createdAt: now, expiresAt, revokedAt: undefined, usedAt: now, usedFrom: request.address },
         ...{ csrHash: request.csrHash, fingerprint: undefined },

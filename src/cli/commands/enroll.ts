@@ -33,7 +33,10 @@ export function enrollCommand(program: Command): void {
     .description(
       "make a key here, and get a certificate for it with an enrolment token, or an admin's approval",
     )
-    .option("--ca-url <url>", "the CA listener, such as https://127.0.0.1:8443 (else the last one)")
+    .option(
+      "--ca-url <url>",
+      "the CA listener, such as https://127.0.0.1:8443 (else COUNTERSIGN_CA_URL, else the last one)",
+    )
     .option("--fingerprint <hex>", "SHA-256 of the CA's root certificate (else what is remembered)")
     .option("--token-file <file>", "the enrolment token; - is standard input; without one, an admin approves")
     .option(
@@ -108,11 +111,12 @@ function withKeyLeft(error: unknown, key: string): unknown {
 
 /** What is given, completed by what is remembered, with its secrets read. */
 async function wantedBy(options: EnrollFlags): Promise<EnrollToFiles> {
-  const { recallCa } = await import("../../client/known-cas.ts");
+  const { recallCa, toldCaUrl } = await import("../../client/known-cas.ts");
   const { parseFingerprint } = await import("../../domain/identifiers.ts");
   const { parseToken } = await import("../../domain/token.ts");
   const { readPasswordFile, readSecret } = await import("../../files/files.ts");
-  const { caUrl, key, cert, ca, keyType, passphraseFile, outP12, p12PasswordFile } = options;
+  const caUrl = toldCaUrl(options.caUrl, process.env);
+  const { key, cert, ca, keyType, passphraseFile, outP12, p12PasswordFile } = options;
   const known = recallCa(
     {
       ...(caUrl === undefined ? {} : { caUrl }),
