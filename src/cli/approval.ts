@@ -1,18 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Enrolled } from "../client/enroll.ts";
-import { type Pending, approvalCommand, awaitApproval } from "../client/request.ts";
+import type { WithoutToken } from "../client/enroll-files.ts";
+import { type Pending, approvalCommand, awaitApproval, requireRequestsTaken } from "../client/request.ts";
 
 /** How `enroll` gets a certificate without a token: it says on standard error what an admin has to do, and waits. */
 export function withoutToken(options: {
   readonly caUrl: string;
   readonly wait: boolean;
   readonly json?: boolean;
-}): (root: string, csr: string) => Promise<Enrolled> {
+}): WithoutToken {
   const onPending = (pending: Pending): void => {
     process.stderr.write(`${options.json ? JSON.stringify(shown(pending)) : text(pending)}\n`);
   };
-  return (root, csr) =>
-    awaitApproval(options.caUrl, root, csr, { onPending, pause: sleep, isToWait: options.wait });
+  const { caUrl } = options;
+  return {
+    requirePossible: (root) => requireRequestsTaken(caUrl, root),
+    ask: (root, csr) => awaitApproval(caUrl, root, csr, { onPending, pause: sleep, isToWait: options.wait }),
+  };
 }
 
 function shown({ keyFingerprint, expiresAt }: Pending) {

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { RawConfig } from "../config.ts";
 
 export interface CommonOptions {
@@ -13,6 +13,16 @@ export function withCommon(command: Command): Command {
 
 export function withJson(command: Command): Command {
   return command.option("--json", "print JSON");
+}
+
+/** An option for which shells offer some values; it takes others as well. */
+export class OfferingOption extends Option {
+  readonly offers: readonly string[];
+
+  constructor(flags: string, description: string, offers: readonly string[]) {
+    super(flags, description);
+    this.offers = offers;
+  }
 }
 
 /** Refuses, as usage, an update that is given nothing to change. */

@@ -17,6 +17,7 @@ const usageCodes: readonly ErrorCode[] = [
   "REASON_UNKNOWN",
   "NOTE_INVALID",
   "CA_NOT_REMEMBERED",
+  "PASSWORD_REQUIRED",
 ];
 
 /** Prints a result: as one line of JSON, or as people read it. */
@@ -28,11 +29,12 @@ export function print(options: { readonly json?: boolean }, value: unknown, text
 export function reportFailure(error: unknown, args: readonly string[]): 1 | 2 {
   const isRefusal = error instanceof Refusal;
   const code: ErrorCode = isRefusal ? error.code : "INTERNAL";
+  const facts = isRefusal ? error.facts : {};
   const message = error instanceof Error ? error.message : String(error);
   const detail = isRefusal ? error.detail : error instanceof Error ? error.stack : undefined;
   process.stderr.write(
     args.includes("--json")
-      ? `${JSON.stringify({ code, message, detail })}\n`
+      ? `${JSON.stringify({ code, message, detail, ...facts })}\n`
       : `countersign: ${message} (${code})\n${detail === undefined ? "" : `  ${detail}\n`}`,
   );
   return usageCodes.includes(code) ? 2 : 1;
@@ -61,9 +63,11 @@ export function table(
     .join("\n");
 }
 
-/** Lines of `name: value`, leaving out what is undefined. */
-export function fields(values: Readonly<Record<string, string | undefined>>): string {
-  const lines = Object.entries(values).filter((line): line is [string, string] => line[1] !== undefined);
+/** Lines of `name: value`, leaving out what is undefined; of a list, one for each value. */
+export function fields(values: Readonly<Record<string, string | readonly string[] | undefined>>): string {
+  const lines = Object.entries(values).flatMap(([name, value = []]) =>
+    [value].flat().map((each) => [name, each] as const),
+  );
   const width = Math.max(...lines.map(([name]) => name.length)) + 1;
   return lines.map(([name, value]) => `${`${name}:`.padEnd(width)} ${value}`).join("\n");
 }

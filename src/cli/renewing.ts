@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { Announced } from "../client/announced.ts";
 import { type ClientFiles, readCertificate, readRoots } from "../client/certificate-files.ts";
-import { rememberedCaUrl } from "../client/known-cas.ts";
+import { rememberedCaUrl, toldCaUrl } from "../client/known-cas.ts";
 import { type DaemonEvent, keepRenewed } from "../client/renew-daemon.ts";
 import { type Renewal, renewFiles } from "../client/renew-files.ts";
 import { Refusal } from "../domain/errors.ts";
@@ -23,8 +23,7 @@ const clock = { now: () => Date.now() };
 /** Where the CA is: as told, else as the environment says, else as `enroll` remembered for the root in this file. */
 export function caUrlOf(told: string | undefined, ca: string, env: NodeJS.ProcessEnv): () => string {
   return () => {
-    const { COUNTERSIGN_CA_URL: said = "" } = env;
-    const url = told ?? (said === "" ? remembered(ca, env) : said);
+    const url = toldCaUrl(told, env) ?? remembered(ca, env);
     if (url !== undefined) return url;
     throw new Refusal(
       "CA_NOT_REMEMBERED",

@@ -1,6 +1,5 @@
-import type { TokenRecord } from "../domain/records.ts";
+import { type TokenRecord, isForFleet } from "../domain/records.ts";
 import { formatTime } from "../domain/time.ts";
-import { isForFleet } from "../services/issue/take-use.ts";
 import { tokenStatus } from "../services/tokens.ts";
 
 /** A token as `token list` and `token show` give it. */

@@ -8,7 +8,7 @@ import { readInput } from "../files/files.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
 import { makeRequest } from "../x509/request-writer.ts";
 import { type ClientCredentials, credentialsOf } from "./client-credentials.ts";
-import { enrollToFiles } from "./enroll-files.ts";
+import { DEFAULT_KEY_TYPE, enrollToFiles } from "./enroll-files.ts";
 import { type Enrolled, enroll, fetchRoot } from "./enroll.ts";
 import { readIdentity } from "./identity.ts";
 import type { ClientFiles } from "./certificate-files.ts";
@@ -20,7 +20,7 @@ export interface EnrollOptions {
   readonly fingerprint: string;
   /** The enrolment token. */
   readonly token: string;
-  /** `ec-p256` if not given. */
+  /** `ec-p256` if not given; a key that is in its file already must be of this type. */
   readonly keyType?: KeyType | undefined;
   /** Where to store key, certificate and root; nothing that is there is written over. In memory alone, if not given. */
   readonly files?: ClientFiles | undefined;
@@ -30,17 +30,25 @@ export interface EnrollOptions {
 
 /** Enrols, into files or memory. Throws as `enroll` and `enrollToFiles`. */
 export async function enrollClient(options: EnrollOptions): Promise<ClientCredentials> {
-  const { caUrl, keyType = "ec-p256", files, passphrase } = options;
+  const { caUrl, files, passphrase } = options;
   const fingerprint = parseFingerprint(options.fingerprint);
   const token = parseToken(options.token);
   if (!files) {
+    const { keyType = DEFAULT_KEY_TYPE } = options;
     const root = await fetchRoot(caUrl, fingerprint);
     const pair = await makeKeyPair(keyType);
     const enrolled = await insist(caUrl, root, token, await makeRequest(pair, keyType));
     const key = pair.privateKey.export({ format: "pem", type: "pkcs8" });
     return credentialsOfAnswer(enrolled, { key, caUrl });
   }
-  const enrolled = await enrollToFiles({ caUrl, fingerprint, token, files, keyType, passphrase });
+  const enrolled = await enrollToFiles({
+    caUrl,
+    fingerprint,
+    token,
+    files,
+    keyType: options.keyType,
+    passphrase,
+  });
   const key = readInput(files.key).toString("latin1");
   return credentialsOfAnswer(enrolled, { key, caUrl, files, passphrase });
 }

@@ -10,13 +10,23 @@ import { type ClientFiles, certificatesIn, requireCertificateOf } from "./certif
 import { type Enrolled, enroll, fetchRoot } from "./enroll.ts";
 import { isRequestOf, keyPem, openKey, requestOf } from "./key-files.ts";
 
+export const DEFAULT_KEY_TYPE: KeyType = "ec-p256";
+
+/** How to get a certificate without a token; roots and CSRs are PEM. */
+export interface WithoutToken {
+  /** Throws TOKEN_REQUIRED where there is no way; nothing is left behind. */
+  readonly requirePossible: (root: string) => Promise<void>;
+  readonly ask: (root: string, csr: string) => Promise<Enrolled>;
+}
+
 export interface EnrollToFiles {
   readonly caUrl: string;
   readonly fingerprint: Fingerprint;
-  /** Or what gets a certificate (PEM) without one, for a root and a CSR (both PEM). */
-  readonly token: string | ((root: string, csr: string) => Promise<Enrolled>);
+  /** Or how to get a certificate without one. */
+  readonly token: string | WithoutToken;
   readonly files: ClientFiles;
-  readonly keyType: KeyType;
+  /** `ec-p256` if not given; a key that is there already must be of this type. */
+  readonly keyType: KeyType | undefined;
   /** Encrypts the key. */
   readonly passphrase: string | undefined;
   /** A PKCS#12 file of the same, besides. */
@@ -32,13 +42,14 @@ export async function enrollToFiles(wanted: EnrollToFiles): Promise<Enrolled> {
   const found = checkFiles(wanted);
   const root = await fetchRoot(wanted.caUrl, wanted.fingerprint);
   requireRootPlace(files.ca, root);
+  const { token } = wanted;
+  if (typeof token !== "string") await token.requirePossible(root);
   const key = found ?? (await makeKey(wanted));
   const pending = pendingCsr(files);
   const csr = storedRequest(pending, key) ?? (await storeRequest(pending, key));
-  const { token } = wanted;
   const enrolled = await (typeof token === "string"
     ? enroll(wanted.caUrl, root, token, csr)
-    : token(root, csr));
+    : token.ask(root, csr));
   requireCertificateOf(key, new X509Certificate(enrolled.certificate));
   writeFileAtomically(files.ca, root, PUBLIC);
   if (p12) await writePkcs12(p12, key, enrolled);
@@ -51,14 +62,22 @@ export async function enrollToFiles(wanted: EnrollToFiles): Promise<Enrolled> {
  * Fails if what is wanted cannot be put where it is wanted; nothing is sent or written.
  *
  * @returns the key, if it is there already
- * @throws Refusal FILE_EXISTS, FILE_UNREADABLE, PASSWORD_WRONG; KEY_UNSUPPORTED for a PKCS#12 file.
+ * @throws Refusal FILE_EXISTS, also for a key of another type; FILE_UNREADABLE, PASSWORD_WRONG; KEY_UNSUPPORTED for a
+ * PKCS#12 file.
  */
 export function checkFiles({ files, keyType, passphrase, p12 }: EnrollToFiles): KeyObject | undefined {
   if (existsSync(files.cert)) throw fileExists(files.cert, "--cert");
   // With a CSR that is still there, it is what an attempt that was cut short has written.
   if (p12 && existsSync(p12.file) && !existsSync(pendingCsr(files))) throw fileExists(p12.file, "--out-p12");
   const key = existsSync(files.key) ? openKey(files.key, passphrase) : undefined;
-  if (p12) requirePkcs12Key(key ? keyTypeOf(key) : keyType);
+  const found = key && keyTypeOf(key);
+  if (found && keyType && found !== keyType) {
+    throw new Refusal(
+      "FILE_EXISTS",
+      `${files.key} is there already, with a key of type ${found}. Choose another --key, or leave --key-type out.`,
+    );
+  }
+  if (p12) requirePkcs12Key(found ?? keyType ?? DEFAULT_KEY_TYPE);
   return key;
 }
 
@@ -85,7 +104,7 @@ async function writePkcs12(
 }
 
 async function makeKey({ files, keyType, passphrase }: EnrollToFiles): Promise<KeyObject> {
-  const { privateKey } = await makeKeyPair(keyType);
+  const { privateKey } = await makeKeyPair(keyType ?? DEFAULT_KEY_TYPE);
   writeFileAtomically(files.key, await keyPem(privateKey, passphrase), SECRET);
   return privateKey;
 }

@@ -1,7 +1,7 @@
 import { requireWritablePlace } from "../files/files.ts";
 import { type KeyType, keyTypeOf } from "../domain/key-policy.ts";
 import { enforceUrl } from "./ca-health.ts";
-import { type EnrollToFiles, checkFiles, requireRootPlace } from "./enroll-files.ts";
+import { DEFAULT_KEY_TYPE, type EnrollToFiles, checkFiles, requireRootPlace } from "./enroll-files.ts";
 import { fetchRoot } from "./enroll.ts";
 
 export interface EnrolmentPlan {
@@ -16,7 +16,7 @@ export interface EnrolmentPlan {
 
 /**
  * Checks all of an enrolment that can be checked without the token: files and their places, the key, the CA, its root
- * and its TLS. Nothing is written; neither token nor CSR is sent.
+ * and its TLS, and without a token whether it takes requests. Nothing is written; neither token nor CSR is sent.
  *
  * @throws Refusal what `enrollToFiles` would, and FILE_UNREADABLE for a place that cannot be written to.
  */
@@ -27,8 +27,9 @@ export async function planEnrolment(wanted: EnrollToFiles): Promise<EnrolmentPla
   for (const path of [files.key, ...writes]) requireWritablePlace(path); // the CSR is kept beside the key
   const root = await fetchRoot(caUrl, wanted.fingerprint);
   requireRootPlace(files.ca, root);
+  if (typeof wanted.token !== "string") await wanted.token.requirePossible(root);
   return {
-    keyType: key ? keyTypeOf(key) : wanted.keyType,
+    keyType: key ? keyTypeOf(key) : (wanted.keyType ?? DEFAULT_KEY_TYPE),
     hasKey: key !== undefined,
     writes,
     enforceUrl: await enforceUrl(caUrl, root),

@@ -27,6 +27,11 @@ export function rememberCa(ca: KnownCa, env: NodeJS.ProcessEnv): void {
   writeFileAtomically(defaultFile(folder), `${JSON.stringify({ fingerprint })}\n`, SECRET);
 }
 
+/** Where the CA is, as told by an option, else by the environment: COUNTERSIGN_CA_URL. */
+export function toldCaUrl(option: string | undefined, env: NodeJS.ProcessEnv): string | undefined {
+  return option ?? (env["COUNTERSIGN_CA_URL"] === "" ? undefined : env["COUNTERSIGN_CA_URL"]);
+}
+
 /** The URL of the CA with this root, if it is remembered. */
 export function rememberedCaUrl(rootFingerprint: Fingerprint, env: NodeJS.ProcessEnv): string | undefined {
   const folder = configFolder(env);
@@ -93,7 +98,8 @@ function readCa(folder: string, fingerprint: string): KnownCa | undefined {
   const read = readTexts(caFile(folder, fingerprint));
   if (read["caUrl"] === undefined || read["fingerprint"] !== fingerprint) return undefined;
   try {
-    return { caUrl: httpsUrl(read["caUrl"]).href, fingerprint: parseFingerprint(fingerprint) };
+    const caUrl = httpsUrl(read["caUrl"]).href.replace(/\/$/, "");
+    return { caUrl, fingerprint: parseFingerprint(fingerprint) };
   } catch {
     return undefined;
   }

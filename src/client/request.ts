@@ -2,7 +2,9 @@ import { z } from "zod";
 import { type ErrorCode, Refusal } from "../domain/errors.ts";
 import { MINUTE, SECOND } from "../domain/time.ts";
 import { type Enrolled, caEndpoint, readEnrolled } from "./enroll.ts";
-import { httpsRequest, parseAnswer } from "./https.ts";
+import { type Answer, httpsRequest, parseAnswer } from "./https.ts";
+
+const PATH = "v1/requests";
 
 const pendingSchema = z.object({
   id: z.string(),
@@ -22,16 +24,45 @@ export interface Pending extends z.output<typeof pendingSchema> {
  *
  * @param root PEM
  * @param csr PEM
- * @throws Refusal with the CA's own code when it refuses: REQUEST_DENIED, REQUEST_LIMIT, NOT_FOUND where none are taken.
+ * @throws Refusal with the CA's own code when it refuses: REQUEST_LIMIT, REQUEST_DENIED; TOKEN_REQUIRED where no requests are taken.
  */
 async function requestCertificate(caUrl: string, root: string, csr: string): Promise<Enrolled | Pending> {
   const headers = { "Content-Type": "application/json" };
   const options = { method: "POST", ca: root, headers };
-  const answer = await httpsRequest(caEndpoint(caUrl, "v1/requests"), options, JSON.stringify({ csr }));
-  if (answer.status !== 202) return readEnrolled(parseAnswer(answer), root);
-  const pending = pendingSchema.safeParse(parseAnswer(answer));
+  const answer = await httpsRequest(caEndpoint(caUrl, PATH), options, JSON.stringify({ csr }));
+  const body = answerOf(answer);
+  if (answer.status !== 202) return readEnrolled(body, root);
+  const pending = pendingSchema.safeParse(body);
   if (!pending.success) throw new Refusal("SERVER_UNTRUSTED", "The server's answer is not a CA's.");
   return { ...pending.data, retryAfter: answer.retryAfter ?? 5 * SECOND };
+}
+
+/**
+ * Asks whether a CA takes requests without a token, and leaves none: nothing is sent but that question.
+ *
+ * @param root PEM
+ * @throws Refusal TOKEN_REQUIRED when it does not.
+ */
+export async function requireRequestsTaken(caUrl: string, root: string): Promise<void> {
+  const answer = await httpsRequest(caEndpoint(caUrl, PATH), { ca: root });
+  try {
+    answerOf(answer);
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.code !== "METHOD_NOT_ALLOWED") throw error; // the route is there
+  }
+}
+
+/** Throws TOKEN_REQUIRED where the route is not there, and what else the CA refuses. */
+function answerOf(answer: Answer): unknown {
+  try {
+    return parseAnswer(answer);
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.code !== "NOT_FOUND") throw error;
+    throw new Refusal(
+      "TOKEN_REQUIRED",
+      "This CA takes no requests without a token. Give --token-file, or ask its admin to turn approval on.",
+    );
+  }
 }
 
 /** What passes: the CA is down, or has too much to do. */
@@ -89,9 +120,12 @@ export function approvalCommand({ keyFingerprint }: Pick<Pending, "keyFingerprin
 }
 
 function stillPending(pending: Pending): Refusal {
-  const command = approvalCommand(pending);
+  const { keyFingerprint, expiresAt } = pending;
   return new Refusal(
     "REQUEST_PENDING",
-    `The request waits for an admin: ${command}. Then run the same command again.`,
+    `The request waits for an admin. Read the key fingerprint ${keyFingerprint} out to one, who compares and types: ` +
+      `${approvalCommand(pending)}. Then run the same command again, before ${expiresAt}.`,
+    undefined,
+    { keyFingerprint, expiresAt },
   );
 }

@@ -6,8 +6,8 @@ const issuing = {
   TOKEN_USED: [403, "This enrolment token was used already, with another CSR. Ask for a new one."],
   TOKEN_EXPIRED: [403, "This enrolment token has expired. Ask for a new one."],
   TOKEN_REVOKED: [403, "This enrolment token was revoked. Ask for a new one."],
-  TOKEN_ADDRESS: [403, "This enrolment token cannot be used from this address."],
-  TOKEN_KEY: [403, "This enrolment token is for another key."],
+  TOKEN_ADDRESS: [403, "This enrolment token cannot be used from this address. Ask for one that can."],
+  TOKEN_KEY: [403, "This enrolment token is for another key. Use that key, or ask for a token for this one."],
   BODY_MALFORMED: [400, "The request body is not what this route takes."],
   BODY_TOO_LARGE: [413, "The request body is larger than this route takes."],
   CSR_MALFORMED: [400, "The CSR is not one PKCS#10 request in PEM or DER."],
@@ -28,7 +28,7 @@ const issuing = {
 /** Why there is no certificate for a request without a token, besides. */
 const requesting = {
   REQUEST_PENDING: [409, "The request waits for an admin. Ask again later, with the same CSR."],
-  REQUEST_DENIED: [403, "An admin has denied this request."],
+  REQUEST_DENIED: [403, "An admin has denied this request. Make another key, or ask for a token."],
   REQUEST_LIMIT: [429, "Too many requests wait for an admin already. Try again later."],
 } as const;
 
@@ -167,12 +167,15 @@ export class Refusal extends Error {
   readonly code: ErrorCode;
   readonly status: number;
   readonly detail: string | undefined;
+  /** What the message says, by name, for programs. */
+  readonly facts: Readonly<Record<string, string>>;
 
-  constructor(code: ErrorCode, message?: string, detail?: string) {
+  constructor(code: ErrorCode, message?: string, detail?: string, facts = {}) {
     super(message ?? errorTable[code][1]);
     this.name = "Refusal";
     this.code = code;
     this.status = errorTable[code][0];
     this.detail = detail;
+    this.facts = facts;
   }
 }

@@ -49,6 +49,16 @@ export interface TokenRecord {
   readonly fingerprint: Fingerprint | undefined;
 }
 
+/** Whether a token is for a fleet: each CSR that it is used with takes one of its uses. */
+export function isForFleet({ uses }: Pick<TokenRecord, "uses">): boolean {
+  return uses > 1;
+}
+
+/** What the token is called that an approved request is stored as, and what it came from. */
+export function approvalNames(requestId: string): { readonly id: string; readonly parent: string } {
+  return { id: `request.${requestId}`, parent: `request:${requestId}` };
+}
+
 /** What is about to be signed: on record before any signature is made. */
 export interface Intent {
   readonly issuerId: IssuerId;

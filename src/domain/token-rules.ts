@@ -21,7 +21,12 @@ export const noRules: TokenRules = { from: undefined, keyTypes: undefined, spkiH
  */
 export function requireAddress({ from }: TokenRules, address: string | undefined): void {
   if (from === undefined || (address !== undefined && addressMatcher(from)(address))) return;
-  throw new Refusal("TOKEN_ADDRESS");
+  throw new Refusal(
+    "TOKEN_ADDRESS",
+    address
+      ? `This enrolment token cannot be used from ${address}, where the CA sees you. Ask for one that can.`
+      : undefined,
+  );
 }
 
 /** Throws KEY_UNSUPPORTED, TOKEN_KEY. */

@@ -44,6 +44,11 @@ export function hashToken(token: Token): string {
   return sha256Hex(token);
 }
 
+/** In place of a token's hash, where nobody has the token: it is the hash of nothing. */
+export function unmatched(id: string): string {
+  return `none:${id}`;
+}
+
 function checksum(random: string): string {
   let rest = crc32(random);
   let text = "";

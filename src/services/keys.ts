@@ -12,6 +12,17 @@ export async function requireKey(stores: Stores, spkiHash: SpkiHash): Promise<Ke
   return key;
 }
 
+/** Whether an account may have a key signed. Throws KEY_BLOCKED, KEY_IN_USE. */
+export async function requireFreeKey(
+  stores: Stores,
+  accountId: number | undefined,
+  spkiHash: SpkiHash,
+): Promise<void> {
+  const [key] = await stores.keys.byHashes([spkiHash]);
+  if (key?.blockedAt !== undefined) throw new Refusal("KEY_BLOCKED");
+  if (key && key.accountId !== accountId) throw new Refusal("KEY_IN_USE");
+}
+
 export interface Blocking {
   /** The certificates that it ended, as they were. */
   readonly revoked: readonly CertificateRecord[];

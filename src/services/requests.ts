@@ -1,24 +1,39 @@
 import { Refusal } from "../domain/errors.ts";
-import type { SpkiHash } from "../domain/identifiers.ts";
+import type { Fingerprint, SpkiHash } from "../domain/identifiers.ts";
 import type { Scope, Slug } from "../domain/names.ts";
 import type { Database, Stores } from "../domain/ports.ts";
 import { type Profile, requireKeyType } from "../domain/profile.ts";
 import { REQUEST_LIFE, type RequestRecord } from "../domain/request.ts";
+import { formatTime } from "../domain/time.ts";
+import { approvalNames } from "../domain/records.ts";
+import { unmatched } from "../domain/token.ts";
 import { noRules } from "../domain/token-rules.ts";
 import { requireAccount, requireScopesOf } from "./accounts.ts";
-import { requireFreeKey, unmatched } from "./issue/take-use.ts";
+import { requireFreeKey } from "./keys.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
 /** The profile of a request that asks for none. */
 const DEFAULT_PROFILE = "client";
 
-/** Requests that have not ended, the oldest first. */
+/** A request, and what came of it. */
+export interface FollowedRequest extends RequestRecord {
+  /** Of the certificate that was fetched. */
+  readonly fingerprint: Fingerprint | undefined;
+}
+
+/** Requests that have not ended, the oldest first; an approved one with the profile that it was approved for. */
 export async function liveRequests(
-  { requests }: Stores,
+  { requests, tokens }: Stores,
   { clock }: Pick<Mutation, "clock">,
-): Promise<RequestRecord[]> {
+): Promise<FollowedRequest[]> {
   const now = clock.now();
-  return (await requests.list()).filter(({ expiresAt }) => expiresAt > now);
+  const live = (await requests.list()).filter(({ expiresAt }) => expiresAt > now);
+  const found = await tokens.byIds(live.flatMap(({ tokenId }) => tokenId ?? []));
+  const byId = new Map(found.map((token) => [token.id, token]));
+  return live.map((request) => {
+    const token = byId.get(request.tokenId ?? "");
+    return { ...request, profile: token?.profile ?? request.profile, fingerprint: token?.fingerprint };
+  });
 }
 
 /**
@@ -43,9 +58,9 @@ export function approveRequest(
 ): Promise<readonly RequestRecord[]> {
   return database.transaction(async (stores) => {
     const now = mutation.clock.now();
-    const pending = requireSome(
-      (await liveWith(stores, spkiHash, now)).filter(({ status }) => status === "pending"),
-    );
+    const live = await liveWith(stores, spkiHash, now);
+    const pending = live.filter(({ status }) => status === "pending");
+    if (pending.length === 0) throw decidedBefore(live);
     const account = await requireAccount(stores, wanted.account);
     if (account.status !== "active") throw new Refusal("ACCOUNT_SUSPENDED");
     const { scopes } = wanted;
@@ -55,9 +70,9 @@ export function approveRequest(
     const approved: RequestRecord[] = [];
     for (const request of pending) {
       const profile = profileFor(request, wanted);
-      const tokenId = `request.${request.id}`;
+      const { id: tokenId, parent } = approvalNames(request.id);
       await stores.tokens.insert({
-        ...{ id: tokenId, hash: unmatched(tokenId), parent: `request:${request.id}` },
+        ...{ id: tokenId, hash: unmatched(tokenId), parent },
         ...{ accountId: account.id, profile, scopes, rules: noRules, uses: 1, usesTaken: 0 },
         ...{ createdAt: now, expiresAt, revokedAt: undefined, usedAt: now, usedFrom: request.address },
         ...{ csrHash: request.csrHash, fingerprint: undefined },
@@ -79,22 +94,26 @@ export function approveRequest(
 /**
  * Denies what waits with this key, or was approved and has not been fetched.
  *
- * @returns what was denied.
- * @throws Refusal NOT_FOUND, REQUEST_ENDED, REQUEST_DECIDED.
+ * @returns what was denied, and the certificates with this key that were fetched before.
+ * @throws Refusal NOT_FOUND, REQUEST_ENDED; REQUEST_DECIDED when there is nothing to deny.
  */
 export function denyRequest(
   database: Database,
   mutation: Mutation,
   spkiHash: SpkiHash,
   note: string | undefined,
-): Promise<readonly RequestRecord[]> {
+): Promise<{ readonly denied: readonly RequestRecord[]; readonly fetched: readonly Fingerprint[] }> {
   return database.transaction(async (stores) => {
     const now = mutation.clock.now();
     const denied: RequestRecord[] = [];
+    const fetched: Fingerprint[] = [];
     for (const request of await liveWith(stores, spkiHash, now)) {
       if (request.status === "denied") continue;
       const token = request.tokenId === undefined ? undefined : await stores.tokens.byId(request.tokenId);
-      if (token?.fingerprint !== undefined) continue;
+      if (token?.fingerprint !== undefined) {
+        fetched.push(token.fingerprint);
+        continue;
+      }
       if (token) await stores.tokens.revoke(token.id, now);
       const decided = { status: "denied" as const, decidedAt: now, decidedBy: mutation.actor, note };
       await stores.requests.decide(request.id, { ...request, ...decided });
@@ -103,8 +122,16 @@ export function denyRequest(
       await recordChange(stores, mutation, "request.deny", spkiHash, detail);
       denied.push({ ...request, ...decided });
     }
-    return requireSome(denied);
+    if (denied.length === 0) throw new Refusal("REQUEST_DECIDED", stillOut(fetched));
+    return { denied, fetched };
   });
+}
+
+/** That denying comes too late for these certificates, and what does not; `undefined` for none. */
+export function stillOut(fetched: readonly Fingerprint[]): string | undefined {
+  if (fetched.length === 0) return undefined;
+  const commands = fetched.map((fingerprint) => `countersign revoke ${fingerprint}`);
+  return `Its client has fetched a certificate before. To end that: ${commands.join("; ")}`;
 }
 
 /** Throws NOT_FOUND, REQUEST_ENDED. */
@@ -121,10 +148,13 @@ async function liveWith(stores: Stores, spkiHash: SpkiHash, now: number): Promis
   return live;
 }
 
-/** Throws REQUEST_DECIDED. */
-function requireSome(requests: readonly RequestRecord[]): readonly RequestRecord[] {
-  if (requests.length === 0) throw new Refusal("REQUEST_DECIDED");
-  return requests;
+function decidedBefore(live: readonly RequestRecord[]): Refusal {
+  const denied = live.find(({ status }) => status === "denied");
+  if (!denied) return new Refusal("REQUEST_DECIDED");
+  return new Refusal(
+    "REQUEST_DECIDED",
+    `The request was denied, and stays so until ${formatTime(denied.expiresAt)}. Its client needs another key, or a token.`,
+  );
 }
 
 /** Throws PROFILE_UNKNOWN, KEY_UNSUPPORTED. */

@@ -2,12 +2,11 @@ import { Refusal } from "../domain/errors.ts";
 import type { Scope, Slug } from "../domain/names.ts";
 import type { Database, RandomBytes } from "../domain/ports.ts";
 import { type Profile, requireKeyType } from "../domain/profile.ts";
-import type { TokenRecord } from "../domain/records.ts";
+import { type TokenRecord, isForFleet } from "../domain/records.ts";
 import { DAY, type Instant, MINUTE } from "../domain/time.ts";
 import { type TokenRules, noRules } from "../domain/token-rules.ts";
 import { type Token, hashToken, makeToken } from "../domain/token.ts";
 import { requireAccount, requireScopesOf } from "./accounts.ts";
-import { isForFleet } from "./issue/take-use.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
 export const DEFAULT_TTL = 15 * MINUTE;

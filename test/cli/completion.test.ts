@@ -65,6 +65,8 @@ const wanted: Readonly<Record<string, readonly string[]>> = {
   "countersign issuer re": ["retire"],
   "countersign revoke --rea": ["--reason"],
   "countersign enroll --key-type ec": ["ec-p256", "ec-p384"],
+  "countersign token create acme --key-type ec": ["ec-p256", "ec-p384"],
+  "countersign renew --signal U": ["USR1", "USR2"],
   "countersign list --account acme --status a": ["active"],
   "countersign completion ": ["bash", "fish", "zsh"],
   "countersign show cli": ["client 2.crt", "client.crt", "clients"],

@@ -43,8 +43,8 @@ function encryptedKey(): string {
   return createPrivateKey(ed25519Key()).export({ format: "pem", type: "pkcs8", ...cipher });
 }
 
-function refusal(ran: Ran): unknown {
-  expect(ran).toMatchObject({ code: 1, stdout: "" });
+function refusal(ran: Ran, code = 1): unknown {
+  expect(ran).toMatchObject({ code, stdout: "" });
   return JSON.parse(ran.stderr);
 }
 
@@ -172,6 +172,14 @@ test.each<[string, string, (scene: Scene) => readonly string[]]>([
     },
   ],
   [
+    "a key of another type than is asked for",
+    "FILE_EXISTS",
+    ({ file }) => {
+      writeFileSync(file("my.key"), ed25519Key());
+      return ["--key", file("my.key"), "--key-type", "ec-p256"];
+    },
+  ],
+  [
     "a key that cannot be read",
     "FILE_UNREADABLE",
     ({ file }) => {
@@ -201,7 +209,7 @@ test.each<[string, string, (scene: Scene) => readonly string[]]>([
   const before = readdirSync(here.path);
   // To where nobody listens: whoever asks first is told of that instead.
   const ran = await here.enroll("--json", ...args, "--ca-url", "https://127.0.0.1:1");
-  expect(refusal(ran)).toMatchObject({ code });
+  expect(refusal(ran, code === "PASSWORD_REQUIRED" ? 2 : 1)).toMatchObject({ code });
   expect(readdirSync(here.path)).toEqual(before);
 });
 
@@ -211,8 +219,20 @@ test("a token that was used is told as that", async () => {
   const again = await enroll("--key", file("second.key"), "--cert", file("second.crt"), "--json");
   expect(refusal(again)).toMatchObject({
     code: "TOKEN_USED",
-    message: expect.stringContaining("used") as string,
+    message: expect.stringMatching(
+      /used.* The new key is in .*second\.key, and the next attempt takes it\.$/,
+    ) as string,
   });
+  writeFileSync(file("token"), await server.token("acme"));
+  const third = await enroll(
+    "--key",
+    file("client.key"),
+    "--cert",
+    file("third.crt"),
+    "--key-type",
+    "ec-p256",
+  );
+  expect(third).toMatchObject({ code: 0, stderr: "" });
 });
 
 test("the PKCS#12 file has the passphrase when it is given no password of its own", async () => {

@@ -42,12 +42,24 @@ test("the CA is remembered, so that it need not be named again", async () => {
   });
   expect(statSync(file).mode & 0o777).toBe(0o600);
   for (const folder of ["", "cas"]) expect(statSync(remembered(workspace, folder)).mode & 0o777).toBe(0o700);
-  expect(rememberedCaUrl(server.rootFingerprint, process.env)).toBe(`${server.ca}/`);
+  expect(rememberedCaUrl(server.rootFingerprint, process.env)).toBe(server.ca);
 
   expect(await enroll(workspace, "second")).toMatchObject({ code: 0, stderr: "" });
   expect(await enroll(workspace, "third", "--ca-url", server.ca)).toMatchObject({ code: 0, stderr: "" });
   const byRoot = ["--fingerprint", server.rootFingerprint];
   expect(await enroll(workspace, "fourth", ...byRoot)).toMatchObject({ code: 0, stderr: "" });
+});
+
+test("the environment says where it is, unless an option does; what is remembered comes last", async () => {
+  const workspace = await scene();
+  vi.stubEnv("COUNTERSIGN_CA_URL", server.ca);
+  rememberCa({ caUrl: "https://127.0.0.1:1", fingerprint: server.rootFingerprint }, process.env);
+  const byRoot = ["--fingerprint", server.rootFingerprint];
+  expect(await enroll(workspace, "first", ...byRoot)).toMatchObject({ code: 0, stderr: "" });
+  const elsewhere = await enroll(workspace, "second", ...byRoot, "--ca-url", "https://127.0.0.1:1");
+  expect(JSON.parse(elsewhere.stderr)).toMatchObject({ code: "SERVER_UNREACHABLE" });
+  vi.stubEnv("COUNTERSIGN_CA_URL", "");
+  expect(await enroll(workspace, "third")).toMatchObject({ code: 0, stderr: "" });
 });
 
 test("of several, the last used is taken; of two at one URL, that one too", async () => {

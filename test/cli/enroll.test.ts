@@ -1,5 +1,5 @@
 import { createPrivateKey } from "node:crypto";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
@@ -46,12 +46,16 @@ test("makes a key here, and the certificate calls", async () => {
 
 test("without a token there is nothing to be had where approval is not turned on", async () => {
   const workspace = await testWorkspace();
-  const ran = await countersign(
-    ["enroll", "--ca-url", server.ca, "--fingerprint", server.rootFingerprint, "--no-wait"],
-    { cwd: workspace.path },
-  );
-  expect(ran).toMatchObject({ code: 1, stdout: "" });
-  expect(ran.stderr).toContain("(NOT_FOUND)");
+  const named = ["--ca-url", server.ca, "--fingerprint", server.rootFingerprint];
+  for (const how of ["--no-wait", "--dry-run"]) {
+    const ran = await countersign(["enroll", ...named, how], { cwd: workspace.path });
+    expect(ran).toMatchObject({ code: 1, stdout: "" });
+    expect(ran.stderr).toBe(
+      "countersign: This CA takes no requests without a token. " +
+        "Give --token-file, or ask its admin to turn approval on. (TOKEN_REQUIRED)\n",
+    );
+  }
+  expect(readdirSync(workspace.path)).toEqual([]);
   expect(await server.admin("request", "list")).toEqual([]);
 });
 

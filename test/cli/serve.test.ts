@@ -20,7 +20,7 @@ const freePorts = Object.fromEntries(
 async function npmStart(home: string): Promise<{ npm: ChildProcess; output: () => string }> {
   const npm = spawn("npm", ["start"], {
     cwd: projectRoot,
-    env: { ...process.env, ...freePorts, COUNTERSIGN_HOME: home },
+    env: { ...process.env, ...freePorts, COUNTERSIGN_HOME: home, COUNTERSIGN_APPROVAL: "on" },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true, // a process group of its own, as a terminal gives it
   });
@@ -43,6 +43,7 @@ describe("npm start", () => {
       const first = await npmStart(home);
       const tokenFile = join(home, "secrets/demo.token");
       await expect.poll(() => first.output()).toContain("/whoami\n\nThen revoke it");
+      expect(first.output()).toMatch(/^Approval: +on: requests without a token wait for an admin$/m);
       expect(statSync(tokenFile).mode & 0o777).toBe(0o600);
       expect(first.output()).not.toContain(readFileSync(tokenFile, "utf8").trim());
       first.npm.kill(signal);

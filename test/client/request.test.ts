@@ -112,7 +112,7 @@ test.each([
 });
 
 test.each([
-  ["takes no requests", refused(404, "NOT_FOUND"), "NOT_FOUND"],
+  ["takes no requests", refused(404, "NOT_FOUND"), "TOKEN_REQUIRED"],
   ["has too many", refused(429, "REQUEST_LIMIT"), "REQUEST_LIMIT"],
   ["does not answer", "cut", "SERVER_UNREACHABLE"],
 ] as const)("waits for nothing where the CA %s at first", async (_name, step, code) => {
@@ -126,8 +126,9 @@ test("goes away when it is not to wait, and says what an admin types", async () 
   await expectRefusal(
     outcome,
     "REQUEST_PENDING",
-    `The request waits for an admin: countersign request approve ${FINGERPRINT} --account ACCOUNT. ` +
-      "Then run the same command again.",
+    `The request waits for an admin. Read the key fingerprint ${FINGERPRINT} out to one, who compares and types: ` +
+      `countersign request approve ${FINGERPRINT} --account ACCOUNT. ` +
+      "Then run the same command again, before 2030-01-01T00:00:00Z.",
   );
   expect(pauses).toEqual([]);
 });

@@ -34,7 +34,9 @@ test.each([
     requireAddress({ ...noRules, from }, address);
   });
   expect(said).toBe(
-    isTaken ? "taken" : "TOKEN_ADDRESS: This enrolment token cannot be used from this address.",
+    isTaken
+      ? "taken"
+      : `TOKEN_ADDRESS: This enrolment token cannot be used from ${address ? `${address}, where the CA sees you` : "this address"}. Ask for one that can.`,
   );
 });
 
@@ -43,6 +45,8 @@ test("without a range it is taken from anywhere, known or not", () => {
 });
 
 const [own, other] = [spkiHashOf(Buffer.from("own")), spkiHashOf(Buffer.from("other"))];
+const otherKey =
+  "TOKEN_KEY: This enrolment token is for another key. Use that key, or ask for a token for this one.";
 const keyTypes: readonly KeyType[] = ["ec-p256", "ed25519"];
 
 test.each([
@@ -50,8 +54,8 @@ test.each([
   [{ keyTypes }, "ed25519", other, "taken"],
   [{ keyTypes }, "ec-p384", own, "KEY_UNSUPPORTED: The enrolment token takes these keys: ec-p256, ed25519."],
   [{ spkiHash: own }, "ec-p384", own, "taken"],
-  [{ spkiHash: own }, "ec-p384", other, "TOKEN_KEY: This enrolment token is for another key."],
-  [{ spkiHash: own, keyTypes }, "ec-p256", other, "TOKEN_KEY: This enrolment token is for another key."],
+  [{ spkiHash: own }, "ec-p384", other, otherKey],
+  [{ spkiHash: own, keyTypes }, "ec-p256", other, otherKey],
 ] as const)("a token with %j and a key of %s", (rules, keyType, spkiHash, expected) => {
   const said = refusalOf(() => {
     requireOwnKey({ ...noRules, ...rules }, { keyType, spkiHash });

@@ -62,10 +62,22 @@ test("openssl and curl: a request waits, is approved by the fingerprint of its k
   const first = readFileSync(file("a.crt"), "utf8");
   expect(await ask("a.crt")).toBe("201");
   expect(readFileSync(file("a.crt"), "utf8")).toBe(first);
+  const late = await countersign(["request", "deny", fingerprint, "--home", server.home]);
+  expect(late).toMatchObject({ code: 1, stdout: "" });
+  const [, issued = ""] = /countersign revoke ([0-9a-f]{64}) \(REQUEST_DECIDED\)$/m.exec(late.stderr) ?? [];
+  expect((await countersign(["request", "list", "--home", server.home])).stdout).toContain(
+    ` approved  ${issued}`,
+  );
 });
 
 test("enroll without a token says what an admin types, waits, and comes back after it was interrupted", async () => {
   const { path: cwd, file } = await testWorkspace();
+  const dry = await run(process.execPath, [...enrollArgs(), "--dry-run"], { cwd });
+  expect(dry).toMatchObject({ code: 0, stderr: "" });
+  expect(dry.stdout).toMatch(
+    /^Nothing was written, and no request was left\. The CA takes requests without a token\.\n/,
+  );
+  expect((await listed()).filter(({ status }) => status === "pending")).toEqual([]);
   const waiting = spawn(process.execPath, enrollArgs(), { cwd, stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   waiting.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
@@ -81,9 +93,10 @@ test("enroll without a token says what an admin types, waits, and comes back aft
 
   const still = await run(process.execPath, [...enrollArgs(), "--no-wait", "--json"], { cwd });
   expect(still).toMatchObject({ code: 1, stdout: "" });
-  const refusal = JSON.parse(still.stderr) as { code: string; message: string };
-  expect(refusal.code).toBe("REQUEST_PENDING");
-  expect(refusal.message).toContain(fingerprint);
+  expect(JSON.parse(still.stderr)).toMatchObject({
+    ...{ code: "REQUEST_PENDING", keyFingerprint: fingerprint },
+    expiresAt: expect.stringMatching(/^20.*Z$/) as string,
+  });
   expect((await listed()).filter(({ status }) => status === "pending")).toMatchObject([
     { keyFingerprint: fingerprint },
   ]);
@@ -111,6 +124,8 @@ test("who is denied is told, and gets nothing", async () => {
   expect(JSON.parse(denied.stdout)).toMatchObject({ status: "denied", note: "not ours" });
   const ran = await run(process.execPath, args, { cwd });
   expect(ran).toMatchObject({ code: 1, stdout: "" });
-  expect(ran.stderr).toBe("countersign: An admin has denied this request. (REQUEST_DENIED)\n");
+  expect(ran.stderr).toBe(
+    "countersign: An admin has denied this request. Make another key, or ask for a token. (REQUEST_DENIED)\n",
+  );
   expect(existsSync(file("client.crt"))).toBe(false);
 });

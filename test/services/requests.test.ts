@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from "vitest";
 import { parseScope } from "../../src/domain/names.ts";
-import { DAY, MINUTE, SECOND } from "../../src/domain/time.ts";
+import { DAY, MINUTE, SECOND, formatTime } from "../../src/domain/time.ts";
+import type { CertificateRecord } from "../../src/domain/records.ts";
 import { retryAfter } from "../../src/domain/request.ts";
 import { makeKeyPair } from "../../src/keys/key-pair.ts";
 import { ask } from "../../src/services/issue/ask.ts";
@@ -121,7 +122,12 @@ onEachDatabase("requests without a token", (db) => {
       ...{ action: "request.deny", subject: keyOf(csr), detail: { was: "pending", note: "unknown caller" } },
     });
     await expectRefusal(ask(parts, asked(csr)), "REQUEST_DENIED");
-    await expectRefusal(approve(parts, csr, account), "REQUEST_DECIDED");
+    await expectRefusal(
+      approve(parts, csr, account),
+      "REQUEST_DECIDED",
+      `The request was denied, and stays so until ${formatTime(parts.clock.now() + DAY)}. ` +
+        "Its client needs another key, or a token.",
+    );
     await expectRefusal(deny(parts, csr), "REQUEST_DECIDED");
     await approve(parts, late, account);
     await expectRefusal(approve(parts, late, account), "REQUEST_DECIDED");
@@ -145,13 +151,25 @@ onEachDatabase("requests without a token", (db) => {
   });
 
   test("that have their certificate can't be denied any more", async () => {
-    const csr = await makeCsr();
+    const pair = await makeKeyPair("ec-p256");
+    const [csr, another] = [await csrOf(pair), await csrOf(pair)];
     await ask(parts, asked(csr));
     await approve(parts, csr, await freshAccount(parts));
-    await statusOf(parts, csr);
+    const { fingerprint } = (await statusOf(parts, csr)) as CertificateRecord;
+    const listed = (await liveRequests(db.database, parts)).filter(({ spkiHash }) => spkiHash === keyOf(csr));
+    expect(listed).toMatchObject([{ status: "approved", profile: "client", fingerprint }]);
     const before = await db.dump();
-    await expectRefusal(deny(parts, csr), "REQUEST_DECIDED");
+    await expectRefusal(
+      deny(parts, csr),
+      "REQUEST_DECIDED",
+      `Its client has fetched a certificate before. To end that: countersign revoke ${fingerprint}`,
+    );
     expect(await db.dump()).toEqual(before);
+    await ask(parts, asked(another));
+    expect(await deny(parts, another)).toMatchObject({
+      denied: [{ status: "denied" }],
+      fetched: [fingerprint],
+    });
   });
 
   test("end after a day, and are fresh ones after that; an approved one has a day from then", async () => {

@@ -44,7 +44,7 @@ export function approve(
   });
 }
 
-export function deny(parts: RequestParts, csr: Buffer): Promise<readonly RequestRecord[]> {
+export function deny(parts: RequestParts, csr: Buffer): ReturnType<typeof denyRequest> {
   return denyRequest(parts.database, parts, keyOf(csr), "unknown caller");
 }
 

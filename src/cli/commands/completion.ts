@@ -8,7 +8,7 @@ type Shell = (typeof shells)[number];
 export function completionCommand(program: Command): void {
   withJson(program.command("completion"))
     .addArgument(new Argument("<shell>").choices(shells))
-    .description("print what has a shell complete commands, options and files")
+    .description("print a script with which a shell completes commands, options and files")
     .action((shell: Shell, options: { readonly json?: boolean }) => runCompletion(program, shell, options));
 }
 

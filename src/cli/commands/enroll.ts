@@ -1,5 +1,7 @@
+import { existsSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { type KeyType, keyTypes } from "../../domain/key-policy.ts";
+import { Refusal } from "../../domain/errors.ts";
 import type { EnrollToFiles } from "../../client/enroll-files.ts";
 import type { EnrolmentPlan } from "../../client/enroll-plan.ts";
 import { withJson } from "../options.ts";
@@ -15,7 +17,7 @@ interface EnrollFlags {
   readonly key: string;
   readonly cert: string;
   readonly ca: string;
-  readonly keyType: KeyType;
+  readonly keyType?: KeyType;
   readonly passphraseFile?: string;
   readonly outP12?: string;
   readonly p12PasswordFile?: string;
@@ -31,7 +33,10 @@ export function enrollCommand(program: Command): void {
     .description(
       "make a key here, and get a certificate for it with an enrolment token, or an admin's approval",
     )
-    .option("--ca-url <url>", "the CA listener, such as https://127.0.0.1:8443 (else the last one)")
+    .option(
+      "--ca-url <url>",
+      "the CA listener, such as https://127.0.0.1:8443 (else COUNTERSIGN_CA_URL, else the last one)",
+    )
     .option("--fingerprint <hex>", "SHA-256 of the CA's root certificate (else what is remembered)")
     .option("--token-file <file>", "the enrolment token; - is standard input; without one, an admin approves")
     .option(
@@ -41,7 +46,11 @@ export function enrollCommand(program: Command): void {
     .option("--key <file>", "the private key; made when there is none", "client.key")
     .option("--cert <file>", "the certificate and its chain", "client.crt")
     .option("--ca <file>", "the CA's root certificate", "ca.crt")
-    .addOption(new Option("--key-type <type>").choices(keyTypes).default("ec-p256"))
+    .addOption(
+      new Option("--key-type <type>", "the key's type (ec-p256, or that of a key that is there)").choices(
+        keyTypes,
+      ),
+    )
     .option("--passphrase-file <file>", "encrypts the key; - is standard input")
     .option("--out-p12 <file>", "key and certificates in a PKCS#12 file, besides; for EC and RSA keys")
     .option("--p12-password-file <file>", "encrypts that (else the passphrase); - is standard input")
@@ -63,7 +72,12 @@ async function runEnroll(options: EnrollFlags): Promise<void> {
     print(options, { ...value, call: callLine(wanted, plan.enforceUrl) }, () => describePlan(wanted, plan));
     return;
   }
-  const enrolled = await enrollToFiles(wanted).catch(explain);
+  const hadKey = existsSync(wanted.files.key);
+  const enrolled = await enrollToFiles(wanted)
+    .catch(explain)
+    .catch((error: unknown) => {
+      throw hadKey ? error : withKeyLeft(error, wanted.files.key);
+    });
   await remember(wanted);
   const { enforceUrl } = await import("../../client/ca-health.ts");
   const url = await enforceUrl(wanted.caUrl, enrolled.root).catch(() => undefined);
@@ -88,14 +102,21 @@ async function runEnroll(options: EnrollFlags): Promise<void> {
   );
 }
 
+/** Says of a refusal that a new key was left behind, for the next attempt. */
+function withKeyLeft(error: unknown, key: string): unknown {
+  if (!(error instanceof Refusal) || error.code === "REQUEST_PENDING" || !existsSync(key)) return error;
+  const said = `${error.message} The new key is in ${key}, and the next attempt takes it.`;
+  return new Refusal(error.code, said, error.detail);
+}
+
 /** What is given, completed by what is remembered, with its secrets read. */
 async function wantedBy(options: EnrollFlags): Promise<EnrollToFiles> {
-  const { recallCa } = await import("../../client/known-cas.ts");
-  const { Refusal } = await import("../../domain/errors.ts");
+  const { recallCa, toldCaUrl } = await import("../../client/known-cas.ts");
   const { parseFingerprint } = await import("../../domain/identifiers.ts");
   const { parseToken } = await import("../../domain/token.ts");
   const { readPasswordFile, readSecret } = await import("../../files/files.ts");
-  const { caUrl, key, cert, ca, keyType, passphraseFile, outP12, p12PasswordFile } = options;
+  const caUrl = toldCaUrl(options.caUrl, process.env);
+  const { key, cert, ca, keyType, passphraseFile, outP12, p12PasswordFile } = options;
   const known = recallCa(
     {
       ...(caUrl === undefined ? {} : { caUrl }),
@@ -136,9 +157,11 @@ function callLine({ files }: EnrollToFiles, enforceUrl: string | undefined): str
   return [...words, `${enforceUrl ?? PLACEHOLDER}/whoami`].map(shellWord).join(" ");
 }
 
-function describePlan({ caUrl, fingerprint, files }: EnrollToFiles, plan: EnrolmentPlan): string {
+function describePlan({ caUrl, fingerprint, files, token }: EnrollToFiles, plan: EnrolmentPlan): string {
   return [
-    "Nothing was written, and the token was not sent.",
+    typeof token === "string"
+      ? "Nothing was written, and the token was not sent."
+      : "Nothing was written, and no request was left. The CA takes requests without a token.",
     fields({
       "CA listener": caUrl,
       "CA root": fingerprint,

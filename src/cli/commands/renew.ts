@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 import { type Command, InvalidArgumentError } from "commander";
-import { withJson } from "../options.ts";
+import { OfferingOption, withJson } from "../options.ts";
 import { fields, print } from "../output.ts";
 import type { TellFlags } from "../tell-of-renewal.ts";
 
@@ -28,7 +28,16 @@ export function renewCommand(program: Command): void {
     .option("--force", "renew what is not due, too")
     .option("--daemon", "go on running, and renew whenever it is due")
     .option("--exec <command>", "run by the shell after a change, until it succeeds")
-    .option("--signal <name>", "sent after a change to the process in --pid-file, such as HUP", parseSignal)
+    .addOption(
+      new OfferingOption("--signal <name>", "sent after a change to the process in --pid-file, such as HUP", [
+        "HUP",
+        "USR1",
+        "USR2",
+        "WINCH",
+        "INT",
+        "TERM",
+      ]).argParser(parseSignal),
+    )
     .option("--pid-file <file>", "holds the process's number")
     .action(runRenew);
 }

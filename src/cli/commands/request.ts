@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { SpkiHash } from "../../domain/identifiers.ts";
+import type { Fingerprint, SpkiHash } from "../../domain/identifiers.ts";
 import type { RequestRecord } from "../../domain/request.ts";
 import { type CommonOptions, commaList, withCommon } from "../options.ts";
 import { print, table } from "../output.ts";
@@ -47,15 +47,18 @@ async function runList(options: CommonOptions): Promise<void> {
     createdAt: formatTime(request.createdAt),
     expiresAt: formatTime(request.expiresAt),
     account: request.account,
+    fingerprint: request.fingerprint,
     decidedBy: request.decidedBy,
     note: request.note,
   }));
   print(options, all, () =>
     table(
-      ["REQUEST", "KEY FINGERPRINT", "TYPE", "ADDRESS", "AGE", "PROFILE", "STATUS"],
-      requests.map(({ id, spkiHash, keyType, address, createdAt, profile = "", status }) => [
-        ...[id, spkiHash, keyType, address, ageOf(now - createdAt), profile, status],
-      ]),
+      ["REQUEST", "KEY FINGERPRINT", "TYPE", "ADDRESS", "AGE", "PROFILE", "STATUS", "FETCHED"],
+      requests.map(
+        ({ id, spkiHash, keyType, address, createdAt, profile = "", status, fingerprint = "" }) => [
+          ...[id, spkiHash, keyType, address, ageOf(now - createdAt), profile, status, fingerprint],
+        ],
+      ),
     ),
   );
 }
@@ -84,12 +87,14 @@ async function runApprove(fingerprint: string, options: ApproveFlags): Promise<v
 
 async function runDeny(fingerprint: string, options: DenyFlags): Promise<void> {
   const { parseNote } = await import("../../domain/revocation.ts");
-  const { denyRequest } = await import("../../services/requests.ts");
+  const { denyRequest, stillOut } = await import("../../services/requests.ts");
   const { localMutation, withState } = await import("../state.ts");
   const key = await keyNamed(fingerprint);
   const note = options.note === undefined ? undefined : parseNote(options.note);
-  const denied = await withState(options, (database) => denyRequest(database, localMutation(), key, note));
-  report(options, key, denied, "denied");
+  const { denied, fetched } = await withState(options, (database) =>
+    denyRequest(database, localMutation(), key, note),
+  );
+  report(options, key, denied, "denied", fetched, stillOut(fetched));
 }
 
 async function keyNamed(text: string): Promise<SpkiHash> {
@@ -105,6 +110,8 @@ function report(
   key: SpkiHash,
   requests: readonly RequestRecord[],
   what: string,
+  fetched?: readonly Fingerprint[],
+  besides?: string,
 ): void {
   const [{ status, account, profile, note } = {}] = requests as readonly Partial<RequestRecord>[];
   const value = {
@@ -114,8 +121,9 @@ function report(
     account,
     profile,
     note,
+    fetched,
   };
-  print(options, value, () => `Key ${key} ${what}.`);
+  print(options, value, () => [`Key ${key} ${what}.`, besides].filter(Boolean).join("\n"));
 }
 
 /** In its largest unit, rounded down. */

@@ -60,7 +60,12 @@ async function runServe(options: ServeFlags): Promise<void> {
     options.acceptOlderState && { actor: localActor() },
   );
   await runServer(server, {
-    ...{ stopped, logger, json: options.json, say: describe },
+    ...{
+      stopped,
+      logger,
+      json: options.json,
+      say: (listening) => describe(listening, config.approval !== undefined),
+    },
     async begun() {
       if (!options.quickstart) return;
       await (await import("../quickstart.ts")).offerDemo(config, server.listening, options);
@@ -68,12 +73,13 @@ async function runServe(options: ServeFlags): Promise<void> {
   });
 }
 
-function describe(listening: Listening): string {
+function describe(listening: Listening, takesRequests: boolean): string {
   return fields({
     "CA, for CSRs": listening.ca,
     "Calls over mTLS": `${listening.enforce}/whoami`,
     "CRLs, certificates": listening.public,
     Metrics: `${listening.metrics}/metrics`,
     "Root fingerprint": listening.rootFingerprint,
+    Approval: takesRequests ? "on: requests without a token wait for an admin" : undefined,
   });
 }

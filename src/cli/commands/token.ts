@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { type KeyType, keyTypes } from "../../domain/key-policy.ts";
-import { type CommonOptions, commaList, withCommon } from "../options.ts";
+import { type CommonOptions, OfferingOption, commaList, withCommon } from "../options.ts";
 import { fields, print, table } from "../output.ts";
 
 interface CreateFlags extends CommonOptions {
@@ -21,7 +21,9 @@ export function tokenCommands(program: Command): void {
     .option("--scopes <a,b>", "narrow the account's scopes for this certificate", commaList)
     .option("--ttl <duration>", "how long it can be used (15m)")
     .option("--from <cidr,…>", "where it can be used from", commaList)
-    .option("--key-type <type,…>", "the keys that it enrols", keyTypeList)
+    .addOption(
+      new OfferingOption("--key-type <type,…>", "the keys that it enrols", keyTypes).argParser(keyTypeList),
+    )
     .option("--spki <sha256>", "the one key that it enrols, by its SPKI's SHA-256")
     .option("--uses <n>", "with how many CSRs it can be used, for a fleet (1)")
     .action(runCreate);
@@ -118,23 +120,21 @@ async function runShow(id: string, options: CommonOptions): Promise<void> {
   const shown = shownToken(token, Date.now());
   const fingerprints = enrolledWith(token, children);
   print(options, { ...shown, fingerprints }, () =>
-    [
-      fields({
-        Token: shown.id,
-        Account: shown.account,
-        Profile: shown.profile,
-        Scopes: shown.scopes === undefined ? "all of the account's" : shown.scopes.join(", ") || "none",
-        Rules: rulesInWords({ ...shown, spki: undefined }) || undefined,
-        Key: shown.spki,
-        Status: shown.status,
-        Uses: usesInWords(shown),
-        Created: shown.createdAt,
-        Expires: shown.expiresAt,
-        "Last used": shown.usedAt,
-        From: shown.usedFrom,
-      }),
-      ...fingerprints.map((fingerprint) => `Enrolled ${fingerprint}`),
-    ].join("\n"),
+    fields({
+      Token: shown.id,
+      Account: shown.account,
+      Profile: shown.profile,
+      Scopes: shown.scopes === undefined ? "all of the account's" : shown.scopes.join(", ") || "none",
+      Rules: rulesInWords({ ...shown, spki: undefined }) || undefined,
+      Key: shown.spki,
+      Status: shown.status,
+      Uses: usesInWords(shown),
+      Created: shown.createdAt,
+      Expires: shown.expiresAt,
+      "Last used": shown.usedAt,
+      From: shown.usedFrom,
+      Enrolled: fingerprints,
+    }),
   );
 }
 

@@ -1,4 +1,5 @@
 import type { Argument, Command, Option } from "commander";
+import { OfferingOption } from "../options.ts";
 
 /** What may stand in a place of the command line. */
 export type Values =
@@ -38,13 +39,12 @@ export function commandNodes(command: Command, path = ""): readonly CommandNode[
 }
 
 function optionNode(option: Option): OptionNode {
+  const offers = option instanceof OfferingOption ? option.offers : option.argChoices;
   const takesValue = option.required || option.optional;
   return {
     name: option.long ?? option.short ?? "",
     description: option.description,
-    value: takesValue
-      ? valuesOf(/[<[](.*)[>\]]/.exec(option.flags)?.[1] ?? "", option.argChoices)
-      : undefined,
+    value: takesValue ? valuesOf(/[<[](.*)[>\]]/.exec(option.flags)?.[1] ?? "", offers) : undefined,
   };
 }
 

@@ -1,12 +1,12 @@
 import { Refusal } from "../../domain/errors.ts";
 import type { CertificationRequest } from "../../domain/ports.ts";
-import type { Account, CertificateRecord, TokenRecord } from "../../domain/records.ts";
+import { type Account, type CertificateRecord, type TokenRecord, isForFleet } from "../../domain/records.ts";
 import type { Instant } from "../../domain/time.ts";
 import { type Answer, answer } from "./answer.ts";
 import { applyProfile, requireProfile } from "./apply-profile.ts";
 import { carryOut } from "./carry-out.ts";
 import type { IssuingParts } from "./parts.ts";
-import { isForFleet, takeUse, usedUp, useTaken } from "./take-use.ts";
+import { takeUse, usedUp, useTaken } from "./take-use.ts";
 
 /** What pays for a certificate, and who asks. */
 export interface Paid {

@@ -1,14 +1,11 @@
 import { Refusal } from "../../domain/errors.ts";
 import type { CertificationRequest, Stores } from "../../domain/ports.ts";
 import type { TokenRecord } from "../../domain/records.ts";
+import { unmatched } from "../../domain/token.ts";
+import { requireFreeKey } from "../keys.ts";
 import { recordChange } from "../record-change.ts";
 import type { IssuingParts } from "./parts.ts";
 import { requireUsable } from "./standing.ts";
-
-/** Whether a token is for a fleet: each CSR that it is used with takes one of its uses. */
-export function isForFleet(token: TokenRecord): boolean {
-  return token.uses > 1;
-}
 
 /** The use of a fleet's token that this CSR has taken before. */
 export function useTaken(
@@ -60,11 +57,6 @@ export function usedUp(): Refusal {
   return new Refusal("TOKEN_USED", "This enrolment token was used as often as it may be. Ask for a new one.");
 }
 
-/** In place of a token's hash, where nobody has the token: it is the hash of nothing. */
-export function unmatched(id: string): string {
-  return `none:${id}`;
-}
-
 function useId({ id }: TokenRecord, { hash }: CertificationRequest): string {
   return `${id}.${hash.slice(0, 32)}`;
 }
@@ -78,15 +70,4 @@ async function requireFit(
   const account = await stores.accounts.byId(accountId);
   if (account?.status !== "active") throw new Refusal("ACCOUNT_SUSPENDED");
   await requireFreeKey(stores, accountId, spkiHash);
-}
-
-/** Throws KEY_BLOCKED, KEY_IN_USE. */
-export async function requireFreeKey(
-  stores: Stores,
-  accountId: number | undefined,
-  spkiHash: CertificationRequest["spkiHash"],
-): Promise<void> {
-  const [key] = await stores.keys.byHashes([spkiHash]);
-  if (key?.blockedAt !== undefined) throw new Refusal("KEY_BLOCKED");
-  if (key && key.accountId !== accountId) throw new Refusal("KEY_IN_USE");
 }
