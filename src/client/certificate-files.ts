@@ -31,9 +31,16 @@ export function resolveFiles({ key, cert, ca }: ClientFiles): ClientFiles {
 
 /** Reads a client's certificate. Throws FILE_UNREADABLE. */
 export function readCertificate(path: string): ClientCertificate {
+  requireEnrolled(path);
   const [leaf, ...rest] = readCertificates(path);
   if (!leaf) throw new Refusal("FILE_UNREADABLE", `${path} is not a certificate in PEM.`);
   return clientCertificate(leaf, pemOf(leaf, rest));
+}
+
+/** Says of a certificate that is not there what to do. Throws FILE_UNREADABLE. */
+export function requireEnrolled(path: string): void {
+  if (!existsSync(path))
+    throw new Refusal("FILE_UNREADABLE", `There is no ${path}: enrol first, or say where it is.`);
 }
 
 /** Reads the CA's root, or several. Throws FILE_UNREADABLE. */

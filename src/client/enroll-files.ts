@@ -9,6 +9,7 @@ import { pkcs12, requirePkcs12Key } from "../x509/pkcs12-writer.ts";
 import { type ClientFiles, certificatesIn, requireCertificateOf } from "./certificate-files.ts";
 import { type Enrolled, enroll, fetchRoot } from "./enroll.ts";
 import { isRequestOf, keyPem, openKey, requestOf } from "./key-files.ts";
+import { clearRenewal, enrolmentCsr } from "./pending-renewal.ts";
 
 export const DEFAULT_KEY_TYPE: KeyType = "ec-p256";
 
@@ -45,7 +46,7 @@ export async function enrollToFiles(wanted: EnrollToFiles): Promise<Enrolled> {
   const { token } = wanted;
   if (typeof token !== "string") await token.requirePossible(root);
   const key = found ?? (await makeKey(wanted));
-  const pending = pendingCsr(files);
+  const pending = enrolmentCsr(files);
   const csr = storedRequest(pending, key) ?? (await storeRequest(pending, key));
   const enrolled = await (typeof token === "string"
     ? enroll(wanted.caUrl, root, token, csr)
@@ -54,6 +55,7 @@ export async function enrollToFiles(wanted: EnrollToFiles): Promise<Enrolled> {
   writeFileAtomically(files.ca, root, PUBLIC);
   if (p12) await writePkcs12(p12, key, enrolled);
   writeFileAtomically(files.cert, enrolled.chain, PUBLIC);
+  clearRenewal(files);
   rmSync(pending, { force: true });
   return enrolled;
 }
@@ -68,7 +70,8 @@ export async function enrollToFiles(wanted: EnrollToFiles): Promise<Enrolled> {
 export function checkFiles({ files, keyType, passphrase, p12 }: EnrollToFiles): KeyObject | undefined {
   if (existsSync(files.cert)) throw fileExists(files.cert, "--cert");
   // With a CSR that is still there, it is what an attempt that was cut short has written.
-  if (p12 && existsSync(p12.file) && !existsSync(pendingCsr(files))) throw fileExists(p12.file, "--out-p12");
+  if (p12 && existsSync(p12.file) && !existsSync(enrolmentCsr(files)))
+    throw fileExists(p12.file, "--out-p12");
   const key = existsSync(files.key) ? openKey(files.key, passphrase) : undefined;
   const found = key && keyTypeOf(key);
   if (found && keyType && found !== keyType) {
@@ -79,10 +82,6 @@ export function checkFiles({ files, keyType, passphrase, p12 }: EnrollToFiles): 
   }
   if (p12) requirePkcs12Key(found ?? keyType ?? DEFAULT_KEY_TYPE);
   return key;
-}
-
-function pendingCsr({ key }: ClientFiles): string {
-  return `${key}.csr`;
 }
 
 /** Another CA's root is not written over. */

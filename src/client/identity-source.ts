@@ -11,6 +11,7 @@ import {
   type ClientFiles,
   certificatesIn,
   requireCertificateOf,
+  requireEnrolled,
   successorFrom,
 } from "./certificate-files.ts";
 
@@ -110,7 +111,7 @@ export class FileSource implements IdentitySource {
     this.#passphrase = passphrase;
     this.#clock = clock;
     this.#state = stateOf(files);
-    this.#current = readFiles(files, passphrase);
+    this.#current = readIdentityFiles(files, passphrase);
   }
 
   get current(): Identity {
@@ -125,7 +126,7 @@ export class FileSource implements IdentitySource {
     const state = stateOf(this.#files);
     if (state === this.#state) return this.#current;
     this.#state = state; // what cannot be read is looked at again when it has changed again
-    const found = readFiles(this.#files, this.#passphrase);
+    const found = readIdentityFiles(this.#files, this.#passphrase);
     if (found.fingerprint !== this.#current.fingerprint) this.#current = found;
     return this.#current;
   }
@@ -144,12 +145,14 @@ const TRIES = 5;
  * Reads an identity from its files. Whoever renews puts the key in its place first and then its certificate, which lies at
  * `CERT.next` until then: in between, and after a crash there, that is the key's.
  */
-function readFiles({ key, cert, ca }: ClientFiles, passphrase: string | undefined): Identity {
+export function readIdentityFiles(files: ClientFiles, passphrase: string | undefined): Identity {
+  const { key, cert, ca } = files;
+  requireEnrolled(cert);
   const read = (certificate: string): Identity => {
     const [keyPem = "", certPem = "", caPem = ""] = [key, certificate, ca].map((path) =>
       readInput(path).toString("latin1"),
     );
-    return readIdentity({ key: keyPem, cert: certPem, ca: caPem, passphrase });
+    return readIdentity({ key: keyPem, cert: certPem, ca: caPem, passphrase }, files);
   };
   for (let tries = 1; ; tries++) {
     for (const certificate of [cert, nextOf(cert)]) {

@@ -2,7 +2,7 @@ import { type KeyObject, X509Certificate } from "node:crypto";
 import { type SecureContext, createSecureContext } from "node:tls";
 import { Refusal } from "../domain/errors.ts";
 import { openPrivateKey } from "../x509/private-key.ts";
-import { type ClientCertificate, clientCertificate } from "./certificate-files.ts";
+import { type ClientCertificate, type ClientFiles, clientCertificate } from "./certificate-files.ts";
 import type { Credentials } from "./renew.ts";
 
 /** What a client is known by, read and checked. */
@@ -16,22 +16,26 @@ export interface Identity extends ClientCertificate {
 
 /** That key and certificate are not of each other: somebody may be changing them just now. */
 export class MismatchedPair extends Refusal {
-  constructor() {
-    super("FILE_UNREADABLE", "The key is not that of the certificate.");
+  constructor({ key, cert }: ClientFiles) {
+    super("FILE_UNREADABLE", `${key} and ${cert.replace(/^The /, "the ")} do not go together.`);
   }
 }
+
+/** What things are called that are in no files. */
+const unnamed: ClientFiles = { key: "The key", cert: "The certificate", ca: "The CA's root" };
 
 /**
  * Reads what a client is known by. An encrypted key is opened here, once: each handshake would take a tenth of a second
  * otherwise.
  *
- * @throws Refusal FILE_UNREADABLE, PASSWORD_WRONG; MismatchedPair
+ * @param names what to call each in a message: its file
+ * @throws Refusal FILE_UNREADABLE, PASSWORD_WRONG, PASSWORD_REQUIRED; MismatchedPair
  */
-export function readIdentity({ key, cert, ca, passphrase }: Credentials): Identity {
-  const leaf = certificateIn(cert, "certificate");
-  certificateIn(ca, "CA's root");
-  const privateKey = openPrivateKey(key, passphrase, "The key");
-  if (!leaf.checkPrivateKey(privateKey)) throw new MismatchedPair();
+export function readIdentity({ key, cert, ca, passphrase }: Credentials, names = unnamed): Identity {
+  const leaf = certificateIn(cert, names.cert);
+  certificateIn(ca, names.ca);
+  const privateKey = openPrivateKey(key, passphrase, names.key);
+  if (!leaf.checkPrivateKey(privateKey)) throw new MismatchedPair(names);
   return { ...clientCertificate(leaf, cert), privateKey, key, ca };
 }
 
@@ -57,6 +61,6 @@ function certificateIn(pem: string, what: string): X509Certificate {
   try {
     return new X509Certificate(pem);
   } catch (error) {
-    throw new Refusal("FILE_UNREADABLE", `The ${what} is not a certificate as PEM.`, String(error));
+    throw new Refusal("FILE_UNREADABLE", `${what} is not a certificate as PEM.`, String(error));
   }
 }

@@ -5,7 +5,7 @@ import { encryptPrivateKey, openPrivateKey } from "../x509/private-key.ts";
 import { parseRequest } from "../x509/request-reader.ts";
 import { makeRequest } from "../x509/request-writer.ts";
 
-/** Opens a client's private key, PEM. Throws FILE_UNREADABLE, PASSWORD_WRONG. */
+/** Opens a client's private key, PEM. Throws FILE_UNREADABLE, PASSWORD_WRONG, PASSWORD_REQUIRED. */
 export function openKey(path: string, passphrase: string | undefined): KeyObject {
   return openPrivateKey(readInput(path).toString("latin1"), passphrase, path);
 }

@@ -14,13 +14,38 @@ import {
   writeFileAtomically,
 } from "../files/files.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
-import type { ClientCertificate, ClientFiles } from "./certificate-files.ts";
+import { type ClientCertificate, type ClientFiles, resolveFiles } from "./certificate-files.ts";
 import { isRequestOf, keyPem, openKey, requestOf } from "./key-files.ts";
 
 /** A renewal's CSR and the key that it is of. */
 export interface PendingCsr {
   readonly csr: string;
   readonly key: KeyObject;
+}
+
+/**
+ * Takes away what is left of an earlier credential's renewal, once another certificate was enrolled in its place: it names
+ * the earlier one. The CSR goes last.
+ */
+export function clearRenewal(files: ClientFiles): void {
+  const { key, cert } = resolveFiles(files);
+  for (const path of [`${key}.next`, `${cert}.next`, `${cert}.told`, `${key}.next.csr`])
+    rmSync(path, { force: true });
+}
+
+/** Where an enrolment's CSR is kept until its certificate is in place, and what is left of a renewal is away. */
+export function enrolmentCsr({ key }: ClientFiles): string {
+  return `${key}.csr`;
+}
+
+/** Whether the current key's enrolment was cut short when its certificate was in place, before `clearRenewal`. */
+function hasPendingEnrolment(files: ClientFiles, currentKey: KeyObject): boolean {
+  const path = enrolmentCsr(files);
+  return existsSync(path) && isRequestOf(readInput(path).toString("latin1"), currentKey);
+}
+
+function enrolInstead({ key, cert }: ClientFiles): string {
+  return `The CA may have been sent one already, so none is made anew: move ${key} and ${cert} away, and enrol again.`;
 }
 
 /**
@@ -47,9 +72,9 @@ export class PendingRenewal {
   }
 
   /** Takes away what is of another certificate than the current one, and what a killed process was writing. */
-  tidy(current: Fingerprint): void {
+  tidy(current: Fingerprint, currentKey: KeyObject): void {
     for (const path of [this.#key, this.#cert]) removeTemporaries(path);
-    const stored = this.#stored();
+    const stored = this.#stored(currentKey);
     if (!stored || stored.renews === current) return;
     for (const path of [this.#key, this.#cert, this.#csr]) rmSync(path, { force: true });
   }
@@ -59,11 +84,17 @@ export class PendingRenewal {
     const csr = this.#stored()?.csr;
     if (csr === undefined) return undefined;
     if (isRequestOf(csr, currentKey)) return { csr, key: currentKey };
+    if (!existsSync(this.#key)) {
+      throw new Refusal(
+        "FILE_UNREADABLE",
+        `${this.#key}, the key of ${this.#csr}, has gone. ${enrolInstead(this.#files)}`,
+      );
+    }
     const key = openKey(this.#key, this.#passphrase);
     if (isRequestOf(csr, key)) return { csr, key };
     throw new Refusal(
       "FILE_UNREADABLE",
-      `${this.#csr} is not a CSR of the key beside it. The CA may have been sent another, so none is made anew: enrol again.`,
+      `${this.#csr} is not a CSR of ${this.#key}. ${enrolInstead(this.#files)}`,
     );
   }
 
@@ -116,15 +147,18 @@ export class PendingRenewal {
     rmSync(this.#csr, { force: true });
   }
 
-  #stored(): { readonly renews: string; readonly csr: string } | undefined {
+  /** @param enrolledKey the current one, where a certificate that was just enrolled ends what an earlier one had begun */
+  #stored(enrolledKey?: KeyObject): { readonly renews: string; readonly csr: string } | undefined {
     if (!existsSync(this.#csr)) return undefined;
     const [, renews, csr] =
       /^Renews: ([0-9a-f]{64})\n([^]*)$/.exec(readInput(this.#csr).toString("latin1")) ?? [];
     if (renews !== undefined && csr !== undefined) return { renews, csr };
-    throw new Refusal(
-      "FILE_UNREADABLE",
-      `${this.#csr} is garbled. The CA may have been sent what it was, so none is made anew: enrol again.`,
-    );
+    if (enrolledKey && hasPendingEnrolment(this.#files, enrolledKey)) {
+      clearRenewal(this.#files);
+      rmSync(enrolmentCsr(this.#files), { force: true });
+      return undefined;
+    }
+    throw new Refusal("FILE_UNREADABLE", `${this.#csr} is garbled. ${enrolInstead(this.#files)}`);
   }
 
   async #nextKey(currentKey: KeyObject): Promise<KeyObject> {

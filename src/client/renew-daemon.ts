@@ -43,11 +43,13 @@ export interface DaemonParts {
 
 const LONGEST_SLEEP = MINUTE;
 const SHORTEST_SLEEP = 50;
+/** What ends a daemon that has not opened its key yet. */
+const passwordCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["PASSWORD_WRONG", "PASSWORD_REQUIRED"]);
 
 /**
  * Keeps a credential in files renewed until it is stopped. No fault ends it but one that is final for these files.
  *
- * @throws Refusal CERT_REVOKED, RENEWED_BEFORE; PASSWORD_WRONG when the key was never opened.
+ * @throws Refusal CERT_REVOKED, RENEWED_BEFORE; PASSWORD_WRONG, PASSWORD_REQUIRED when the key was never opened.
  */
 export async function keepRenewed(parts: DaemonParts, stop: AbortSignal): Promise<void> {
   const telling = new Telling(parts, stop);
@@ -133,7 +135,7 @@ class Renewing {
   #failed(error: unknown): void {
     const { code, message } = faultOf(error);
     if (this.#stop.aborted) return;
-    if (finalCodes.has(code) || (code === "PASSWORD_WRONG" && !this.#hasOpened)) throw error;
+    if (finalCodes.has(code) || (passwordCodes.has(code) && !this.#hasOpened)) throw error;
     if (code !== "FILE_UNREADABLE") this.#hasOpened = true;
     const retryIn = this.#retry.failed(code, this.#watch.endsIn(this.#parts.clock.now()));
     this.#parts.report({ event: "fault", code, message, retryIn });

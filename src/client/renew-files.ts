@@ -77,7 +77,7 @@ export async function renewFiles(options: RenewFiles): Promise<Renewal> {
     const key = openKey(files.key, options.passphrase); // a wrong passphrase is told before anything is changed
     const passphrase = isEncrypted(readInput(files.key).toString("latin1")) ? options.passphrase : undefined;
     const pending = new PendingRenewal(files, passphrase);
-    pending.tidy(before.fingerprint);
+    pending.tidy(before.fingerprint, key);
     const scene = { options, files, roots: readRoots(files.ca), pending, lock, step };
     const wasEnded = endStored(scene, before);
     const next = wasEnded

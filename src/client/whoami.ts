@@ -14,24 +14,17 @@ const answerSchema = z.object({
  * Asks an enforcing server who it takes the holder of these files for.
  *
  * @param url the server; its `/whoami` is asked unless there is a path
- * @param files PEM
+ * @param files PEM, the key not encrypted
  * @throws Refusal with the server's own code when it refuses.
  */
 export async function whoami(
   url: string,
-  files: {
-    readonly key: string;
-    readonly cert: string;
-    readonly ca: string;
-    readonly passphrase: string | undefined;
-  },
+  files: { readonly key: string; readonly cert: string; readonly ca: string },
 ): Promise<z.output<typeof answerSchema>> {
   const target = httpsUrl(url);
   if (target.pathname === "/") target.pathname = "/whoami";
-  const { passphrase, ...tls } = files;
-  const options = { ...tls, ...(passphrase === undefined ? {} : { passphrase }) };
   const result = answerSchema.safeParse(
-    parseAnswer(await httpsRequest(target, options).catch(rethrowSayingWhy)),
+    parseAnswer(await httpsRequest(target, files).catch(rethrowSayingWhy)),
   );
   if (!result.success)
     throw new Refusal("SERVER_UNTRUSTED", "The server's answer is not an enforcing server's.");

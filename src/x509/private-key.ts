@@ -45,7 +45,7 @@ export async function pbes2(
  * Opens a private key, PEM, encrypted or not.
  *
  * @param what it is called in a message: its file, or `The key`
- * @throws Refusal FILE_UNREADABLE, or PASSWORD_WRONG when it is encrypted, and not with this passphrase.
+ * @throws Refusal FILE_UNREADABLE; when it is encrypted, PASSWORD_REQUIRED, or PASSWORD_WRONG for another passphrase.
  */
 export function openPrivateKey(pem: string, passphrase: string | undefined, what: string): KeyObject {
   try {
@@ -54,11 +54,11 @@ export function openPrivateKey(pem: string, passphrase: string | undefined, what
     if (!isEncrypted(pem)) {
       throw new Refusal("FILE_UNREADABLE", `${what} is not a private key in PEM.`, String(error));
     }
-    const message =
-      passphrase === undefined
-        ? `${what} is encrypted: it needs a passphrase.`
-        : `${what} does not open with this passphrase.`;
-    throw new Refusal("PASSWORD_WRONG", message, String(error));
+    if (passphrase === undefined)
+      throw new Refusal("PASSWORD_REQUIRED", `${what} is encrypted: it needs a passphrase.`);
+    const isJustWrong = (error as NodeJS.ErrnoException).code === "ERR_OSSL_BAD_DECRYPT";
+    const detail = isJustWrong ? undefined : String(error);
+    throw new Refusal("PASSWORD_WRONG", `${what} does not open with this passphrase.`, detail);
   }
 }
 

@@ -197,7 +197,7 @@ test.each<[string, string, (scene: Scene) => readonly string[]]>([
   ],
   [
     "a key with a passphrase, without it",
-    "PASSWORD_WRONG",
+    "PASSWORD_REQUIRED",
     ({ file }) => {
       writeFileSync(file("my.key"), encryptedKey());
       return ["--key", file("my.key")];

@@ -138,6 +138,14 @@ describe("refused, and nothing replaced", () => {
         writeFileSync(cert, "");
       },
     ],
+    [
+      "the folder empty",
+      "FILE_UNREADABLE",
+      "There is no CERT: enrol first, or say where it is.",
+      ({ key, cert }) => {
+        for (const path of [key, cert]) rmSync(path);
+      },
+    ],
   ];
 
   test.each(cases)("%s: %s", async (_name, code, sentence, spoil) => {
@@ -156,18 +164,36 @@ describe("refused, and nothing replaced", () => {
     writeFileSync(files.key, await encryptPrivateKey(createPrivateKey(readFileSync(files.key)), "right"));
     writeFileSync(join(files.path, "pass"), "wrong\n");
     const pass = ["--passphrase-file", join(files.path, "pass")];
-    for (const [args, message] of [
-      [[], `${files.key} is encrypted: it needs a passphrase.`],
-      [pass, `${files.key} does not open with this passphrase.`],
-      [[...pass, "--daemon"], `${files.key} does not open with this passphrase.`],
+    const required = {
+      code: "PASSWORD_REQUIRED",
+      message: `${files.key} is encrypted: it needs a passphrase. Give it with --passphrase-file.`,
+    };
+    const wrong = {
+      code: "PASSWORD_WRONG",
+      message: `${files.key} does not open with this passphrase. Give it with --passphrase-file.`,
+    };
+    const { key, cert, ca } = files;
+    const whoami = ["whoami", server.enforce, "--key", key, "--cert", cert, "--ca", ca, "--json"];
+    for (const [ran, error] of [
+      [await renew(files, "--json"), required],
+      [await renew(files, "--json", ...pass), wrong],
+      [await renew(files, "--json", "--daemon"), required],
+      [await renew(files, "--json", ...pass, "--daemon"), wrong],
+      [await command(whoami), required],
+      [await command([...whoami, ...pass]), wrong],
     ] as const) {
-      const ran = await renew(files, "--json", ...args);
       expect(ran.code).toBe(1);
-      expect(JSON.parse(ran.stderr)).toMatchObject({ code: "PASSWORD_WRONG", message });
+      expect(JSON.parse(ran.stderr)).toEqual(error);
     }
     writeFileSync(join(files.path, "pass"), "right\n");
     expect(await renew(files, ...pass, "--force")).toMatchObject({ code: 0, stderr: "" });
     heldBy(files, "right");
+    expect(await command([...whoami, ...pass])).toMatchObject({ code: 0, stderr: "" });
+    writeFileSync(files.key, "not a key");
+    expect(JSON.parse((await command([...whoami, ...pass])).stderr)).toMatchObject({
+      code: "FILE_UNREADABLE",
+      message: `${files.key} is not a private key in PEM.`,
+    });
   });
 
   test.each([

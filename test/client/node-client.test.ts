@@ -100,16 +100,20 @@ describe("enroll()", () => {
     expect(stored.key).toContain("BEGIN ENCRYPTED PRIVATE KEY");
     expect(statSync(files.key).mode & 0o777).toBe(0o600);
     expect(readFileSync(files.cert, "latin1")).toBe(stored.cert);
-    for (const other of ["another passphrase", undefined])
-      expect(await errorOf(() => createAgent({ credentials: stored, passphrase: other }))).toMatchObject({
-        code: "PASSWORD_WRONG",
-      });
+    expect(
+      await errorOf(() => createAgent({ credentials: stored, passphrase: "another passphrase" })),
+    ).toMatchObject({ code: "PASSWORD_WRONG", message: `${files.key} does not open with this passphrase.` });
+    expect(await errorOf(() => createAgent({ credentials: stored }))).toMatchObject({
+      code: "PASSWORD_REQUIRED",
+      message: `${files.key} is encrypted: it needs a passphrase.`,
+    });
     const agent = createAgent({ credentials: stored, passphrase });
     writeFileSync(files.key, "somebody is at them");
     expect(await seenAs(server, agent)).toBe(stored.fingerprint);
     agent.destroy();
     expect(await errorOf(() => createAgent({ credentials: stored, passphrase }))).toMatchObject({
       code: "FILE_UNREADABLE",
+      message: `${files.key} is not a private key in PEM.`,
     });
   });
 

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -13,15 +14,20 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { enrollToFiles } from "../../src/client/enroll-files.ts";
+import { openKey, requestOf } from "../../src/client/key-files.ts";
 import { type RenewFiles, renewFiles } from "../../src/client/renew-files.ts";
 import type { ErrorCode } from "../../src/domain/errors.ts";
+import { parseFingerprint } from "../../src/domain/identifiers.ts";
 import { HOUR } from "../../src/domain/time.ts";
+import { parseToken } from "../../src/domain/token.ts";
 import { encryptPrivateKey } from "../../src/x509/private-key.ts";
 import { call, freshRequest } from "../support/client.ts";
 import { type ClientFolder, cloneAlarms, enrolledFiles, heldBy } from "../support/client-files.ts";
 import { expectRefusal } from "../support/issuing.ts";
 import { stolenIssuer } from "../support/own-issuer.ts";
 import { RenewalDoor } from "../support/renewal-door.ts";
+import { rootFingerprint } from "../support/renewing-client.ts";
 import { sharedServer } from "../support/server.ts";
 import { codec } from "../../src/x509/codec.ts";
 import { toPem } from "../../src/x509/pem.ts";
@@ -76,8 +82,8 @@ describe("a credential in files", () => {
     const files = await enrolledFiles(server);
     const passphrase = "a long one";
     writeFileSync(files.key, await encryptPrivateKey(createPrivateKey(readFileSync(files.key)), passphrase));
-    for (const wrong of [undefined, "another"])
-      await expectRefusal(renewing(files, { force: true, passphrase: wrong }), "PASSWORD_WRONG");
+    await expectRefusal(renewing(files, { force: true }), "PASSWORD_REQUIRED");
+    await expectRefusal(renewing(files, { force: true, passphrase: "another" }), "PASSWORD_WRONG");
     expect(names(files)).toEqual(settled);
     const { fingerprint } = await renewing(files, { force: true, passphrase });
     expect(readFileSync(files.key, "latin1")).toContain("BEGIN ENCRYPTED PRIVATE KEY");
@@ -173,6 +179,61 @@ describe("what was begun is ended with the same CSR", () => {
     await expectRefusal(renewing(files, { caUrl: door.url, force: true }), "FILE_UNREADABLE");
     expect(door.requests).toHaveLength(1);
     expect(existsSync(path)).toBe(true);
+  });
+
+  test("nor when its key has gone", async () => {
+    const files = await enrolledFiles(server);
+    const door = await doorOf(files);
+    door.mode = "busy";
+    await expectRefusal(renewing(files, { caUrl: door.url, force: true }), "UNAVAILABLE");
+    rmSync(`${files.key}.next`);
+    await expect(renewing(files, { caUrl: door.url })).rejects.toThrow(
+      `${files.key}.next, the key of ${files.key}.next.csr, has gone. The CA may have been sent one already`,
+    );
+    expect(door.requests).toHaveLength(1);
+  });
+});
+
+describe("enrolling again in the place of a credential whose pending CSR is garbled", () => {
+  async function garbled() {
+    const files = await enrolledFiles(server);
+    const csr = `${files.key}.next.csr`;
+    for (const path of [csr, `${files.key}.next`, `${files.cert}.next`, `${files.cert}.told`])
+      writeFileSync(path, "x\n");
+    const message = `${csr} is garbled. The CA may have been sent one already, so none is made anew: move ${files.key} and ${files.cert} away, and enrol again.`;
+    await expectRefusal(renewing(files), "FILE_UNREADABLE", message);
+    for (const path of [files.key, files.cert]) renameSync(path, `${path}.old`);
+    return { files, csr };
+  }
+  const enrolAgain = async (files: ClientFolder) =>
+    enrollToFiles({
+      ...{
+        caUrl: server.ca,
+        fingerprint: parseFingerprint(rootFingerprint(server)),
+        token: parseToken(await server.token("acme")),
+      },
+      ...{ files, keyType: "ec-p256", passphrase: undefined },
+    });
+
+  test("leaves nothing of it", async () => {
+    const { files } = await garbled();
+    await enrolAgain(files);
+    expect(names(files).filter((name) => !name.endsWith(".old"))).toEqual(settled);
+    expect(await renewing(files, { force: true })).toMatchObject({
+      renewed: true,
+      fingerprint: heldBy(files),
+    });
+  });
+
+  test("is ended by the renewal when it was cut short, and by none of an earlier key", async () => {
+    const { files, csr } = await garbled();
+    await enrolAgain(files);
+    writeFileSync(csr, "x\n");
+    writeFileSync(`${files.key}.csr`, (await freshRequest()).csr);
+    await expectRefusal(renewing(files), "FILE_UNREADABLE");
+    writeFileSync(`${files.key}.csr`, await requestOf(openKey(files.key, undefined)));
+    expect(await renewing(files)).toMatchObject({ renewed: false });
+    expect(existsSync(csr)).toBe(false);
   });
 });
 

@@ -62,22 +62,23 @@ async function runEnroll(options: EnrollFlags): Promise<void> {
   const { enrollToFiles } = await import("../../client/enroll-files.ts");
   const { planEnrolment } = await import("../../client/enroll-plan.ts");
   const { tellClocks } = await import("../../client/clock-fault.ts");
+  const { namingPassphrase } = await import("../passphrase.ts");
   const wanted = await wantedBy(options);
   const explain = async (error: unknown): Promise<never> => {
     throw await tellClocks(error, wanted.caUrl, { now: () => Date.now() });
   };
   if (options.dryRun) {
-    const plan = await planEnrolment(wanted).catch(explain);
+    const plan = await namingPassphrase(() => planEnrolment(wanted).catch(explain));
     const value = { dryRun: true, caUrl: wanted.caUrl, fingerprint: wanted.fingerprint, ...plan };
     print(options, { ...value, call: callLine(wanted, plan.enforceUrl) }, () => describePlan(wanted, plan));
     return;
   }
   const hadKey = existsSync(wanted.files.key);
-  const enrolled = await enrollToFiles(wanted)
-    .catch(explain)
-    .catch((error: unknown) => {
+  const enrolled = await namingPassphrase(() => enrollToFiles(wanted).catch(explain)).catch(
+    (error: unknown) => {
       throw hadKey ? error : withKeyLeft(error, wanted.files.key);
-    });
+    },
+  );
   await remember(wanted);
   const { enforceUrl } = await import("../../client/ca-health.ts");
   const url = await enforceUrl(wanted.caUrl, enrolled.root).catch(() => undefined);

@@ -54,6 +54,7 @@ async function runRenew(options: RenewFlags, command: Command): Promise<void> {
   const stopped = options.daemon === true ? stopSignal() : undefined;
   const { tellerOf } = await import("../tell-of-renewal.ts");
   const { readSecret } = await import("../../files/files.ts");
+  const { namingPassphrase } = await import("../passphrase.ts");
   const { renewNow, renewOn, caUrlOf } = await import("../renewing.ts");
   const { key, cert, ca, passphraseFile, sameKey, force, json } = options;
   const files = { key, cert, ca };
@@ -66,11 +67,11 @@ async function runRenew(options: RenewFlags, command: Command): Promise<void> {
     tell: tellerOf(options),
   };
   if (stopped) {
-    await renewOn(job, stopped, json === true);
+    await namingPassphrase(() => renewOn(job, stopped, json === true));
     return;
   }
   const { formatTime } = await import("../../domain/time.ts");
-  const { renewed, fingerprint, notAfter, dueAt } = await renewNow(job);
+  const { renewed, fingerprint, notAfter, dueAt } = await namingPassphrase(() => renewNow(job));
   const value = { renewed, fingerprint, notAfter: formatTime(notAfter), dueAt: formatTime(dueAt), ...files };
   print(options, value, () =>
     fields({

@@ -25,14 +25,16 @@ export function whoamiCommand(program: Command): void {
 async function runWhoami(url: string, options: WhoamiFlags): Promise<void> {
   const { whoami } = await import("../../client/whoami.ts");
   const { tellClocks } = await import("../../client/clock-fault.ts");
-  const { readInput, readPasswordFile } = await import("../../files/files.ts");
+  const { readIdentityFiles } = await import("../../client/identity-source.ts");
+  const { openedKey } = await import("../../client/identity.ts");
+  const { readPasswordFile } = await import("../../files/files.ts");
+  const { namingPassphrase } = await import("../passphrase.ts");
   const { passphraseFile } = options;
-  const answer = await whoami(url, {
-    key: readInput(options.key).toString("latin1"),
-    cert: readInput(options.cert).toString("latin1"),
-    ca: readInput(options.ca).toString("latin1"),
-    passphrase: passphraseFile === undefined ? undefined : readPasswordFile(passphraseFile),
-  }).catch(async (error: unknown) => {
+  const identity = await namingPassphrase(() =>
+    readIdentityFiles(options, passphraseFile === undefined ? undefined : readPasswordFile(passphraseFile)),
+  );
+  const { pem: cert, ca } = identity;
+  const answer = await whoami(url, { key: openedKey(identity), cert, ca }).catch(async (error: unknown) => {
     throw await tellClocks(error, url, { now: () => Date.now() });
   });
   print(options, answer, () =>
