@@ -1,7 +1,8 @@
-import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { X509Certificate, createPrivateKey, generateKeyPairSync } from "node:crypto";
 import {
   chmodSync,
   chownSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -13,8 +14,10 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { enrollToFiles } from "../../src/client/enroll-files.ts";
 import { type RenewFiles, renewFiles } from "../../src/client/renew-files.ts";
 import type { ErrorCode } from "../../src/domain/errors.ts";
+import { fingerprintOf } from "../../src/domain/identifiers.ts";
 import { HOUR } from "../../src/domain/time.ts";
 import { encryptPrivateKey } from "../../src/x509/private-key.ts";
 import { call, freshRequest } from "../support/client.ts";
@@ -23,6 +26,7 @@ import { expectRefusal } from "../support/issuing.ts";
 import { stolenIssuer } from "../support/own-issuer.ts";
 import { RenewalDoor } from "../support/renewal-door.ts";
 import { sharedServer } from "../support/server.ts";
+import { testWorkspace } from "../support/workspace.ts";
 import { codec } from "../../src/x509/codec.ts";
 import { toPem } from "../../src/x509/pem.ts";
 
@@ -289,3 +293,28 @@ test("with its lock broken, whoever comes second sends the same CSR, and whoever
   expect([door.requests.length, door.mostRequests]).toEqual([2, 1]);
   expect(names(files)).toEqual(settled);
 });
+
+test.each(["ed25519", "rsa-2048"] as const)(
+  "a copied folder that keeps its key of type %s is found out, though its signatures are deterministic",
+  async (keyType) => {
+    const { file } = await testWorkspace();
+    const [here, copy] = ["here", "copy"].map((name) => ({
+      ...{ path: file(name), key: file(`${name}/client.key`) },
+      ...{ cert: file(`${name}/client.crt`), ca: file(`${name}/ca.crt`) },
+    })) as [ClientFolder, ClientFolder];
+    mkdirSync(here.path);
+    const token = await server.token(`copied-${keyType}`);
+    const ca = {
+      caUrl: server.ca,
+      fingerprint: fingerprintOf(new X509Certificate(readFileSync(server.root)).raw),
+      token,
+    };
+    await enrollToFiles({ ...ca, files: here, keyType, passphrase: undefined });
+    cpSync(here.path, copy.path, { recursive: true });
+    const alarms = cloneAlarms(server.home);
+    await renewing(copy, { force: true, sameKey: true });
+    await expectRefusal(renewing(here, { force: true, sameKey: true }), "RENEWED_BEFORE");
+    expect(cloneAlarms(server.home)).toBe(alarms + 1);
+    await expectRefusal(renewing(copy, { force: true, sameKey: true }), "CERT_SUSPENDED");
+  },
+);
