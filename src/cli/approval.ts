@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Enrolled } from "../client/enroll.ts";
+import type { Refusal } from "../domain/errors.ts";
 import { type Pending, approvalCommand, awaitApproval } from "../client/request.ts";
 
 /** How `enroll` gets a certificate without a token: it says on standard error what an admin has to do, and waits. */
@@ -11,8 +12,14 @@ export function withoutToken(options: {
   const onPending = (pending: Pending): void => {
     process.stderr.write(`${options.json ? JSON.stringify(shown(pending)) : text(pending)}\n`);
   };
-  return (root, csr) =>
-    awaitApproval(options.caUrl, root, csr, { onPending, pause: sleep, isToWait: options.wait });
+  const onFault = ({ code, message }: Refusal): void => {
+    const shown = options.json
+      ? JSON.stringify({ event: "fault", code, message })
+      : `${message} Trying again.`;
+    process.stderr.write(`${shown}\n`);
+  };
+  const watch = { onPending, onFault, pause: sleep, isToWait: options.wait };
+  return (root, csr) => awaitApproval(options.caUrl, root, csr, watch);
 }
 
 function shown({ keyFingerprint, expiresAt }: Pending) {
