@@ -180,6 +180,53 @@ describe("what was begun is ended with the same CSR", () => {
   });
 });
 
+describe("whoever may write to the folder, but read nothing there, has no key of theirs certified", () => {
+  test("by a next key without a CSR", async () => {
+    const files = await enrolledFiles(server);
+    const planted = (await freshRequest()).key;
+    writeFileSync(`${files.key}.next`, planted, { mode: 0o600 });
+    await renewing(files, { force: true });
+    expect(readFileSync(files.key, "latin1")).not.toBe(planted);
+    heldBy(files);
+  });
+
+  test.each<[string, boolean, (path: string) => void]>([
+    [
+      "by one with a CSR, which others may write to",
+      true,
+      (path) => {
+        chmodSync(path, 0o666);
+      },
+    ],
+    [
+      "by one with a CSR, which is another user's",
+      process.getuid?.() === 0,
+      (path) => {
+        chownSync(path, 1234, 2345);
+      },
+    ],
+  ])("%s", async (_name, canBe, plant) => {
+    if (!canBe) return;
+    const files = await enrolledFiles(server);
+    const door = await doorOf(files);
+    const { key, csr } = await freshRequest();
+    writeFileSync(`${files.key}.next`, key, { mode: 0o600 });
+    writeFileSync(`${files.key}.next.csr`, `Renews: ${heldBy(files)}\n${csr}`);
+    plant(`${files.key}.next`);
+    await expectRefusal(
+      renewing(files, { caUrl: door.url, force: true }),
+      "FILE_UNREADABLE",
+      `${files.key}.next belongs to another user, or others may write to it. Find out who has put it there, and enrol again.`,
+    );
+    expect(door.requests).toEqual([]);
+    if (process.getuid?.() !== 0) return;
+    chmodSync(`${files.key}.next`, 0o600);
+    for (const path of [files.key, `${files.key}.next`]) chownSync(path, 1234, 2345); // a daemon's, for another user
+    expect(await renewing(files, { caUrl: door.url })).toMatchObject({ renewed: true });
+    expect(readFileSync(files.key, "latin1")).toBe(key);
+  });
+});
+
 test("an answer that is not ours to have replaces nothing", async () => {
   const files = await enrolledFiles(server);
   const [before, key] = [heldBy(files), readFileSync(files.key)];
