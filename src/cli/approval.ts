@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { WithoutToken } from "../client/enroll-files.ts";
 import { type Pending, approvalCommand, awaitApproval, requireRequestsTaken } from "../client/request.ts";
+import type { Refusal } from "../domain/errors.ts";
 
 /** How `enroll` gets a certificate without a token: it says on standard error what an admin has to do, and waits. */
 export function withoutToken(options: {
@@ -11,10 +12,17 @@ export function withoutToken(options: {
   const onPending = (pending: Pending): void => {
     process.stderr.write(`${options.json ? JSON.stringify(shown(pending)) : text(pending)}\n`);
   };
+  const onFault = ({ code, message }: Refusal): void => {
+    const shown = options.json
+      ? JSON.stringify({ event: "fault", code, message })
+      : `${message} Trying again.`;
+    process.stderr.write(`${shown}\n`);
+  };
   const { caUrl } = options;
+  const watch = { onPending, onFault, pause: sleep, isToWait: options.wait };
   return {
     requirePossible: (root) => requireRequestsTaken(caUrl, root),
-    ask: (root, csr) => awaitApproval(caUrl, root, csr, { onPending, pause: sleep, isToWait: options.wait }),
+    ask: (root, csr) => awaitApproval(caUrl, root, csr, watch),
   };
 }
 

@@ -8,7 +8,7 @@ import { makeKeyPair } from "../keys/key-pair.ts";
 import { pkcs12, requirePkcs12Key } from "../x509/pkcs12-writer.ts";
 import { type ClientFiles, certificatesIn, requireCertificateOf } from "./certificate-files.ts";
 import { type Enrolled, enroll, fetchRoot } from "./enroll.ts";
-import { isRequestOf, keyPem, openKey, requestOf } from "./key-files.ts";
+import { isRequestOf, keyPem, openOwnKey, requestOf } from "./key-files.ts";
 import { clearRenewal, enrolmentCsr } from "./pending-renewal.ts";
 
 export const DEFAULT_KEY_TYPE: KeyType = "ec-p256";
@@ -34,11 +34,16 @@ export interface EnrollToFiles {
   readonly p12?: { readonly file: string; readonly password: string } | undefined;
 }
 
+export interface EnrolledFiles extends Enrolled {
+  /** Whether the key was there already. */
+  readonly hadKey: boolean;
+}
+
 /**
  * Enrols into files. The key (0600) and the CSR are stored before anything is sent, so that after a crash or a lost
  * answer the same command with the same token gets the same certificate. Nothing that is there is written over.
  */
-export async function enrollToFiles(wanted: EnrollToFiles): Promise<Enrolled> {
+export async function enrollToFiles(wanted: EnrollToFiles): Promise<EnrolledFiles> {
   const { files, p12 } = wanted;
   const found = checkFiles(wanted);
   const root = await fetchRoot(wanted.caUrl, wanted.fingerprint);
@@ -57,7 +62,7 @@ export async function enrollToFiles(wanted: EnrollToFiles): Promise<Enrolled> {
   writeFileAtomically(files.cert, enrolled.chain, PUBLIC);
   clearRenewal(files);
   rmSync(pending, { force: true });
-  return enrolled;
+  return { ...enrolled, hadKey: found !== undefined };
 }
 
 /**
@@ -72,7 +77,9 @@ export function checkFiles({ files, keyType, passphrase, p12 }: EnrollToFiles): 
   // With a CSR that is still there, it is what an attempt that was cut short has written.
   if (p12 && existsSync(p12.file) && !existsSync(enrolmentCsr(files)))
     throw fileExists(p12.file, "--out-p12");
-  const key = existsSync(files.key) ? openKey(files.key, passphrase) : undefined;
+  const key = existsSync(files.key)
+    ? openOwnKey(files.key, passphrase, "Move it away if it is not yours; else take it over, with mode 600.")
+    : undefined;
   const found = key && keyTypeOf(key);
   if (found && keyType && found !== keyType) {
     throw new Refusal(

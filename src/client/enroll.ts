@@ -5,14 +5,16 @@ import { type Fingerprint, fingerprintOf } from "../domain/identifiers.ts";
 import { certificatesIn } from "./certificate-files.ts";
 import { httpsRequest, httpsUrl, parseAnswer } from "./https.ts";
 
+/** Goes to a terminal as it is. */
+const word = z.string().regex(/^\P{Cc}*$/u);
 const answerSchema = z.object({
-  fingerprint: z.string(),
-  serial: z.string(),
+  fingerprint: word,
+  serial: word,
   certificate: z.string(),
   chain: z.string(),
-  notBefore: z.string(),
-  notAfter: z.string(),
-  account: z.string(),
+  notBefore: word,
+  notAfter: word,
+  account: word,
 });
 
 export interface Enrolled extends z.output<typeof answerSchema> {

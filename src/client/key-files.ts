@@ -1,6 +1,6 @@
 import { type KeyObject, createPublicKey } from "node:crypto";
 import { keyTypeOf } from "../domain/key-policy.ts";
-import { readInput } from "../files/files.ts";
+import { readInput, readOwnFile } from "../files/files.ts";
 import { encryptPrivateKey, openPrivateKey } from "../x509/private-key.ts";
 import { parseRequest } from "../x509/request-reader.ts";
 import { makeRequest } from "../x509/request-writer.ts";
@@ -8,6 +8,16 @@ import { makeRequest } from "../x509/request-writer.ts";
 /** Opens a client's private key, PEM. Throws FILE_UNREADABLE, PASSWORD_WRONG, PASSWORD_REQUIRED. */
 export function openKey(path: string, passphrase: string | undefined): KeyObject {
   return openPrivateKey(readInput(path).toString("latin1"), passphrase, path);
+}
+
+/** Opens one that nobody else can have put there; parameters as of `readOwnFile`. Throws FILE_UNREADABLE, PASSWORD_WRONG. */
+export function openOwnKey(
+  path: string,
+  passphrase: string | undefined,
+  otherwise: string,
+  alsoOf?: number,
+): KeyObject {
+  return openPrivateKey(readOwnFile(path, otherwise, alsoOf).toString("latin1"), passphrase, path);
 }
 
 /** A private key as its file holds it: PKCS#8 in PEM, encrypted when there is a passphrase. */

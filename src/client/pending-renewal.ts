@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
 import { Refusal } from "../domain/errors.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
 import { keyTypeOf } from "../domain/key-policy.ts";
@@ -15,7 +15,9 @@ import {
 } from "../files/files.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
 import { type ClientCertificate, type ClientFiles, resolveFiles } from "./certificate-files.ts";
-import { isRequestOf, keyPem, openKey, requestOf } from "./key-files.ts";
+import { isRequestOf, keyPem, openKey, openOwnKey, requestOf } from "./key-files.ts";
+
+const FOREIGN = "Find out who has put it there, and enrol again.";
 
 /** A renewal's CSR and the key that it is of. */
 export interface PendingCsr {
@@ -53,7 +55,8 @@ function enrolInstead({ key, cert }: ClientFiles): string {
  * that names the certificate which it renews; `CERT.next`, the answer.
  *
  * The CA takes a second CSR for one certificate for a copied key at work. So a CSR that names the certificate we have is
- * the only one that may be sent for it, whatever became of the attempt; it goes last. A key without a CSR was never sent.
+ * the only one that may be sent for it, whatever became of the attempt; it goes last. A key without a CSR was never sent, and
+ * may be anybody's: it is made anew.
  */
 export class PendingRenewal {
   readonly #files: ClientFiles;
@@ -90,7 +93,7 @@ export class PendingRenewal {
         `${this.#key}, the key of ${this.#csr}, has gone. ${enrolInstead(this.#files)}`,
       );
     }
-    const key = openKey(this.#key, this.#passphrase);
+    const key = this.#openNext();
     if (isRequestOf(csr, key)) return { csr, key };
     throw new Refusal(
       "FILE_UNREADABLE",
@@ -130,10 +133,10 @@ export class PendingRenewal {
    */
   install(successor: ClientCertificate, onKey: () => void): boolean {
     readableAs(this.#cert, this.#files.cert, PUBLIC);
-    if (this.#opens(this.#key, successor)) {
+    if (opens(() => this.#openNext(), successor)) {
       readableAs(this.#key, this.#files.key, SECRET);
       moveDurably(this.#key, this.#files.key);
-    } else if (!this.#opens(this.#files.key, successor)) return false;
+    } else if (!opens(() => openKey(this.#files.key, this.#passphrase), successor)) return false;
     onKey();
     moveDurably(this.#cert, this.#files.cert);
     return true;
@@ -162,23 +165,21 @@ export class PendingRenewal {
   }
 
   async #nextKey(currentKey: KeyObject): Promise<KeyObject> {
-    if (existsSync(this.#key)) {
-      try {
-        return openKey(this.#key, this.#passphrase);
-      } catch {
-        rmSync(this.#key, { force: true }); // of no use, and never sent
-      }
-    }
     const { privateKey } = await makeKeyPair(keyTypeOf(currentKey));
-    const isOurs = createFileAtomically(this.#key, await keyPem(privateKey, this.#passphrase), SECRET);
-    return isOurs ? privateKey : openKey(this.#key, this.#passphrase);
+    writeFileAtomically(this.#key, await keyPem(privateKey, this.#passphrase), SECRET);
+    return privateKey;
   }
 
-  #opens(path: string, { leaf }: ClientCertificate): boolean {
-    try {
-      return leaf.checkPrivateKey(openKey(path, this.#passphrase));
-    } catch {
-      return false;
-    }
+  /** Throws FILE_UNREADABLE, PASSWORD_WRONG; what whoever may only write to the folder has put there is not taken. */
+  #openNext(): KeyObject {
+    return openOwnKey(this.#key, this.#passphrase, FOREIGN, statSync(this.#files.key).uid);
+  }
+}
+
+function opens(open: () => KeyObject, { leaf }: ClientCertificate): boolean {
+  try {
+    return leaf.checkPrivateKey(open());
+  } catch {
+    return false;
   }
 }

@@ -143,11 +143,12 @@ async function renewCurrent(
   return successor;
 }
 
-function prepare({ options, pending, step }: Scene, current: ClientCertificate, key: KeyObject) {
+function prepare({ options, pending, lock, step }: Scene, current: ClientCertificate, key: KeyObject) {
   return pending.prepare(current, key, {
     sameKey: options.sameKey === true,
     onKey: () => {
       step("key stored");
+      lock.requireHeld(); // whoever took it over has put another key there
     },
   });
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type ErrorCode, Refusal } from "../domain/errors.ts";
-import { MINUTE, SECOND } from "../domain/time.ts";
+import { MINUTE, SECOND, formatTime, parseTime } from "../domain/time.ts";
+import { parseRequest } from "../x509/request-reader.ts";
 import { type Enrolled, caEndpoint, readEnrolled } from "./enroll.ts";
 import { type Answer, httpsRequest, parseAnswer } from "./https.ts";
 
@@ -9,8 +10,8 @@ const PATH = "v1/requests";
 const pendingSchema = z.object({
   id: z.string(),
   status: z.literal("pending"),
-  keyFingerprint: z.string().regex(/^[0-9a-f]{64}$/),
-  expiresAt: z.string(),
+  keyFingerprint: z.string(),
+  expiresAt: z.string().transform((text) => formatTime(parseTime(text))),
 });
 
 /** A request that waits for an admin. */
@@ -32,9 +33,23 @@ async function requestCertificate(caUrl: string, root: string, csr: string): Pro
   const answer = await httpsRequest(caEndpoint(caUrl, PATH), options, JSON.stringify({ csr }));
   const body = answerOf(answer);
   if (answer.status !== 202) return readEnrolled(body, root);
-  const pending = pendingSchema.safeParse(body);
-  if (!pending.success) throw new Refusal("SERVER_UNTRUSTED", "The server's answer is not a CA's.");
-  return { ...pending.data, retryAfter: answer.retryAfter ?? 5 * SECOND };
+  return { ...readPending(body, csr), retryAfter: answer.retryAfter ?? 5 * SECOND };
+}
+
+/** What an admin compares is the key that is here, not what a server says of it; and a terminal gets no stranger's words. */
+function readPending(answer: unknown, csr: string): z.output<typeof pendingSchema> {
+  const { spkiHash } = parseRequest(Buffer.from(csr));
+  let pending: z.output<typeof pendingSchema>;
+  try {
+    pending = pendingSchema.parse(answer);
+  } catch {
+    throw new Refusal("SERVER_UNTRUSTED", "The server's answer is not a CA's.");
+  }
+  if (pending.keyFingerprint === spkiHash) return pending;
+  throw new Refusal(
+    "SERVER_UNTRUSTED",
+    "The server's answer is for another key than the one that was sent. Ask the CA's admin before you go on.",
+  );
 }
 
 /**
@@ -75,15 +90,18 @@ const passing: readonly ErrorCode[] = [
   "RATE_LIMITED",
 ];
 const LONGEST_PAUSE = MINUTE;
+/** How often a CA that has too much to do for strangers is asked again by who does not wait. */
+const RETRIES = 3;
 
 /**
  * Sends a CSR without a token, and waits until an admin has decided, however often the CA is down meanwhile. Whoever stops
  * waiting comes back with the same CSR.
  *
  * @param watch.onPending told of the request, once for each: one that has ended is sent anew
+ * @param watch.onFault told, once for each code, why there is no request yet; it is tried again
  * @param watch.pause waits for that many milliseconds
  * @param watch.isToWait else REQUEST_PENDING is thrown
- * @throws Refusal REQUEST_PENDING, REQUEST_DENIED, and whatever the first answer refuses.
+ * @throws Refusal REQUEST_PENDING, REQUEST_DENIED, and whatever does not pass; without waiting, whatever the first answer refuses.
  */
 export async function awaitApproval(
   caUrl: string,
@@ -91,13 +109,15 @@ export async function awaitApproval(
   csr: string,
   watch: {
     readonly onPending: (pending: Pending) => void;
+    readonly onFault: (fault: Refusal) => void;
     readonly pause: (milliseconds: number) => Promise<unknown>;
     readonly isToWait: boolean;
   },
 ): Promise<Enrolled> {
   let pause = 0;
   let told: string | undefined;
-  for (;;) {
+  let fault: ErrorCode | undefined;
+  for (let attempt = 0; ; attempt++) {
     try {
       const outcome = await requestCertificate(caUrl, root, csr);
       if (!("retryAfter" in outcome)) return outcome;
@@ -106,9 +126,11 @@ export async function awaitApproval(
       told = outcome.id;
       pause = Math.min(Math.max(outcome.retryAfter, SECOND), LONGEST_PAUSE);
     } catch (error) {
-      const passes = error instanceof Refusal && passing.includes(error.code);
-      if (told === undefined || !passes) throw error;
-      pause = Math.min(pause * 2, LONGEST_PAUSE);
+      if (!(error instanceof Refusal) || !passing.includes(error.code)) throw error;
+      if (!watch.isToWait && (error.code !== "RATE_LIMITED" || attempt >= RETRIES)) throw error;
+      if (told === undefined && error.code !== fault) watch.onFault(error);
+      fault = error.code;
+      pause = Math.min(Math.max(pause * 2, SECOND), LONGEST_PAUSE);
     }
     await watch.pause(pause);
   }

@@ -201,6 +201,32 @@ export function readInput(path: string): Buffer {
   }
 }
 
+/**
+ * Reads a file that nobody else can have put there or changed: it belongs to this process's user, to root or to one that is
+ * named, and others may not write to it. Where there are no users, every file is taken.
+ *
+ * @param otherwise what to do about one that is not; a sentence
+ * @throws Refusal FILE_UNREADABLE
+ */
+export function readOwnFile(path: string, otherwise: string, alsoOf?: number): Buffer {
+  let file: number | undefined;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK); // of a FIFO, reading would not end
+    const { uid, mode } = fstatSync(file);
+    const own = process.getuid?.();
+    if (own !== undefined && (![own, 0, alsoOf].includes(uid) || (mode & 0o022) !== 0)) {
+      const message = `${path} belongs to another user, or others may write to it. ${otherwise}`;
+      throw new Refusal("FILE_UNREADABLE", message);
+    }
+    return readFileSync(file);
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    throw new Refusal("FILE_UNREADABLE", `${path} cannot be read.`, String(error));
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
 /** Reads a secret: the file's text without the line end after it. Throws FILE_UNREADABLE when there is none. */
 export function readSecret(path: string): string {
   const secret = secretIn(path);

@@ -1,8 +1,9 @@
 import { createPrivateKey } from "node:crypto";
-import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
+import { freshRequest } from "../support/client.ts";
 import { countersign } from "../support/run.ts";
 import { listenerCertificate } from "../support/own-issuer.ts";
 import { sharedServer, startTestServer } from "../support/server.ts";
@@ -30,6 +31,7 @@ test("makes a key here, and the certificate calls", async () => {
   expect(JSON.parse(ran.stdout)).toMatchObject({
     account: "acme",
     key: "client.key",
+    hadKey: false,
     cert: "client.crt",
     ca: "ca.crt",
   });
@@ -70,6 +72,25 @@ test("encrypts the key with a passphrase", async () => {
   expect(await countersign(["whoami", server.enforce, ...pass], { cwd: workspace.path })).toMatchObject({
     code: 0,
   });
+});
+
+test("takes a key that is there, and says so, but none that others may have put there", async () => {
+  const workspace = await testWorkspace();
+  const [key, { key: pem }] = [workspace.file("client.key"), await freshRequest()];
+  writeFileSync(key, pem);
+  chmodSync(key, 0o620);
+  const refused = await enroll(workspace);
+  expect(refused).toMatchObject({ code: 1, stdout: "" });
+  expect(JSON.parse(refused.stderr)).toMatchObject({
+    code: "FILE_UNREADABLE",
+    message: expect.stringMatching(
+      /^client.key belongs to another user, or others may write to it. Move /,
+    ) as string,
+  });
+  chmodSync(key, 0o600);
+  const ran = await enroll(workspace);
+  expect(JSON.parse(ran.stdout)).toMatchObject({ key: "client.key", hadKey: true });
+  expect(readFileSync(key, "latin1")).toBe(pem);
 });
 
 test("sends nothing to a CA whose root has another fingerprint", async () => {

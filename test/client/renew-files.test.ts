@@ -1,7 +1,8 @@
-import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { X509Certificate, createPrivateKey, generateKeyPairSync } from "node:crypto";
 import {
   chmodSync,
   chownSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -18,7 +19,7 @@ import { enrollToFiles } from "../../src/client/enroll-files.ts";
 import { openKey, requestOf } from "../../src/client/key-files.ts";
 import { type RenewFiles, renewFiles } from "../../src/client/renew-files.ts";
 import type { ErrorCode } from "../../src/domain/errors.ts";
-import { parseFingerprint } from "../../src/domain/identifiers.ts";
+import { fingerprintOf, parseFingerprint } from "../../src/domain/identifiers.ts";
 import { HOUR } from "../../src/domain/time.ts";
 import { parseToken } from "../../src/domain/token.ts";
 import { encryptPrivateKey } from "../../src/x509/private-key.ts";
@@ -29,6 +30,7 @@ import { stolenIssuer } from "../support/own-issuer.ts";
 import { RenewalDoor } from "../support/renewal-door.ts";
 import { rootFingerprint } from "../support/renewing-client.ts";
 import { sharedServer } from "../support/server.ts";
+import { testWorkspace } from "../support/workspace.ts";
 import { codec } from "../../src/x509/codec.ts";
 import { toPem } from "../../src/x509/pem.ts";
 
@@ -237,6 +239,53 @@ describe("enrolling again in the place of a credential whose pending CSR is garb
   });
 });
 
+describe("whoever may write to the folder, but read nothing there, has no key of theirs certified", () => {
+  test("by a next key without a CSR", async () => {
+    const files = await enrolledFiles(server);
+    const planted = (await freshRequest()).key;
+    writeFileSync(`${files.key}.next`, planted, { mode: 0o600 });
+    await renewing(files, { force: true });
+    expect(readFileSync(files.key, "latin1")).not.toBe(planted);
+    heldBy(files);
+  });
+
+  test.each<[string, boolean, (path: string) => void]>([
+    [
+      "by one with a CSR, which others may write to",
+      true,
+      (path) => {
+        chmodSync(path, 0o666);
+      },
+    ],
+    [
+      "by one with a CSR, which is another user's",
+      process.getuid?.() === 0,
+      (path) => {
+        chownSync(path, 1234, 2345);
+      },
+    ],
+  ])("%s", async (_name, canBe, plant) => {
+    if (!canBe) return;
+    const files = await enrolledFiles(server);
+    const door = await doorOf(files);
+    const { key, csr } = await freshRequest();
+    writeFileSync(`${files.key}.next`, key, { mode: 0o600 });
+    writeFileSync(`${files.key}.next.csr`, `Renews: ${heldBy(files)}\n${csr}`);
+    plant(`${files.key}.next`);
+    await expectRefusal(
+      renewing(files, { caUrl: door.url, force: true }),
+      "FILE_UNREADABLE",
+      `${files.key}.next belongs to another user, or others may write to it. Find out who has put it there, and enrol again.`,
+    );
+    expect(door.requests).toEqual([]);
+    if (process.getuid?.() !== 0) return;
+    chmodSync(`${files.key}.next`, 0o600);
+    for (const path of [files.key, `${files.key}.next`]) chownSync(path, 1234, 2345); // a daemon's, for another user
+    expect(await renewing(files, { caUrl: door.url })).toMatchObject({ renewed: true });
+    expect(readFileSync(files.key, "latin1")).toBe(key);
+  });
+});
+
 test("an answer that is not ours to have replaces nothing", async () => {
   const files = await enrolledFiles(server);
   const [before, key] = [heldBy(files), readFileSync(files.key)];
@@ -350,3 +399,28 @@ test("with its lock broken, whoever comes second sends the same CSR, and whoever
   expect([door.requests.length, door.mostRequests]).toEqual([2, 1]);
   expect(names(files)).toEqual(settled);
 });
+
+test.each(["ed25519", "rsa-2048"] as const)(
+  "a copied folder that keeps its key of type %s is found out, though its signatures are deterministic",
+  async (keyType) => {
+    const { file } = await testWorkspace();
+    const [here, copy] = ["here", "copy"].map((name) => ({
+      ...{ path: file(name), key: file(`${name}/client.key`) },
+      ...{ cert: file(`${name}/client.crt`), ca: file(`${name}/ca.crt`) },
+    })) as [ClientFolder, ClientFolder];
+    mkdirSync(here.path);
+    const token = await server.token(`copied-${keyType}`);
+    const ca = {
+      caUrl: server.ca,
+      fingerprint: fingerprintOf(new X509Certificate(readFileSync(server.root)).raw),
+      token,
+    };
+    await enrollToFiles({ ...ca, files: here, keyType, passphrase: undefined });
+    cpSync(here.path, copy.path, { recursive: true });
+    const alarms = cloneAlarms(server.home);
+    await renewing(copy, { force: true, sameKey: true });
+    await expectRefusal(renewing(here, { force: true, sameKey: true }), "RENEWED_BEFORE");
+    expect(cloneAlarms(server.home)).toBe(alarms + 1);
+    await expectRefusal(renewing(copy, { force: true, sameKey: true }), "CERT_SUSPENDED");
+  },
+);

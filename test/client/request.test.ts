@@ -4,12 +4,15 @@ import type { AddressInfo } from "node:net";
 import { readFileSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
 import { type Pending, awaitApproval } from "../../src/client/request.ts";
+import { codec } from "../../src/x509/codec.ts";
+import { freshRequest } from "../support/client.ts";
 import { expectRefusal } from "../support/issuing.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { listenerCertificate } from "../support/own-issuer.ts";
 import { testWorkspace } from "../support/workspace.ts";
 
-const FINGERPRINT = "ab".repeat(32);
+const { csr: CSR } = await freshRequest();
+const FINGERPRINT = codec.parseRequest(Buffer.from(CSR)).spkiHash;
 const waiting = { status: "pending", keyFingerprint: FINGERPRINT, expiresAt: "2030-01-01T00:00:00Z" };
 const certificate = Object.fromEntries(
   ["fingerprint", "serial", "certificate", "chain", "notBefore", "notAfter", "account"].map((name) => [
@@ -59,13 +62,15 @@ async function play(steps: readonly (Step | "cut" | "down")[], isToWait = true) 
   const { port } = server.address() as AddressInfo;
   const pauses: number[] = [];
   const told: Pending[] = [];
+  const faults: string[] = [];
   let isDown = false;
   const outcome = awaitApproval(
     `https://127.0.0.1:${String(port)}`,
     readFileSync(`${home}/certs/root.crt`, "utf8"),
-    "a CSR",
+    CSR,
     {
       isToWait,
+      onFault: ({ code }) => faults.push(code),
       onPending: (one) => told.push(one),
       async pause(milliseconds) {
         pauses.push(milliseconds);
@@ -78,7 +83,7 @@ async function play(steps: readonly (Step | "cut" | "down")[], isToWait = true) 
       },
     },
   );
-  return { outcome, pauses, told, bodies };
+  return { outcome, pauses, told, faults, bodies };
 }
 
 test("waits, as long as it is told to, however often the CA is down, cuts it off or has too much to do", async () => {
@@ -90,7 +95,7 @@ test("waits, as long as it is told to, however often the CA is down, cuts it off
   expect(await outcome).toMatchObject(certificate);
   expect(pauses).toEqual([7, 5, 10, 20, 40, 60, 60, 60, 1].map((seconds) => seconds * 1000));
   expect(told.map(({ id, keyFingerprint }) => [id, keyFingerprint])).toEqual([["one", FINGERPRINT]]);
-  expect(new Set(bodies)).toEqual(new Set(['/v1/requests {"csr":"a CSR"}']));
+  expect(new Set(bodies)).toEqual(new Set([`/v1/requests ${JSON.stringify({ csr: CSR })}`]));
 });
 
 test("tells of the request that takes the place of one that has ended", async () => {
@@ -106,19 +111,52 @@ test.each([
     { status: 202, body: { ...waiting, id: "one", keyFingerprint: "\u001b[2J" } },
     "SERVER_UNTRUSTED",
   ],
+  [
+    "said to be of another key",
+    { status: 202, body: { ...waiting, id: "one", keyFingerprint: "ab".repeat(32) } },
+    "SERVER_UNTRUSTED",
+  ],
+  [
+    "answered with what would move a cursor",
+    { status: 202, body: { ...waiting, id: "one", expiresAt: "2030-01-01T00:00:00Z\u001b[2J" } },
+    "SERVER_UNTRUSTED",
+  ],
+  [
+    "given to somebody whose name would",
+    { status: 201, body: { ...certificate, account: "\u001b[2J" } },
+    "SERVER_UNTRUSTED",
+  ],
 ] as const)("stops when it is %s", async (_name, step, code) => {
   const { outcome } = await play([pending("one"), step]);
   await expectRefusal(outcome, code);
 });
 
+test("waits for nothing where the CA takes no requests", async () => {
+  const { outcome, pauses, faults } = await play([refused(404, "NOT_FOUND")]);
+  await expectRefusal(outcome, "TOKEN_REQUIRED");
+  expect([pauses, faults]).toEqual([[], []]);
+});
+
+test("waits also where the CA has too much to do at first, and says so", async () => {
+  const { outcome, pauses, faults, told } = await play([
+    ...[refused(429, "RATE_LIMITED"), refused(429, "RATE_LIMITED"), refused(429, "REQUEST_LIMIT")],
+    ...(["cut", pending("one", "7"), refused(503, "UNAVAILABLE")] as const),
+    { status: 201, body: certificate },
+  ]);
+  expect(await outcome).toMatchObject(certificate);
+  expect(pauses).toEqual([1, 2, 4, 8, 7, 14].map((seconds) => seconds * 1000));
+  expect(faults).toEqual(["RATE_LIMITED", "REQUEST_LIMIT", "SERVER_UNREACHABLE"]);
+  expect(told).toHaveLength(1);
+});
+
 test.each([
-  ["takes no requests", refused(404, "NOT_FOUND"), "TOKEN_REQUIRED"],
-  ["has too many", refused(429, "REQUEST_LIMIT"), "REQUEST_LIMIT"],
-  ["does not answer", "cut", "SERVER_UNREACHABLE"],
-] as const)("waits for nothing where the CA %s at first", async (_name, step, code) => {
-  const { outcome, pauses } = await play([step]);
+  ["has too many", refused(429, "REQUEST_LIMIT"), "REQUEST_LIMIT", []],
+  ["does not answer", "cut", "SERVER_UNREACHABLE", []],
+  ["looks at no more strangers", refused(429, "RATE_LIMITED"), "RATE_LIMITED", [1, 2, 4]],
+] as const)("not to wait, it tries only so often where the CA %s", async (_name, step, code, waits) => {
+  const { outcome, pauses } = await play([step, step, step, step, step], false);
   await expectRefusal(outcome, code);
-  expect(pauses).toEqual([]);
+  expect(pauses).toEqual(waits.map((seconds) => seconds * 1000));
 });
 
 test("goes away when it is not to wait, and says what an admin types", async () => {

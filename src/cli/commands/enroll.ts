@@ -73,26 +73,27 @@ async function runEnroll(options: EnrollFlags): Promise<void> {
     print(options, { ...value, call: callLine(wanted, plan.enforceUrl) }, () => describePlan(wanted, plan));
     return;
   }
-  const hadKey = existsSync(wanted.files.key);
+  const wasThere = existsSync(wanted.files.key);
   const enrolled = await namingPassphrase(() => enrollToFiles(wanted).catch(explain)).catch(
     (error: unknown) => {
-      throw hadKey ? error : withKeyLeft(error, wanted.files.key);
+      throw wasThere ? error : withKeyLeft(error, wanted.files.key);
     },
   );
   await remember(wanted);
   const { enforceUrl } = await import("../../client/ca-health.ts");
   const url = await enforceUrl(wanted.caUrl, enrolled.root).catch(() => undefined);
   const call = callLine(wanted, url);
-  const { account, fingerprint, serial, notAfter } = enrolled;
+  const { account, fingerprint, serial, notAfter, hadKey } = enrolled;
   const { key, cert, ca } = wanted.files;
   const p12 = wanted.p12?.file;
-  print(options, { account, fingerprint, serial, notAfter, key, cert, ca, p12, enforceUrl: url, call }, () =>
+  const files = { key, hadKey, cert, ca, p12 };
+  print(options, { account, fingerprint, serial, notAfter, ...files, enforceUrl: url, call }, () =>
     [
       fields({
         Account: account,
         Fingerprint: fingerprint,
         "Valid to": notAfter,
-        Key: key,
+        Key: hadKey ? `${key}, which was there already` : key,
         Certificate: cert,
         "CA root": ca,
         "PKCS#12": p12,
