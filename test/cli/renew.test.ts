@@ -182,7 +182,7 @@ describe("refused, and nothing replaced", () => {
       [await command(whoami), required],
       [await command([...whoami, ...pass]), wrong],
     ] as const) {
-      expect(ran.code).toBe(1);
+      expect(ran.code).toBe(error === required ? 2 : 1);
       expect(JSON.parse(ran.stderr)).toEqual(error);
     }
     writeFileSync(join(files.path, "pass"), "right\n");
