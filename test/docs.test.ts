@@ -100,6 +100,20 @@ describe("the commands on a page work as pasted, and print what is shown", () =>
     }
   });
 
+  test("README, enrolment and renewal, read in one folder, write over nothing of each other's", () => {
+    const made = ["README.md", "docs/enrolment.md", "docs/renewal.md"].flatMap((name) => {
+      const commands = blocksOf(page(name)).flatMap(({ info, text }) =>
+        info === "sh" ? text.replaceAll("\\\n", "").split("\n") : [],
+      );
+      const enrolling = commands.filter((line) => / enroll (?!.*--dry-run)/.test(line));
+      return enrolling.map((line) =>
+        ["key", "cert"].map((one) => new RegExp(`--${one} (\\S+)`).exec(line)?.[1] ?? one),
+      );
+    });
+    expect(made.length).toBe(3);
+    expect(new Set(made.flat()).size).toBe(6);
+  });
+
   test("README's first commands are those that `serve --quickstart` prints", async () => {
     const { workspace, server } = await checkout(true);
     const printed = server.log().replaceAll(workspace.file("ca"), "ca");

@@ -235,10 +235,12 @@ test("a token that was used is told as that", async () => {
   expect(third).toMatchObject({ code: 0, stderr: "" });
 });
 
-test("the PKCS#12 file has the passphrase when it is given no password of its own", async () => {
+test("a passphrase is the PKCS#12 file's too, if that has none of its own, and a line calls with it", async () => {
   const { enroll, file } = await scene(await server.token("acme"));
   const ran = await enroll("--passphrase-file", file("pass"), "--out-p12", file("client.p12"));
   expect(ran).toMatchObject({ code: 0, stderr: "" });
+  const [, whoami = ""] = /\n\ncurl asks .*\n\n {2}countersign (whoami .*)\n$/.exec(ran.stdout) ?? [];
+  expect(await command(whoami.split(" "))).toMatchObject({ code: 0 });
   const open = ["pkcs12", "-in", file("client.p12"), "-nodes", "-clcerts", "-passin", `file:${file("pass")}`];
   const pem = await runOk("openssl", open);
   const certificate = new X509Certificate(readFileSync(file("client.crt")));

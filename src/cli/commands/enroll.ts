@@ -100,6 +100,7 @@ async function runEnroll(options: EnrollFlags): Promise<void> {
       }),
       url === undefined ? `\nNow call, with your server's address for ${PLACEHOLDER}:` : "\nNow call:",
       `\n  ${call}`,
+      ...(options.passphraseFile === undefined ? [] : [whoamiLine(wanted, url, options.passphraseFile)]),
     ].join("\n"),
   );
 }
@@ -157,6 +158,17 @@ function callLine({ files }: EnrollToFiles, enforceUrl: string | undefined): str
   const cert = files.cert.replace(/[\\:]/g, "\\$&");
   const words = ["curl", "--cacert", files.ca, "--cert", cert, "--key", files.key];
   return [...words, `${enforceUrl ?? PLACEHOLDER}/whoami`].map(shellWord).join(" ");
+}
+
+/** curl reads no passphrase from a file. */
+function whoamiLine(
+  { files }: EnrollToFiles,
+  enforceUrl: string | undefined,
+  passphraseFile: string,
+): string {
+  const words = ["countersign", "whoami", enforceUrl ?? PLACEHOLDER, "--ca", files.ca, "--cert", files.cert];
+  const all = [...words, "--key", files.key, "--passphrase-file", passphraseFile];
+  return `\ncurl asks for the passphrase, and this does not:\n\n  ${all.map(shellWord).join(" ")}`;
 }
 
 function describePlan({ caUrl, fingerprint, files, token }: EnrollToFiles, plan: EnrolmentPlan): string {
