@@ -3,12 +3,14 @@ import { once } from "node:events";
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { DAY, SECOND } from "../../src/domain/time.ts";
 import { type ClientFolder, cloneAlarms, enrolledFiles, heldBy, issuedTo } from "../support/client-files.ts";
 import { command } from "../support/command.ts";
 import { drippingCa } from "../support/dripping-ca.ts";
 import { eventually } from "../support/eventually.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { requireProgram } from "../support/judges.ts";
+import { issuedAt } from "../support/own-issuer.ts";
 import { projectRoot, runOk } from "../support/run.ts";
 import { type TestServer, serveHome } from "../support/server.ts";
 import { makeWorkspace } from "../support/workspace.ts";
@@ -20,7 +22,7 @@ beforeAll(async () => {
   const path = join(workspace.file("home"), "profiles", "client.json");
   const profile = JSON.parse(readFileSync(path, "utf8")) as object;
   // A process that is slow to start finds its certificate ended: it goes on all the same.
-  const short = { life: { default: "3s", max: "90d" }, renewal: { overlap: "1s", afterExpiry: "1h" } };
+  const short = { life: { default: "2s", max: "90d" }, renewal: { overlap: "1s", afterExpiry: "1h" } };
   writeFileSync(path, JSON.stringify({ ...profile, ...short }));
   server = await serveHome(workspace);
 });
@@ -83,7 +85,7 @@ test("two daemons on one directory outlive their CA, tell of each change, and ar
   );
   const renewals = () => issuedTo(server.home, "pair").length - 1;
   await eventually(() => {
-    expect(renewals()).toBeGreaterThanOrEqual(2);
+    expect(renewals()).toBeGreaterThanOrEqual(1);
   });
   const port = new URL(server.ca).port;
   await server.kill();
@@ -136,6 +138,10 @@ test("a daemon that is told to stop does not wait for the CA's answer", { timeou
 test("with its disk full, a daemon has no answer to keep, and once there is room asks for the same one", async (context) => {
   requireProgram(context, "prlimit", "util-linux");
   const files = await enrolledFiles(server, "cramped");
+  // Near its end, so that it is due, and tried again soon; what comes of it lives long enough for any machine.
+  const due = await issuedAt(server.home, "cramped", 12 * SECOND - 30 * DAY, "device");
+  writeFileSync(files.key, due.key);
+  writeFileSync(files.cert, due.cert);
   // 1 KiB for each file: enough for a key and its CSR, not for a chain. A limit is as good as a disk that is full.
   const limited = ["sh", "-c", 'ulimit -S -f 2 && exec "$@"', "sh"];
   const cramped = daemon(files, [], limited);
@@ -146,15 +152,17 @@ test("with its disk full, a daemon has no answer to keep, and once there is room
   });
   const csr = readFileSync(`${files.key}.next.csr`);
   expect(existsSync(`${files.cert}.next`)).toBe(false);
-  const [first, second, ...rest] = issuedTo(server.home, "cramped");
-  expect([heldBy(files), rest]).toEqual([first?.fingerprint, []]);
+  const issued = issuedTo(server.home, "cramped").map(({ fingerprint }) => fingerprint);
+  expect(issued).toHaveLength(3);
+  expect(heldBy(files)).toBe(due.fingerprint);
+  const [answer] = issued.slice(2);
   expect(readFileSync(`${files.key}.next.csr`)).toEqual(csr);
   await runOk("prlimit", ["--pid", String(cramped.process.pid), "--fsize=unlimited:unlimited"]);
   await eventually(() => {
     expect(cramped.count("renewed")).toBeGreaterThan(0);
   });
   expect(cramped.lines().find(({ event }) => event === "renewed")).toMatchObject({
-    fingerprint: second?.fingerprint,
+    fingerprint: answer,
   });
   expect(await cramped.stop()).toBe(0);
   expect(issuedTo(server.home, "cramped").map(({ status }) => status)).not.toContain("suspended");

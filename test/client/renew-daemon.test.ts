@@ -1,4 +1,3 @@
-import { X509Certificate } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -8,7 +7,7 @@ import { type DaemonEvent, type DaemonParts, keepRenewed } from "../../src/clien
 import { renewFiles } from "../../src/client/renew-files.ts";
 import { Refusal } from "../../src/domain/errors.ts";
 import { DAY, HOUR, MINUTE, SECOND } from "../../src/domain/time.ts";
-import { type ClientFolder, cloneAlarms, enrolledFiles, heldBy } from "../support/client-files.ts";
+import { type ClientFolder, enrolledFiles, heldBy } from "../support/client-files.ts";
 import { expectRefusal } from "../support/issuing.ts";
 import { issuedAt } from "../support/own-issuer.ts";
 import { RenewalDoor } from "../support/renewal-door.ts";
@@ -341,18 +340,4 @@ describe("those who use the files", () => {
     expect(told).toMatchObject({ fingerprint: heldBy(files) });
     expect(told.after).toBeLessThanOrEqual(2 * MINUTE);
   });
-});
-
-test("two on one directory renew by turns, in one line, and raise no alarm", async () => {
-  const before = cloneAlarms(server.home);
-  const { files, door, daemon } = await begin();
-  const other = new FastDaemon(files, door);
-  const often = async (one: FastDaemon) => {
-    for (let count = 0; count < 4; count++) await one.until(isRenewed);
-  };
-  await Promise.all([often(daemon), often(other)]);
-  expect(door.mostRequests).toBe(1);
-  expect(door.requests.length).toBeGreaterThanOrEqual(8);
-  expect(cloneAlarms(server.home)).toBe(before);
-  expect(new X509Certificate(readFileSync(files.cert)).subject).toContain("acme");
 });

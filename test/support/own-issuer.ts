@@ -64,7 +64,12 @@ export async function staleCrl(home: string): Promise<string> {
 }
 
 /** A certificate that a home's CA issued and recorded when its clock was off by `skew` milliseconds. */
-export async function issuedAt(home: string, account: string, skew: number): Promise<TestCredential> {
+export async function issuedAt(
+  home: string,
+  account: string,
+  skew: number,
+  profile = "client",
+): Promise<TestCredential> {
   const config = resolveConfig(home, {}, {}, readConfigFile(home));
   const database = await openState(config);
   try {
@@ -72,7 +77,7 @@ export async function issuedAt(home: string, account: string, skew: number): Pro
     const issuers = await HomeIssuers.open(database, home, readPassword(home, undefined, {}));
     const parts = issuingParts(config, database, issuers, "http://127.0.0.1:8080", clock);
     const { key, csr } = await freshRequest();
-    const wanted = { account: parseSlug(account), csr: Buffer.from(csr), profile: "client" };
+    const wanted = { account: parseSlug(account), csr: Buffer.from(csr), profile };
     const { record, chain } = await signRequest(parts, "test", wanted);
     const { fingerprint, serial } = record;
     return { ...credentialOfHome(home, key, chain), fingerprint, serial };
