@@ -76,7 +76,7 @@ describe("refused, and nothing replaced", () => {
     [
       "revoked",
       "CERT_REVOKED",
-      "The certificate was revoked, for good. Enrol again with a new key.",
+      "The certificate was revoked, for good. Use its successor, or enrol with a new key.",
       ({ cert }) => server.admin("revoke", cert),
     ],
     [
@@ -98,7 +98,7 @@ describe("refused, and nothing replaced", () => {
     [
       "renewed elsewhere",
       "RENEWED_BEFORE",
-      "This certificate was renewed before, with another CSR: its key may have been copied. It and what came of it are suspended.",
+      "This certificate was renewed before: its key may have been copied. Its line is suspended. Tell an admin; do not try again.",
       async (files) => {
         const [key, cert] = [readFileSync(files.key), readFileSync(files.cert)];
         expect(await renew(files, "--force")).toMatchObject({ code: 0 });
