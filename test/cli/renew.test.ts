@@ -216,7 +216,10 @@ describe("tells those who use the files", () => {
     expect(existsSync(seen)).toBe(false);
     const failing = await renew(files, "--force", "--exec", "exit 3");
     expect(failing.code).toBe(1);
-    expect(failing.stderr).toContain("The command ended with 3. (COMMAND_FAILED)");
+    expect(failing.stderr).toBe(
+      "countersign: The certificate was renewed, but nobody was told of it. The command ended with 3. " +
+        "Mend that, and run the same command again without --force: it tells them then. (COMMAND_FAILED)\n",
+    );
     for (let count = 0; count < 2; count++) expect(await renew(files, ...exec)).toMatchObject({ code: 0 });
     const [line = "", ...rest] = readFileSync(seen, "latin1").trim().split("\n");
     expect(line.replace(/^.*=/, "").replaceAll(":", "").toLowerCase()).toBe(heldBy(files));
@@ -228,7 +231,8 @@ describe("tells those who use the files", () => {
     const pidFile = join(files.path, "pid");
     const signal = ["--signal", "USR1", "--pid-file", pidFile, "--json"];
     expect(JSON.parse((await renew(files, "--force", ...signal)).stderr)).toMatchObject({
-      code: "FILE_UNREADABLE",
+      code: "COMMAND_FAILED",
+      message: `The certificate was renewed, but nobody was told of it. ${pidFile} cannot be read. Mend that, and run the same command again without --force: it tells them then.`,
     });
     // None of these is a process or a group of them, for a command that took them for one.
     for (const text of ["-2000000000", "2e9"]) {
