@@ -71,6 +71,24 @@ describe("asks the CA that it is told of", () => {
   });
 });
 
+test("the other listener is told as that", async () => {
+  const files = await enrolledFiles(server);
+  const { key, cert, ca } = files;
+  const ran = await command([
+    ...["renew", "--force", "--json", "--ca-url", server.enforce],
+    ...["--key", key, "--cert", cert, "--ca", ca],
+  ]);
+  expect(JSON.parse(ran.stderr)).toMatchObject({
+    code: "NO_ROUTE",
+    message: expect.stringContaining("it is no CA listener, but perhaps an enforcement listener.") as string,
+  });
+  const who = await command(["whoami", server.ca, "--json", "--key", key, "--cert", cert, "--ca", ca]);
+  expect(JSON.parse(who.stderr)).toMatchObject({
+    code: "NOT_FOUND",
+    message: expect.stringContaining("it is no enforcement listener, but perhaps a CA listener.") as string,
+  });
+});
+
 describe("refused, and nothing replaced", () => {
   const cases: [string, string, string, (files: ClientFolder) => unknown][] = [
     [
