@@ -1,4 +1,4 @@
-import { type KeyObject, X509Certificate } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { existsSync, rmSync } from "node:fs";
 import { Refusal } from "../domain/errors.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
@@ -6,7 +6,7 @@ import { type KeyType, keyTypeOf } from "../domain/key-policy.ts";
 import { PUBLIC, SECRET, readInput, writeFileAtomically } from "../files/files.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
 import { pkcs12, requirePkcs12Key } from "../x509/pkcs12-writer.ts";
-import { type ClientFiles, certificatesIn, requireCertificateOf } from "./certificate-files.ts";
+import { type ClientFiles, certificatesIn, requireChainFor } from "./certificate-files.ts";
 import { type Enrolled, enroll, fetchRoot } from "./enroll.ts";
 import { isRequestOf, keyPem, openKey, requestOf } from "./key-files.ts";
 import { clearRenewal, enrolmentCsr } from "./pending-renewal.ts";
@@ -40,7 +40,7 @@ export async function enrollToFiles(wanted: EnrollToFiles): Promise<Enrolled> {
   const enrolled = await (typeof token === "string"
     ? enroll(wanted.caUrl, root, token, csr)
     : token(root, csr));
-  requireCertificateOf(key, new X509Certificate(enrolled.certificate));
+  requireChainFor(key, enrolled.chain);
   writeFileAtomically(files.ca, root, PUBLIC);
   if (p12) await writePkcs12(p12, key, enrolled);
   writeFileAtomically(files.cert, enrolled.chain, PUBLIC);
