@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { WithoutToken } from "../client/enroll-files.ts";
+import type { OtherWay } from "../client/enroll-files.ts";
 import { type Pending, approvalCommand, awaitApproval, requireRequestsTaken } from "../client/request.ts";
 import type { Refusal } from "../domain/errors.ts";
 
@@ -8,7 +8,7 @@ export function withoutToken(options: {
   readonly caUrl: string;
   readonly wait: boolean;
   readonly json?: boolean;
-}): WithoutToken {
+}): OtherWay {
   const onPending = (pending: Pending): void => {
     process.stderr.write(`${options.json ? JSON.stringify(shown(pending)) : text(pending)}\n`);
   };

@@ -44,10 +44,17 @@ export async function renewNow(job: RenewJob): Promise<Renewal> {
   if (tell) announced.isOwed(readCertificate(files.cert).fingerprint);
   const renewal = await renewFiles({ ...job, caUrl: job.caUrl(), clock });
   if (tell && announced.isOwed(renewal.fingerprint)) {
-    await tell(new AbortController().signal);
+    await tell(new AbortController().signal).catch(rethrowSayingHow);
     announced.settle(renewal.fingerprint);
   }
   return renewal;
+}
+
+/** Renewing by force once more would help nobody. */
+function rethrowSayingHow(error: unknown): never {
+  if (!(error instanceof Refusal)) throw error;
+  const how = "Mend that, and run the same command again without --force: it tells them then.";
+  throw new Refusal(error.code, `${error.message} ${how}`, error.detail);
 }
 
 /** Goes on renewing until it is stopped; says what happens on standard output, a line for each event. */

@@ -47,7 +47,7 @@ async function execute(command: string, stop: AbortSignal): Promise<void> {
 }
 
 function sendSignal(signal: NodeJS.Signals, pidFile: string): void {
-  const text = readInput(pidFile).toString("latin1").trim();
+  const text = pidIn(pidFile);
   // 0 and what is negative would be groups of processes.
   if (!/^[1-9][0-9]{0,9}$/.test(text)) throw failed(`${pidFile} does not hold a process's number.`);
   try {
@@ -59,6 +59,18 @@ function sendSignal(signal: NodeJS.Signals, pidFile: string): void {
   }
 }
 
-function failed(what: string): Refusal {
-  return new Refusal("COMMAND_FAILED", `The certificate was renewed, but nobody told. ${what}`);
+function pidIn(pidFile: string): string {
+  try {
+    return readInput(pidFile).toString("latin1").trim();
+  } catch (error) {
+    throw failed(`${pidFile} cannot be read.`, error instanceof Refusal ? error.detail : undefined);
+  }
+}
+
+function failed(what: string, detail?: string): Refusal {
+  return new Refusal(
+    "COMMAND_FAILED",
+    `The certificate was renewed, but nobody was told of it. ${what}`,
+    detail,
+  );
 }

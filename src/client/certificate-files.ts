@@ -104,6 +104,13 @@ export function requireCertificateOf(key: KeyObject, leaf: X509Certificate): voi
   throw new Refusal("SERVER_UNTRUSTED", "The CA's certificate is for another key.");
 }
 
+/** The same of an enrolment's answer, a chain in PEM. */
+export function requireChainFor(key: KeyObject, chain: string): void {
+  const [leaf] = certificatesIn(chain);
+  if (!leaf) throw new Refusal("SERVER_UNTRUSTED", "The CA's answer has no certificate in PEM.");
+  requireCertificateOf(key, leaf);
+}
+
 function sameNames(one: X509Certificate, other: X509Certificate): boolean {
   return one.subjectAltName !== undefined && one.subjectAltName === other.subjectAltName;
 }

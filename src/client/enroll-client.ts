@@ -11,7 +11,7 @@ import { type ClientCredentials, credentialsOf } from "./client-credentials.ts";
 import { DEFAULT_KEY_TYPE, enrollToFiles } from "./enroll-files.ts";
 import { type Enrolled, enroll, fetchRoot } from "./enroll.ts";
 import { readIdentity } from "./identity.ts";
-import type { ClientFiles } from "./certificate-files.ts";
+import { type ClientFiles, requireChainFor } from "./certificate-files.ts";
 
 export interface EnrollOptions {
   /** The CA listener, `https://…`. */
@@ -38,17 +38,13 @@ export async function enrollClient(options: EnrollOptions): Promise<ClientCreden
     const root = await fetchRoot(caUrl, fingerprint);
     const pair = await makeKeyPair(keyType);
     const enrolled = await insist(caUrl, root, token, await makeRequest(pair, keyType));
+    requireChainFor(pair.privateKey, enrolled.chain);
     const key = pair.privateKey.export({ format: "pem", type: "pkcs8" });
     return credentialsOfAnswer(enrolled, { key, caUrl });
   }
-  const enrolled = await enrollToFiles({
-    caUrl,
-    fingerprint,
-    token,
-    files,
-    keyType: options.keyType,
-    passphrase,
-  });
+  const ask = (root: string, csr: string): Promise<Enrolled> => insist(caUrl, root, token, csr);
+  const { keyType } = options;
+  const enrolled = await enrollToFiles({ caUrl, fingerprint, token: { ask }, files, keyType, passphrase });
   const key = readInput(files.key).toString("latin1");
   return credentialsOfAnswer(enrolled, { key, caUrl, files, passphrase });
 }

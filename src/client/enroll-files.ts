@@ -1,4 +1,4 @@
-import { type KeyObject, X509Certificate } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { existsSync, rmSync } from "node:fs";
 import { Refusal } from "../domain/errors.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
@@ -6,17 +6,17 @@ import { type KeyType, keyTypeOf } from "../domain/key-policy.ts";
 import { PUBLIC, SECRET, readInput, writeFileAtomically } from "../files/files.ts";
 import { makeKeyPair } from "../keys/key-pair.ts";
 import { pkcs12, requirePkcs12Key } from "../x509/pkcs12-writer.ts";
-import { type ClientFiles, certificatesIn, requireCertificateOf } from "./certificate-files.ts";
+import { type ClientFiles, certificatesIn, requireChainFor } from "./certificate-files.ts";
 import { type Enrolled, enroll, fetchRoot } from "./enroll.ts";
 import { isRequestOf, keyPem, openOwnKey, requestOf } from "./key-files.ts";
 import { clearRenewal, enrolmentCsr } from "./pending-renewal.ts";
 
 export const DEFAULT_KEY_TYPE: KeyType = "ec-p256";
 
-/** How to get a certificate without a token; roots and CSRs are PEM. */
-export interface WithoutToken {
-  /** Throws TOKEN_REQUIRED where there is no way; nothing is left behind. */
-  readonly requirePossible: (root: string) => Promise<void>;
+/** Another way to a certificate than to send a token once; roots and CSRs are PEM. */
+export interface OtherWay {
+  /** Throws TOKEN_REQUIRED where there is no such way; nothing is left behind. */
+  readonly requirePossible?: (root: string) => Promise<void>;
   readonly ask: (root: string, csr: string) => Promise<Enrolled>;
 }
 
@@ -24,7 +24,7 @@ export interface EnrollToFiles {
   readonly caUrl: string;
   readonly fingerprint: Fingerprint;
   /** Or how to get a certificate without one. */
-  readonly token: string | WithoutToken;
+  readonly token: string | OtherWay;
   readonly files: ClientFiles;
   /** `ec-p256` if not given; a key that is there already must be of this type. */
   readonly keyType: KeyType | undefined;
@@ -49,14 +49,14 @@ export async function enrollToFiles(wanted: EnrollToFiles): Promise<EnrolledFile
   const root = await fetchRoot(wanted.caUrl, wanted.fingerprint);
   requireRootPlace(files.ca, root);
   const { token } = wanted;
-  if (typeof token !== "string") await token.requirePossible(root);
+  if (typeof token !== "string") await token.requirePossible?.(root);
   const key = found ?? (await makeKey(wanted));
   const pending = enrolmentCsr(files);
   const csr = storedRequest(pending, key) ?? (await storeRequest(pending, key));
   const enrolled = await (typeof token === "string"
     ? enroll(wanted.caUrl, root, token, csr)
     : token.ask(root, csr));
-  requireCertificateOf(key, new X509Certificate(enrolled.certificate));
+  requireChainFor(key, enrolled.chain);
   writeFileAtomically(files.ca, root, PUBLIC);
   if (p12) await writePkcs12(p12, key, enrolled);
   writeFileAtomically(files.cert, enrolled.chain, PUBLIC);

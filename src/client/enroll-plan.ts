@@ -27,7 +27,7 @@ export async function planEnrolment(wanted: EnrollToFiles): Promise<EnrolmentPla
   for (const path of [files.key, ...writes]) requireWritablePlace(path); // the CSR is kept beside the key
   const root = await fetchRoot(caUrl, wanted.fingerprint);
   requireRootPlace(files.ca, root);
-  if (typeof wanted.token !== "string") await wanted.token.requirePossible(root);
+  if (typeof wanted.token !== "string") await wanted.token.requirePossible?.(root);
   return {
     keyType: key ? keyTypeOf(key) : (wanted.keyType ?? DEFAULT_KEY_TYPE),
     hasKey: key !== undefined,

@@ -1,6 +1,6 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { type RequestOptions, request } from "node:https";
-import { Refusal, isErrorCode } from "../domain/errors.ts";
+import { type ErrorCode, Refusal, isErrorCode } from "../domain/errors.ts";
 import { SECOND } from "../domain/time.ts";
 
 const TIMEOUT = 20 * SECOND;
@@ -98,6 +98,11 @@ export function parseAnswer(answer: Answer): unknown {
     throw new Refusal(code, detail.replace(/\p{Cc}/gu, " ")); // a stranger's words, on their way to a terminal
   }
   throw new Refusal("UNAVAILABLE", `The server answered ${String(answer.status)}.`);
+}
+
+/** What to throw for a code that only our other listener answers with: the same, in words that say so. */
+export function otherListener(error: unknown, code: ErrorCode, words: () => string): unknown {
+  return error instanceof Refusal && error.code === code ? new Refusal(code, words()) : error;
 }
 
 const unreachable: Readonly<Record<string, (url: URL) => string>> = {

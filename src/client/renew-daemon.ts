@@ -1,7 +1,7 @@
 import type { ErrorCode } from "../domain/errors.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
 import type { Clock } from "../domain/ports.ts";
-import { type Instant, MINUTE } from "../domain/time.ts";
+import { HOUR, type Instant, MINUTE } from "../domain/time.ts";
 import type { Announced } from "./announced.ts";
 import type { ClientCertificate } from "./certificate-files.ts";
 import { DueWatch } from "./due-watch.ts";
@@ -43,13 +43,15 @@ export interface DaemonParts {
 
 const LONGEST_SLEEP = MINUTE;
 const SHORTEST_SLEEP = 50;
+/** After its end, an admin has this long to let a certificate be renewed all the same. */
+const LATE = HOUR;
 /** What ends a daemon that has not opened its key yet. */
 const passwordCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["PASSWORD_WRONG", "PASSWORD_REQUIRED"]);
 
 /**
  * Keeps a credential in files renewed until it is stopped. No fault ends it but one that is final for these files.
  *
- * @throws Refusal CERT_REVOKED, RENEWED_BEFORE; PASSWORD_WRONG, PASSWORD_REQUIRED when the key was never opened.
+ * @throws Refusal CERT_REVOKED, RENEWED_BEFORE; CERT_EXPIRED an hour or more after the end; PASSWORD_WRONG, PASSWORD_REQUIRED when the key was never opened.
  */
 export async function keepRenewed(parts: DaemonParts, stop: AbortSignal): Promise<void> {
   const telling = new Telling(parts, stop);
@@ -135,9 +137,11 @@ class Renewing {
   #failed(error: unknown): void {
     const { code, message } = faultOf(error);
     if (this.#stop.aborted) return;
-    if (finalCodes.has(code) || (passwordCodes.has(code) && !this.#hasOpened)) throw error;
+    const left = this.#watch.endsIn(this.#parts.clock.now());
+    const hasLongEnded = code === "CERT_EXPIRED" && left !== undefined && left <= -LATE;
+    if (finalCodes.has(code) || hasLongEnded || (passwordCodes.has(code) && !this.#hasOpened)) throw error;
     if (code !== "FILE_UNREADABLE") this.#hasOpened = true;
-    const retryIn = this.#retry.failed(code, this.#watch.endsIn(this.#parts.clock.now()));
+    const retryIn = this.#retry.failed(code, left);
     this.#parts.report({ event: "fault", code, message, retryIn });
   }
 }

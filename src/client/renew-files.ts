@@ -15,6 +15,7 @@ import {
   resolveFiles,
   successorFrom,
 } from "./certificate-files.ts";
+import { tellClocks } from "./clock-fault.ts";
 import { keyPem, openKey } from "./key-files.ts";
 import { PendingRenewal, type PendingCsr } from "./pending-renewal.ts";
 import { renew } from "./renew.ts";
@@ -161,7 +162,10 @@ async function ask(
 ): Promise<ClientCertificate> {
   const ca = roots.map(String).join("");
   const credentials = { key: await keyPem(currentKey, undefined), cert: current.pem, ca };
-  const { chain } = await renew(options.caUrl, credentials, csr, { stop: options.stop });
+  const { caUrl, clock, stop } = options;
+  const { chain } = await renew(caUrl, credentials, csr, { stop }).catch(async (error: unknown) => {
+    throw await tellClocks(error, caUrl, clock);
+  });
   const successor = successorFrom(chain, current, roots);
   requireCertificateOf(key, successor.leaf);
   return successor;

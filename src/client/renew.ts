@@ -1,5 +1,6 @@
 import { MINUTE } from "../domain/time.ts";
-import { type Enrolled, askForCertificate } from "./enroll.ts";
+import { otherListener } from "./https.ts";
+import { type Enrolled, askForCertificate, caEndpoint } from "./enroll.ts";
 
 /** For a whole answer: one that comes drop by drop would hold up a renewal for ever. */
 const PATIENCE = MINUTE;
@@ -34,5 +35,12 @@ export function renew(
   const end = AbortSignal.timeout(patience);
   const signal = stop ? AbortSignal.any([stop, end]) : end;
   const tls = { ...pems, signal, ...(passphrase === undefined ? {} : { passphrase }) };
-  return askForCertificate(caUrl, "v1/certificates/renew", tls, csr);
+  return askForCertificate(caUrl, "v1/certificates/renew", tls, csr).catch((error: unknown) => {
+    throw otherListener(
+      error,
+      "NO_ROUTE",
+      () =>
+        `${caEndpoint(caUrl, "").host} renews nothing: it is no CA listener, but perhaps an enforcement listener. Give the CA listener's URL.`,
+    );
+  });
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Refusal } from "../domain/errors.ts";
-import { httpsRequest, httpsUrl, parseAnswer } from "./https.ts";
+import { type Answer, httpsRequest, httpsUrl, otherListener, parseAnswer } from "./https.ts";
 
 const answerSchema = z.object({
   account: z.string(),
@@ -23,12 +23,24 @@ export async function whoami(
 ): Promise<z.output<typeof answerSchema>> {
   const target = httpsUrl(url);
   if (target.pathname === "/") target.pathname = "/whoami";
-  const result = answerSchema.safeParse(
-    parseAnswer(await httpsRequest(target, files).catch(rethrowSayingWhy)),
-  );
+  const answer = await httpsRequest(target, files).catch(rethrowSayingWhy);
+  const result = answerSchema.safeParse(parsed(answer, target));
   if (!result.success)
     throw new Refusal("SERVER_UNTRUSTED", "The server's answer is not an enforcing server's.");
   return result.data;
+}
+
+function parsed(answer: Answer, target: URL): unknown {
+  try {
+    return parseAnswer(answer);
+  } catch (error) {
+    throw otherListener(
+      error,
+      "NOT_FOUND",
+      () =>
+        `${target.host} has no ${target.pathname}: it is no enforcement listener, but perhaps a CA listener. Give the enforcement listener's URL.`,
+    );
+  }
 }
 
 /** Who is refused in TLS is cut off without an answer, and would look for a fault in the network. */

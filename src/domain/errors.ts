@@ -36,7 +36,7 @@ const requesting = {
 const renewing = {
   RENEWED_BEFORE: [
     409,
-    "This certificate was renewed before, with another CSR: its key may have been copied. It and what came of it are suspended.",
+    "This certificate was renewed before: its key may have been copied. Its line is suspended. Tell an admin; do not try again.",
   ],
   NOT_RENEWABLE: [403, "This certificate was not issued here, and is not renewed here."],
 } as const;
@@ -61,7 +61,7 @@ const denials = {
   CERT_UNKNOWN: [403, "The certificate is signed by a CA trusted here, but is not on record."],
   CERT_NOT_YET_VALID: [403, "The certificate is not valid yet. Check the clocks."],
   CERT_EXPIRED: [403, "The certificate has expired. Enrol again for a new one."],
-  CERT_REVOKED: [403, "The certificate was revoked, for good. Enrol again with a new key."],
+  CERT_REVOKED: [403, "The certificate was revoked, for good. Use its successor, or enrol with a new key."],
   CERT_SUSPENDED: [403, "The certificate is suspended. An admin can resume it."],
   ACCOUNT_SUSPENDED: [403, "The account is suspended. An admin can resume it."],
   ADDRESS_NOT_ALLOWED: [403, "The account or the credential may not be used from this address."],

@@ -70,12 +70,30 @@ describe("asks the CA that it is told of", () => {
   });
 });
 
+test("the other listener is told as that", async () => {
+  const files = await enrolledFiles(server);
+  const { key, cert, ca } = files;
+  const ran = await command([
+    ...["renew", "--force", "--json", "--ca-url", server.enforce],
+    ...["--key", key, "--cert", cert, "--ca", ca],
+  ]);
+  expect(JSON.parse(ran.stderr)).toMatchObject({
+    code: "NO_ROUTE",
+    message: expect.stringContaining("it is no CA listener, but perhaps an enforcement listener.") as string,
+  });
+  const who = await command(["whoami", server.ca, "--json", "--key", key, "--cert", cert, "--ca", ca]);
+  expect(JSON.parse(who.stderr)).toMatchObject({
+    code: "NOT_FOUND",
+    message: expect.stringContaining("it is no enforcement listener, but perhaps a CA listener.") as string,
+  });
+});
+
 describe("refused, and nothing replaced", () => {
   const cases: [string, string, string, (files: ClientFolder) => unknown][] = [
     [
       "revoked",
       "CERT_REVOKED",
-      "The certificate was revoked, for good. Enrol again with a new key.",
+      "The certificate was revoked, for good. Use its successor, or enrol with a new key.",
       ({ cert }) => server.admin("revoke", cert),
     ],
     [
@@ -97,7 +115,7 @@ describe("refused, and nothing replaced", () => {
     [
       "renewed elsewhere",
       "RENEWED_BEFORE",
-      "This certificate was renewed before, with another CSR: its key may have been copied. It and what came of it are suspended.",
+      "This certificate was renewed before: its key may have been copied. Its line is suspended. Tell an admin; do not try again.",
       async (files) => {
         const [key, cert] = [readFileSync(files.key), readFileSync(files.cert)];
         expect(await renew(files, "--force")).toMatchObject({ code: 0 });
@@ -217,7 +235,10 @@ describe("tells those who use the files", () => {
     expect(existsSync(seen)).toBe(false);
     const failing = await renew(files, "--force", "--exec", "exit 3");
     expect(failing.code).toBe(1);
-    expect(failing.stderr).toContain("The command ended with 3. (COMMAND_FAILED)");
+    expect(failing.stderr).toBe(
+      "countersign: The certificate was renewed, but nobody was told of it. The command ended with 3. " +
+        "Mend that, and run the same command again without --force: it tells them then. (COMMAND_FAILED)\n",
+    );
     for (let count = 0; count < 2; count++) expect(await renew(files, ...exec)).toMatchObject({ code: 0 });
     const [line = "", ...rest] = readFileSync(seen, "latin1").trim().split("\n");
     expect(line.replace(/^.*=/, "").replaceAll(":", "").toLowerCase()).toBe(heldBy(files));
@@ -229,7 +250,8 @@ describe("tells those who use the files", () => {
     const pidFile = join(files.path, "pid");
     const signal = ["--signal", "USR1", "--pid-file", pidFile, "--json"];
     expect(JSON.parse((await renew(files, "--force", ...signal)).stderr)).toMatchObject({
-      code: "FILE_UNREADABLE",
+      code: "COMMAND_FAILED",
+      message: `The certificate was renewed, but nobody was told of it. ${pidFile} cannot be read. Mend that, and run the same command again without --force: it tells them then.`,
     });
     // None of these is a process or a group of them, for a command that took them for one.
     for (const text of ["-2000000000", "2e9"]) {

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, type Server, createServer as createTcpServer } from "node:net";
@@ -8,11 +8,12 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { tellClocks } from "../../src/client/clock-fault.ts";
 import { enroll, fetchRoot } from "../../src/client/enroll.ts";
 import { httpsRequest } from "../../src/client/https.ts";
+import { renewFiles } from "../../src/client/renew-files.ts";
 import { parseFingerprint } from "../../src/domain/identifiers.ts";
 import { DAY, HOUR, MINUTE } from "../../src/domain/time.ts";
 import { toPem } from "../../src/x509/pem.ts";
 import { freshHome } from "../support/fresh-home.ts";
-import { listenerCertificate, stolenIssuer } from "../support/own-issuer.ts";
+import { listenerCertificate, signedOffRecord, stolenIssuer } from "../support/own-issuer.ts";
 import { type Workspace, makeWorkspace } from "../support/workspace.ts";
 
 const someFingerprint = parseFingerprint("ab".repeat(32));
@@ -167,6 +168,24 @@ describe("a certificate that is not valid now is told with whose clock is wrong"
       message: expect.stringMatching(
         /^By this machine's clock, the certificate of \S+ is not valid yet\./,
       ) as string,
+    });
+  });
+
+  test("also when renewing from files", async () => {
+    const later = Date.now() + 3 * DAY;
+    const caUrl = await caWith({ notBefore: later - MINUTE, notAfter: later + DAY }, later);
+    const credential = await signedOffRecord(home);
+    const file = (name: "key" | "cert" | "ca"): string => {
+      writeFileSync(workspace.file(name), name === "ca" ? root() : credential[name]);
+      return workspace.file(name);
+    };
+    const files = { key: file("key"), cert: file("cert"), ca: file("ca") };
+    seen = [];
+    await expect(
+      renewFiles({ caUrl, files, force: true, clock: { now: () => Date.now() } }),
+    ).rejects.toMatchObject({
+      code: "CLOCK_WRONG",
+      message: expect.stringContaining("is 3 days behind that of 127.0.0.1") as string,
     });
   });
 

@@ -75,6 +75,20 @@ describe("in memory", () => {
     expect(cloneAlarms(server.home)).toBe(0);
   });
 
+  test("a CA's certificate for another key is not taken", async () => {
+    const time = ClientHeldTimers.hold();
+    const { credentials, door } = await behindDoor("other-key");
+    const { cert: chain } = await enrolledClient(server, "other-key");
+    door.alter = (answer) => ({ ...answer, chain });
+    const { agent, failed } = agentFor({ credentials, clock: time.clock });
+    time.set(time.due);
+    expect(await failed()).toMatchObject({
+      code: "SERVER_UNTRUSTED",
+      message: "The CA's certificate is for another key.",
+    });
+    expect(await seen(agent)).toBe(credentials.fingerprint);
+  });
+
   test("all that have one credential renew it once, also who gets it later", async () => {
     const time = ClientHeldTimers.hold();
     const credentials = await enrolledClient(server, "shared");

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { format, inspect } from "node:util";
@@ -141,12 +141,34 @@ describe("enroll()", () => {
     expect(error.message).not.toContain(options.token);
   });
 
-  test("sends the same CSR again when the answer gets lost: the token is good for no other", async () => {
-    const ca = await forgetfulCa(server, 1);
-    const enrolled = await enroll({ ...(await wanted("lost")), caUrl: ca.url });
-    expect(ca.asked).toHaveLength(2);
-    expect(new Set(ca.asked).size).toBe(1);
-    expect(issuedTo(server.home, "lost")).toEqual([{ fingerprint: enrolled.fingerprint, status: "active" }]);
+  test.each([
+    ["lost", undefined],
+    ["lost-of-files", "lost-of-files"],
+  ])(
+    "sends the same CSR again when the answer gets lost: the token is good for no other: %s",
+    async (account, name) => {
+      const ca = await forgetfulCa(server, 1);
+      const files = name === undefined ? undefined : filesOf(name);
+      const enrolled = await enroll({ ...(await wanted(account)), caUrl: ca.url, files });
+      expect(ca.asked).toHaveLength(2);
+      expect(new Set(ca.asked).size).toBe(1);
+      expect(issuedTo(server.home, account)).toEqual([
+        { fingerprint: enrolled.fingerprint, status: "active" },
+      ]);
+    },
+  );
+
+  test.each([
+    ["another key", () => credentials.cert, "The CA's certificate is for another key."],
+    ["nothing", () => "no certificate", "The CA's answer has no certificate in PEM."],
+  ])("takes no certificate for %s, in memory or into files", async (what, chain, message) => {
+    const ca = await forgetfulCa(server, 0, { chain: chain() });
+    const files = filesOf(what);
+    for (const where of [{}, { files }]) {
+      const options = { ...(await wanted("other-key")), caUrl: ca.url, ...where };
+      expect(await errorOf(() => enroll(options))).toMatchObject({ code: "SERVER_UNTRUSTED", message });
+    }
+    expect(existsSync(files.cert)).toBe(false);
   });
 
   test("a token that was used", async () => {

@@ -249,6 +249,17 @@ describe("what is final", () => {
     await expectRefusal(renewFiles({ caUrl: server.ca, files: copy, clock, force: true }), "CERT_SUSPENDED");
   });
 
+  test("for one that has ended, it goes on for an hour, and ends then", async () => {
+    const old = await issuedAt(server.home, "acme", -24.5 * HOUR);
+    const { files, daemon } = await begin();
+    writeFileSync(files.key, old.key);
+    writeFileSync(files.cert, old.cert);
+    expect(await daemon.until(isFault)).toMatchObject({ code: "CERT_EXPIRED" });
+    await expectRefusal(daemon.until(isRenewed), "CERT_EXPIRED");
+    expect(daemon.slept).toBeGreaterThan(25 * MINUTE);
+    expect(daemon.slept).toBeLessThan(90 * MINUTE);
+  });
+
   test("a passphrase that was wrong from the start is; one that is later is not", async () => {
     const wrong = () => Promise.reject(new Refusal("PASSWORD_WRONG"));
     const { daemon: hasNone } = await begin({ renew: wrong });

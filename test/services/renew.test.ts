@@ -122,7 +122,7 @@ onEachDatabase("renewal", (db) => {
 
   describe("with another CSR", () => {
     const second =
-      "This certificate was renewed before, with another CSR: its key may have been copied. It and what came of it are suspended.";
+      "This certificate was renewed before: its key may have been copied. Its line is suspended. Tell an admin; do not try again.";
 
     test("is refused, and suspends both", async () => {
       const old = await firstOfLine(parts);

@@ -7,10 +7,11 @@ import { call } from "./client.ts";
 import { listenerCertificate } from "./own-issuer.ts";
 import type { TestServer } from "./server.ts";
 
-/** A CA listener whose first so many answers to enrolments get lost. `asked` are the bodies that were sent. */
+/** A CA listener whose first so many answers to enrolments get lost, and the others are changed. `asked` are the bodies that were sent. */
 export async function forgetfulCa(
   server: TestServer,
   losses: number,
+  changes: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly url: string; readonly asked: readonly string[] }> {
   const asked: string[] = [];
   const root = readFileSync(server.root);
@@ -23,7 +24,10 @@ export async function forgetfulCa(
       const passed = method === "POST" ? { body, headers: { Authorization, "Content-Type": type } } : {};
       void call(server.ca + url, { method, ...passed, tls: { ca: root } }).then(({ status, text }) => {
         if (method === "POST" && asked.push(body) <= losses) request.socket.destroy();
-        else response.writeHead(status).end(text);
+        else
+          response
+            .writeHead(status)
+            .end(method === "POST" ? JSON.stringify({ ...(JSON.parse(text) as object), ...changes }) : text);
       });
     });
   });
