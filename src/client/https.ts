@@ -77,7 +77,9 @@ function open(
   onResponse: (response: IncomingMessage) => void,
 ): ClientRequest {
   try {
-    return request(url, { agent: false, timeout: TIMEOUT, ...options }, onResponse);
+    // Said, so that NODE_TLS_REJECT_UNAUTHORIZED=0, set for something else, gives no token away.
+    const defaults = { agent: false, timeout: TIMEOUT, rejectUnauthorized: true } as const;
+    return request(url, { ...defaults, ...options }, onResponse);
   } catch (error) {
     const message = "Key, certificate and root do not go together, or one of them is something else.";
     throw new Refusal("FILE_UNREADABLE", message, error instanceof Error ? error.message : String(error));

@@ -40,6 +40,9 @@ export interface ApprovalLimits {
   readonly pending: number;
 }
 
+/** From one network, a /56 of IPv6, so many times what may wait from one address. */
+export const NETWORK_HOSTS = 10;
+
 export const defaultApprovalLimits: ApprovalLimits = { pendingPerAddress: 5, pending: 1000 };
 
 /** How long a client should wait before it asks again, in milliseconds: an admin who is there decides soon. */
@@ -55,11 +58,11 @@ export interface RequestStore {
   /** The oldest first. */
   byKey(spkiHash: SpkiHash): Promise<RequestRecord[]>;
   list(): Promise<RequestRecord[]>;
-  /** How many wait that have not ended by then. */
+  /** How many wait that have not ended by then: of an address, of its network, and in all. */
   pending(
     addressGroup: string,
     now: Instant,
-  ): Promise<{ readonly ofAddress: number; readonly inAll: number }>;
+  ): Promise<{ readonly ofAddress: number; readonly ofNetwork: number; readonly inAll: number }>;
   decide(id: string, decision: RequestDecision): Promise<void>;
   deleteEnded(now: Instant): Promise<void>;
   /** Deletes what is not denied; returns how many. */

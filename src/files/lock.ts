@@ -2,13 +2,13 @@ import { randomBytes } from "node:crypto";
 import {
   closeSync,
   linkSync,
+  lstatSync,
+  lutimesSync,
   openSync,
   readFileSync,
   readlinkSync,
   renameSync,
   rmSync,
-  statSync,
-  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { hostname } from "node:os";
@@ -96,11 +96,18 @@ function unwritable(path: string, error: unknown): Refusal {
   return new Refusal("FILE_UNREADABLE", `${path} cannot be written.`, String(error));
 }
 
+function notALock(path: string): Refusal {
+  return new Refusal("FILE_UNREADABLE", `${path} is no lock but a link or a folder. Take it away.`);
+}
+
 function look(path: string): Found | undefined {
   try {
-    const { ino, mtimeMs } = statSync(path);
-    return { text: readFileSync(path, "latin1"), state: `${String(ino)} ${String(mtimeMs)}` };
+    const found = lstatSync(path);
+    // Creating it would not follow a link, so one that leads nowhere would be neither there nor free.
+    if (!found.isFile()) throw notALock(path);
+    return { text: readFileSync(path, "latin1"), state: `${String(found.ino)} ${String(found.mtimeMs)}` };
   } catch (error) {
+    if (error instanceof Refusal) throw error;
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw unwritable(path, error);
   }
@@ -109,7 +116,7 @@ function look(path: string): Found | undefined {
 function touch(path: string): void {
   try {
     const now = new Date();
-    utimesSync(path, now, now);
+    lutimesSync(path, now, now);
   } catch {
     // Then it looks stale to others, as it should if this goes on.
   }

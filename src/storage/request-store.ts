@@ -2,6 +2,7 @@ import type { Knex } from "knex";
 import type { SpkiHash } from "../domain/identifiers.ts";
 import type { KeyType } from "../domain/key-policy.ts";
 import type { Slug } from "../domain/names.ts";
+import { groupsBeside } from "../domain/network.ts";
 import type { RequestDecision, RequestRecord, RequestStore } from "../domain/request.ts";
 import { type Integer, number, optional, optionalNumber } from "./rows.ts";
 
@@ -59,6 +60,7 @@ export function requestStore(db: Knex): RequestStore {
       const pending = () => requests().where({ status: "pending" }).where("expires_at", ">", now);
       return {
         ofAddress: await count(pending().where({ address_group: addressGroup })),
+        ofNetwork: await count(pending().whereIn("address_group", groupsBeside(addressGroup))),
         inAll: await count(pending()),
       };
     },

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { beforeEach, expect, test } from "vitest";
@@ -86,6 +86,18 @@ test("who has lost it is told, and does not take the other's away", async () => 
     );
   });
   expect(readFileSync(path, "latin1")).toBe("another's");
+});
+
+test.each([
+  ["nowhere", "nothing"],
+  ["to itself", "some.lock"],
+])("a link in its place, that leads %s, is refused", async (_name, target) => {
+  symlinkSync(target, path);
+  await expectRefusal(
+    hold(() => Promise.resolve()),
+    "FILE_UNREADABLE",
+    `${path} is no lock but a link or a folder. Take it away.`,
+  );
 });
 
 test("where there can be none, that is said", async () => {

@@ -1,7 +1,9 @@
 import { beforeAll, expect, test } from "vitest";
 import { Allowance } from "../../src/domain/allowance.ts";
+import type { Refusal } from "../../src/domain/errors.ts";
 import { parseScope, parseSlug } from "../../src/domain/names.ts";
 import { DAY, SECOND } from "../../src/domain/time.ts";
+import { openRequests } from "../../src/serve/approval.ts";
 import { setAccountStatus } from "../../src/services/accounts.ts";
 import { ask } from "../../src/services/issue/ask.ts";
 import { blockKey } from "../../src/services/keys.ts";
@@ -54,6 +56,23 @@ onEachDatabase("too many requests without a token", (db) => {
     expect((await ask(crowded, asked(await makeCsr(), own))).pending?.status).toBe("pending");
   });
 
+  test("are limited for a line of IPv6 too, whose other neighbours are heard", async () => {
+    const from = (network: number, host: number) => ({
+      address: `2001:db8:7:${network.toString(16)}::${String(host)}`,
+      addressGroup: `2001:db8:7:${network.toString(16)}::/64`,
+    });
+    for (let network = 0; network < 10; network++) {
+      for (let host = 1; host <= 3; host++) await ask(parts, asked(await makeCsr(), from(network, host)));
+    }
+    const [csr, next] = [await makeCsr(), await makeCsr()];
+    await expectRefusal(
+      ask(parts, asked(csr, from(0xff, 1))),
+      "REQUEST_LIMIT",
+      "Too many requests from this network wait for an admin already.",
+    );
+    expect((await ask(parts, asked(next, from(0x100, 1)))).pending?.status).toBe("pending");
+  });
+
   test("at the same instant on two nodes go beyond no limit", async () => {
     const own = { address: "192.0.2.99", addressGroup: "192.0.2.99" };
     const many = await Promise.all(Array.from({ length: 10 }, () => makeCsr()));
@@ -92,6 +111,25 @@ onEachDatabase("too many requests without a token", (db) => {
     expect((await ask(slow, asked(csr))).pending?.status).toBe("pending");
     parts.clock.advance(SECOND);
     expect((await ask(slow, asked(last))).pending?.status).toBe("pending");
+  });
+
+  test("are heard while a stranger sends broken ones without end, also from one host after the other", async () => {
+    const take = openRequests(parts, parts.limits, parts.logger);
+    const der = Buffer.from(
+      (await makeCsr()).toString("latin1").replaceAll(/-----[^-]+-----|\n/g, ""),
+      "base64",
+    );
+    const codes: unknown[] = [];
+    for (let count = 0; count < 70; count++) {
+      der.writeUInt16BE(count, der.length - 2);
+      const addressGroup = `2001:db8:9:${count.toString(16)}::/64`;
+      await take?.(asked(Buffer.from(der), { addressGroup })).catch((error: unknown) => {
+        codes.push((error as Refusal).code);
+      });
+    }
+    expect(codes.filter((code) => code === "CSR_SIGNATURE_INVALID")).toHaveLength(10);
+    expect(codes.filter((code) => code === "RATE_LIMITED")).toHaveLength(60);
+    expect((await take?.(asked(await makeCsr())))?.pending?.status).toBe("pending");
   });
 
   test("are not approved for what would not be signed, or was not meant", async () => {

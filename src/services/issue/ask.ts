@@ -1,8 +1,12 @@
-import type { Allowance } from "../../domain/allowance.ts";
 import { Refusal } from "../../domain/errors.ts";
 import { type Slug, parseSlug } from "../../domain/names.ts";
 import type { CertificationRequest, Logger, Stores } from "../../domain/ports.ts";
-import { type ApprovalLimits, REQUEST_LIFE, type RequestRecord } from "../../domain/request.ts";
+import {
+  type ApprovalLimits,
+  NETWORK_HOSTS,
+  REQUEST_LIFE,
+  type RequestRecord,
+} from "../../domain/request.ts";
 import type { Instant } from "../../domain/time.ts";
 import type { Answer } from "./answer.ts";
 import { issueOnce } from "./issue-once.ts";
@@ -24,7 +28,7 @@ export interface Asked {
 export interface AskingParts extends IssuingParts {
   readonly limits: ApprovalLimits;
   /** How often a CSR that is not known is looked at: anybody may send one, and its signature takes a millisecond. */
-  readonly allowance: Pick<Allowance, "take">;
+  readonly allowance: { take(addressGroup: string): boolean };
   readonly logger: Pick<Logger, "info">;
 }
 
@@ -47,7 +51,7 @@ export async function ask(parts: AskingParts, asked: Asked): Promise<Outcome> {
   if (known?.status === "pending") return { pending: known, now }; // whose signature was verified when it was stored
   if (!known) {
     await requireRoom(parts, parts.database, asked, now); // a flood is to cost neither signatures nor transactions
-    if (!parts.allowance.take()) throw new Refusal("RATE_LIMITED");
+    if (!parts.allowance.take(asked.addressGroup)) throw new Refusal("RATE_LIMITED");
   }
   const request = readRequest(parts, asked.csr);
   return known
@@ -116,9 +120,13 @@ async function requireRoom(
   { addressGroup }: Asked,
   now: Instant,
 ): Promise<void> {
-  const { ofAddress, inAll } = await stores.requests.pending(addressGroup, now);
+  const { ofAddress, ofNetwork, inAll } = await stores.requests.pending(addressGroup, now);
   if (ofAddress >= limits.pendingPerAddress) {
     throw new Refusal("REQUEST_LIMIT", "Too many requests from this address wait for an admin already.");
+  }
+  // Or one line of IPv6, with 256 such addresses, would take the places of all.
+  if (ofNetwork >= NETWORK_HOSTS * limits.pendingPerAddress) {
+    throw new Refusal("REQUEST_LIMIT", "Too many requests from this network wait for an admin already.");
   }
   if (inAll >= limits.pending) throw new Refusal("REQUEST_LIMIT");
 }
