@@ -10,6 +10,7 @@ import { makeKeyPair } from "../../src/keys/key-pair.ts";
 import { setAccountStatus, updateAccount } from "../../src/services/accounts.ts";
 import { explain } from "../../src/services/explain.ts";
 import { retireDue } from "../../src/services/retirement.ts";
+import { revokeOwn } from "../../src/services/own-revocation.ts";
 import { resume, revoke, suspend } from "../../src/services/revocation.ts";
 import { type TestDatabase, onEachDatabase } from "../support/databases.ts";
 import { csrOf, expectRefusal, listenerRecord, makeCsr } from "../support/issuing.ts";
@@ -142,7 +143,7 @@ onEachDatabase("renewal", (db) => {
       ]);
       const suspended = changes.slice(1).map(({ subject }) => subject);
       expect(suspended.sort()).toEqual([fingerprint, renewed.fingerprint].sort());
-      expect(parts.alarms).toEqual([{ first: before + 1, last: before + 3 }]);
+      expect(parts.alarms).toMatchObject([{ first: before + 1, last: before + 3 }]);
       for (const each of [old, renewed])
         expect(await db.database.certificates.byFingerprint(each.fingerprint)).toMatchObject({
           status: "suspended",
@@ -202,6 +203,23 @@ onEachDatabase("renewal", (db) => {
         expect(await standingOf(parts, renewed.fingerprint)).toBe("suspended");
       },
     );
+
+    test("alarms when the old one has revoked itself, which gives no answer to the same one", async () => {
+      const old = await firstOfLine(parts);
+      const csr = await makeCsr();
+      const renewed = await renewAs(parts, old, csr);
+      await revokeOwn(db.database, parts.clock, old, old.fingerprint, "superseded");
+      const asked = { decision: denied(old, "CERT_REVOKED") };
+      await expectRefusal(renewAs(parts, old, csr, asked), "CERT_REVOKED");
+      expect(await standingOf(parts, renewed.fingerprint)).toBe("active");
+      await expectRefusal(renewAs(parts, old, await makeCsr(), asked), "RENEWED_BEFORE", second);
+      expect(await standingOf(parts, renewed.fingerprint)).toBe("suspended");
+      // Of one that was not renewed, nothing is to be found out.
+      const other = await firstOfLine(parts);
+      await revokeOwn(db.database, parts.clock, other, other.fingerprint, "superseded");
+      const decision = denied(other, "CERT_REVOKED");
+      await expectRefusal(renewAs(parts, other, await makeCsr(), { decision }), "CERT_REVOKED");
+    });
 
     test("that is malformed, or whose key is not its sender's, alarms nobody", async () => {
       const old = await firstOfLine(parts);
@@ -426,6 +444,20 @@ onEachDatabase("renewal", (db) => {
     expect((await renewAs(parts, old, csr, { decision })).fingerprint).toBe(renewed.fingerprint);
     await revoke(db.database, parts, renewed, "unspecified");
     await expectRefusal(renewAs(parts, old, csr, { decision }), "CERT_REVOKED");
+  });
+
+  test("is refused with its successor's state while the old one is good and the new one is not", async () => {
+    const old = await firstOfLine(parts);
+    const csr = await makeCsr();
+    const renewed = await renewAs(parts, old, csr, { notAfter: parts.clock.now() + HOUR });
+    await suspend(db.database, parts, renewed);
+    await expectRefusal(renewAs(parts, old, csr), "CERT_SUSPENDED");
+    await resume(db.database, parts, renewed);
+    expect((await renewAs(parts, old, csr)).fingerprint).toBe(renewed.fingerprint);
+    parts.clock.advance(HOUR);
+    await expectRefusal(renewAs(parts, old, csr), "CERT_EXPIRED");
+    await revoke(db.database, parts, renewed, "unspecified");
+    await expectRefusal(renewAs(parts, old, csr), "CERT_REVOKED");
   });
 });
 

@@ -6,10 +6,10 @@ import {
   credentialOf,
   decide,
 } from "../../domain/decision.ts";
-import { Refusal } from "../../domain/errors.ts";
+import { type DenialCode, Refusal } from "../../domain/errors.ts";
 import type { CertificationRequest } from "../../domain/ports.ts";
 import type { Account, CertificateRecord } from "../../domain/records.ts";
-import { type RenewalRecord, isRetired } from "../../domain/renewal.ts";
+import { type RenewalRecord, hasRevokedItself, isRetired } from "../../domain/renewal.ts";
 import type { Instant } from "../../domain/time.ts";
 import type { Applied } from "../change-status.ts";
 import { raiseCloneAlarm } from "../clone-alarm.ts";
@@ -104,7 +104,7 @@ async function whoRenews(parts: RenewalParts, { decision, address }: RenewalRequ
   if (decision.allowed) return { predecessor, account, renewal, refusal, until: notAfter };
   if (decision.code === "CERT_UNTRUSTED") throw refusalOf(decision);
 
-  requireNothingElse(parts, { predecessor, account, address });
+  requireNothingElse(parts, { predecessor, account, renewal, address });
   const until = notAfter + (parts.profiles().get(predecessor.profile)?.renewal.afterExpiry ?? 0);
   const isNew = renewal?.successor === undefined;
   const mayStill = isNew && decision.code === "CERT_EXPIRED" && clock.now() < until;
@@ -132,10 +132,13 @@ function requireNothingElse(
   {
     predecessor,
     account,
+    renewal,
     address,
-  }: Pick<Renewing, "predecessor" | "account"> & Pick<RenewalRequest, "address">,
+  }: Pick<Renewing, "predecessor" | "account" | "renewal"> & Pick<RenewalRequest, "address">,
 ): void {
-  const record = isRetired(predecessor) ? { ...predecessor, status: "active" as const } : predecessor;
+  const isOver =
+    isRetired(predecessor) || (renewal?.successor !== undefined && hasRevokedItself(predecessor));
+  const record = isOver ? { ...predecessor, status: "active" as const } : predecessor;
   const decision = decide({
     presented: parts.present(predecessor.der),
     credential: credentialOf(record, { current: credentialAccount(account) }),
@@ -159,11 +162,20 @@ async function earlierAnswer(
     throw new Refusal("RENEWED_BEFORE");
   }
   if (renewal.successor === undefined) return undefined; // an attempt before this one did not get to its end
+  if (refusal && hasRevokedItself(predecessor)) throw refusal; // it was looked at for the alarm alone
   const successor = await parts.database.certificates.byFingerprint(renewal.successor);
-  // What has ended is worth an answer only if there is something to go on with.
-  const isGood = successor?.status === "active" && successor.notAfter > parts.clock.now();
-  if (refusal && !isGood) throw refusal;
+  if (!successor) throw new Error("a fulfilled renewal has no certificate");
+  // An answer is of use only if there is something to go on with.
+  const fault = faultOf(successor, parts.clock.now());
+  if (fault) throw refusal ?? new Refusal(fault);
   return successor;
+}
+
+/** Why a certificate is no good, if it is not. */
+function faultOf({ status, notAfter }: CertificateRecord, now: Instant): DenialCode | undefined {
+  if (status === "revoked") return "CERT_REVOKED";
+  if (status === "suspended") return "CERT_SUSPENDED";
+  return notAfter > now ? undefined : "CERT_EXPIRED";
 }
 
 /** The certificate of the same request, sent twice at once, that was recorded first. */
