@@ -236,7 +236,7 @@ onEachDatabase("renewal", (db) => {
     type Act = (old: CertificateRecord) => Promise<unknown>;
     const account = ({ account: slug }: CertificateRecord) => slug as NonNullable<typeof slug>;
     const standings: readonly (readonly [name: string, code: DenialCode, act: Act])[] = [
-      ["revoked", "CERT_REVOKED", (old) => revoke(db.database, parts, old, "keyCompromise")],
+      ["revoked", "CERT_REVOKED", (old) => revoke(db.database, parts, old, "privilegeWithdrawn")],
       [
         "revoked as superseded by an admin",
         "CERT_REVOKED",
