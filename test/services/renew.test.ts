@@ -2,10 +2,10 @@ import { X509Certificate } from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";
 import { noLimits } from "../../src/domain/call-limits.ts";
 import { parseCidr } from "../../src/domain/address.ts";
-import type { DenialCode } from "../../src/domain/errors.ts";
+import type { DenialCode, ErrorCode } from "../../src/domain/errors.ts";
 import { parseScope } from "../../src/domain/names.ts";
 import type { CertificateRecord } from "../../src/domain/records.ts";
-import { DAY, HOUR, MINUTE, formatTime } from "../../src/domain/time.ts";
+import { DAY, HOUR, MINUTE, SECOND, formatTime } from "../../src/domain/time.ts";
 import { makeKeyPair } from "../../src/keys/key-pair.ts";
 import { setAccountStatus, updateAccount } from "../../src/services/accounts.ts";
 import { explain } from "../../src/services/explain.ts";
@@ -444,6 +444,34 @@ onEachDatabase("renewal", (db) => {
     expect((await renewAs(parts, old, csr, { decision })).fingerprint).toBe(renewed.fingerprint);
     await revoke(db.database, parts, renewed, "unspecified");
     await expectRefusal(renewAs(parts, old, csr, { decision }), "CERT_REVOKED");
+  });
+
+  test("goes no further than ten active credentials of one line, until some of them end", async () => {
+    const first = await firstOfLine(parts);
+    let latest = first;
+    for (let i = 1; i < 10; i++) latest = await renewAs(parts, latest, await makeCsr());
+    const before = await db.dump();
+    const csr = await makeCsr();
+    const sentence =
+      "10 certificates that came of one enrolment are active already. Renew again when some have ended or been retired.";
+    await expectRefusal(renewAs(parts, latest, csr), "RATE_LIMITED", sentence);
+    expect(await db.dump()).toEqual(before);
+    parts.clock.advance(OVERLAP);
+    await retireAll(db, parts);
+    expect(await renewAs(parts, latest, csr)).toMatchObject({ status: "active" });
+  });
+
+  test("is asked for by one that has ended ten times at once, and once a second", async () => {
+    const [one, other] = [await firstOfLine(parts), await firstOfLine(parts)];
+    parts.clock.advance(25 * HOUR);
+    const ask = (old: CertificateRecord, code: ErrorCode) =>
+      expectRefusal(renewAs(parts, old, Buffer.from("x"), { decision: denied(old, "CERT_EXPIRED") }), code);
+    for (let i = 0; i < 10; i++) await ask(one, "CERT_EXPIRED");
+    await ask(one, "RATE_LIMITED");
+    await ask(other, "CERT_EXPIRED");
+    parts.clock.advance(SECOND);
+    await ask(one, "CERT_EXPIRED");
+    await ask(one, "RATE_LIMITED");
   });
 
   test("is refused with its successor's state while the old one is good and the new one is not", async () => {

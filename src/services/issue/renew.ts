@@ -7,6 +7,8 @@ import {
   decide,
 } from "../../domain/decision.ts";
 import { type DenialCode, Refusal } from "../../domain/errors.ts";
+import type { Allowances } from "../../domain/allowances.ts";
+import type { Fingerprint } from "../../domain/identifiers.ts";
 import type { CertificationRequest } from "../../domain/ports.ts";
 import type { Account, CertificateRecord } from "../../domain/records.ts";
 import { type RenewalRecord, hasRevokedItself, isRetired } from "../../domain/renewal.ts";
@@ -19,6 +21,11 @@ import { carryOut } from "./carry-out.ts";
 import type { RenewalClaim } from "./claim-renewal.ts";
 import type { IssuingParts } from "./parts.ts";
 import { readRequest } from "./read-request.ts";
+
+/** Of one line; one that renews when it is due has two or three. */
+const MOST_ACTIVE = 10;
+/** Of renewals that are asked for with one credential that is no good any more, of which no limit of an account's counts. */
+export const ENDED_CALLERS = { rate: 1, burst: 10 } as const;
 
 export interface RenewalRequest {
   /** On the request, by the certificate of its handshake. */
@@ -38,6 +45,8 @@ export interface RenewalParts extends IssuingParts {
   readonly present: (der: Uint8Array) => PresentedCertificate;
   /** Resolves when this server has applied an alarm. */
   readonly applied: (changes: Applied) => Promise<void>;
+  /** Within `ENDED_CALLERS`. */
+  readonly endedCallers: Pick<Allowances<Fingerprint>, "take">;
 }
 
 /** Whoever asks, with all that is on record of it. */
@@ -57,7 +66,7 @@ interface Renewing {
  * which raises the clone alarm.
  *
  * @throws Refusal RENEWED_BEFORE, NOT_RENEWABLE; what the decision says of the caller; CSR_*, KEY_*, PROFILE_*,
- * VALIDITY_INVALID, UNAVAILABLE.
+ * VALIDITY_INVALID, UNAVAILABLE; RATE_LIMITED when its line has as many credentials as it may, or an ended one asks too often.
  */
 export async function renew(parts: RenewalParts, wanted: RenewalRequest): Promise<Answer> {
   // Who asks, and may it? Nothing is read of a stranger's CSR.
@@ -73,8 +82,10 @@ export async function renew(parts: RenewalParts, wanted: RenewalRequest): Promis
   const profile = requireProfile(parts.profiles(), predecessor.profile);
   const { scopes, limits, fingerprint } = predecessor;
   const order = applyProfile(parts, request, { account, profile, scopes, limits, notAfter });
+  const line = await lineOf(parts, predecessor);
+  await requireFewOf(parts, line);
   const claim: RenewalClaim = {
-    ...{ predecessor: fingerprint, csrHash: request.hash, line: await lineOf(parts, predecessor) },
+    ...{ predecessor: fingerprint, csrHash: request.hash, line },
     ...{ until: renewing.until, notAfter: predecessor.notAfter, overlap: profile.renewal.overlap },
   };
   const issued = await carryOut(parts, `credential:${fingerprint}`, order, undefined, claim).catch(
@@ -93,6 +104,8 @@ async function whoRenews(parts: RenewalParts, { decision, address }: RenewalRequ
   const fingerprint = decision.allowed ? decision.caller.fingerprint : decision.fingerprint;
   // What is of no account on record is nobody's to renew.
   const isKnown = decision.allowed || (decision.account !== undefined && mayBeMore(decision));
+  if (!decision.allowed && fingerprint !== undefined && isKnown && !parts.endedCallers.take(fingerprint))
+    throw new Refusal("RATE_LIMITED");
   const predecessor =
     fingerprint !== undefined && isKnown ? await database.certificates.byFingerprint(fingerprint) : undefined;
   const account =
@@ -207,6 +220,19 @@ async function alarm(
     address,
   });
   if (applied) await parts.applied(applied);
+}
+
+/** Whoever renews without pause fills the record, and leaves an admin as many to revoke. Throws RATE_LIMITED. */
+async function requireFewOf(
+  { database, clock }: Pick<RenewalParts, "database" | "clock">,
+  line: RenewalRecord["line"],
+): Promise<void> {
+  if ((await database.renewals.activeOfLine(line, clock.now())).length < MOST_ACTIVE) return;
+  throw new Refusal(
+    "RATE_LIMITED",
+    `${String(MOST_ACTIVE)} certificates that came of one enrolment are active already. Renew again when some have ended or been retired.`,
+    `line ${line}`,
+  );
 }
 
 /** A credential that was not renewed from another begins a line. */
