@@ -61,6 +61,7 @@ async function changeAll(
       report.add(line, done.outcomes[index] ?? "INTERNAL");
     });
     report.others += done.others;
+    report.suspended += done.suspended;
     if (done.applied) applied = { first: applied?.first ?? done.applied.first, last: done.applied.last };
     if (speaks && Math.floor(report.total / STRIDE) > Math.floor(before / STRIDE)) {
       process.stderr.write(`${String(report.total)} lines: ${report.counts()}\n`);

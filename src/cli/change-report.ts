@@ -1,7 +1,7 @@
 import type { ErrorCode } from "../domain/errors.ts";
 import type { Application } from "../services/await-followers.ts";
 import type { Aim, Outcome } from "../services/change-many.ts";
-import { described, doneWords, moreForTheKey } from "./change-words.ts";
+import { cameByRenewal, described, doneWords, moreForTheKey } from "./change-words.ts";
 import type { Line } from "./order-lines.ts";
 import { describeApplication } from "./state.ts";
 
@@ -48,6 +48,8 @@ export class ChangeReport {
   readonly #named: NotDone[] = [];
   /** How many ended along with those of the list. */
   others = 0;
+  /** How many that came of them by renewal were suspended. */
+  suspended = 0;
   total = 0;
 
   /** @param unit what the numbers count */
@@ -77,7 +79,7 @@ export class ChangeReport {
     const servers = applied ?? { servers: 0, late: 0, connectionsClosed: 0 };
     return {
       ...described(this.#aim),
-      ...{ total: this.total, changed, others: this.others, ...rest },
+      ...{ total: this.total, changed, others: this.others, suspended: this.suspended, ...rest },
       ...{ notDone: this.#inOrder, leftOut, ...servers },
     };
   }
@@ -92,7 +94,7 @@ export class ChangeReport {
     return [
       ...named,
       ...(leftOut > 0 ? [`… and ${String(leftOut)} more`] : []),
-      `${this.counts()}${moreForTheKey(this.others)}. ${end}`,
+      `${this.counts()}${moreForTheKey(this.others)}${cameByRenewal(this.suspended)}. ${end}`,
     ].join("\n");
   }
 

@@ -28,3 +28,13 @@ export function certificates(count: number): string {
 export function moreForTheKey(others: number): string {
   return others === 0 ? "" : `, and ${String(others)} more for the same keys`;
 }
+
+export function cameByRenewal(suspended: number): string {
+  return suspended === 0 ? "" : `, and what came of it by renewal, ${String(suspended)}, suspended`;
+}
+
+/** What goes on although that which it came of does not. */
+export function goOn(successors: readonly string[]): string {
+  if (successors.length === 0) return "";
+  return `It was renewed to ${successors.join(" and ")}, which ${successors.length === 1 ? "is" : "are"} active. `;
+}

@@ -1,5 +1,5 @@
 import type { Fingerprint } from "./identifiers.ts";
-import { BACKDATING, type Validity } from "./profile.ts";
+import { BACKDATING, LONGEST_LIFE, type Validity } from "./profile.ts";
 import type { CertificateRecord } from "./records.ts";
 import type { Instant } from "./time.ts";
 
@@ -26,6 +26,9 @@ export interface RenewalPolicy {
   /** For how long one that has ended may still be renewed; `undefined` for not at all. */
   readonly afterExpiry: number | undefined;
 }
+
+/** No profile allows more than this after the end. */
+export const LONGEST_AFTER_EXPIRY = LONGEST_LIFE;
 
 /** A credential's one renewal. */
 export interface RenewalRecord {
@@ -66,6 +69,18 @@ export function isRetired({
   return status === "revoked" && reason === "superseded" && statusBy === SYSTEM_ACTOR;
 }
 
+/**
+ * Whether a certificate has revoked itself: its holder did, or whoever has a copy of its key. Of one that was renewed that
+ * raises no less an alarm than its retirement: a thief could switch it off otherwise.
+ */
+export function hasRevokedItself({
+  fingerprint,
+  status,
+  statusBy,
+}: Pick<CertificateRecord, "fingerprint" | "status" | "statusBy">): boolean {
+  return status === "revoked" && statusBy === `credential:${fingerprint}`;
+}
+
 /** What an alarm was raised for: a second renewal with another CSR, or a call with what was retired. */
 export type CloneCause = "renewed-twice" | "retired-used";
 
@@ -78,8 +93,15 @@ export interface RenewalStore {
   fulfil(renewed: readonly FulfilledRenewal[]): Promise<void>;
   /** What came of all renewals in a line, whatever has become of it since. */
   successorsInLine(line: Fingerprint): Promise<Fingerprint[]>;
-  /** The credentials of a line that are active, and not past their end; past it, those that are just being renewed. */
+  /**
+   * The credentials of a line that are active, and not past their end; past it, those that have not been renewed and perhaps
+   * may still be, for `LONGEST_AFTER_EXPIRY`.
+   */
   activeOfLine(line: Fingerprint, now: Instant): Promise<Fingerprint[]>;
+  /** The same of those that are suspended. */
+  suspendedOfLine(line: Fingerprint, now: Instant): Promise<Fingerprint[]>;
+  /** The same of what came of credentials by renewal, all the way down the line; without themselves. */
+  activeSuccessors(predecessors: readonly Fingerprint[], now: Instant): Promise<Fingerprint[]>;
   /** Renewals whose predecessor is to be retired now, or has ended; the first `limit`. One that is suspended waits. */
   due(now: Instant, limit: number): Promise<RenewalRecord[]>;
   /** When the next predecessor is to be retired after `now`. */

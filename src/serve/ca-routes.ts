@@ -1,7 +1,9 @@
 import { X509Certificate, randomBytes } from "node:crypto";
 import type { RequestListener } from "node:http";
+import { Allowances } from "../domain/allowances.ts";
 import type { PresentedCertificate } from "../domain/decision.ts";
 import { Refusal } from "../domain/errors.ts";
+import type { Fingerprint } from "../domain/identifiers.ts";
 import type { Clock, Database, Logger } from "../domain/ports.ts";
 import type { Authenticator } from "../enforce/authenticator.ts";
 import { addressGroup, withoutMapping } from "../enforce/address-group.ts";
@@ -10,7 +12,7 @@ import { type CaAppParts, caApp } from "../http/ca-app.ts";
 import { awaitOwn } from "../services/await-followers.ts";
 import type { Answer } from "../services/issue/answer.ts";
 import type { Asked, Outcome } from "../services/issue/ask.ts";
-import type { RenewalParts, RenewalRequest } from "../services/issue/renew.ts";
+import { ENDED_CALLERS, type RenewalParts, type RenewalRequest } from "../services/issue/renew.ts";
 import { KeyCompromiseDesk } from "../services/key-compromise.ts";
 import { revokeOwn } from "../services/own-revocation.ts";
 import { keyProofs } from "../x509/key-proof.ts";
@@ -29,7 +31,7 @@ export interface CaRouteParts extends Pick<CaAppParts, "enrol" | "roots" | "enfo
   readonly patience: number;
 }
 
-type RenewingParts = Pick<RenewalParts, "present" | "applied">;
+type RenewingParts = Pick<RenewalParts, "present" | "applied" | "endedCallers">;
 
 /** What the CA listener answers, by the services that do it. */
 export function caRoutes(parts: CaRouteParts): RequestListener {
@@ -37,6 +39,7 @@ export function caRoutes(parts: CaRouteParts): RequestListener {
   const compromises = new KeyCompromiseDesk({ database, clock, randomBytes, logger, keys: keyProofs });
   const applied = (changes: { readonly first: number; readonly last: number }): Promise<void> =>
     awaitOwn(parts, parts.identity, changes, parts.patience);
+  const endedCallers = new Allowances<Fingerprint>(clock, ENDED_CALLERS);
   const present = (der: Uint8Array): PresentedCertificate =>
     authenticator.presentOwn(new X509Certificate(der), clock.now());
   return caApp({
@@ -53,7 +56,7 @@ export function caRoutes(parts: CaRouteParts): RequestListener {
         authenticator.answering(request, response);
         return { decision, address: addressOf(request) };
       },
-      renew: (wanted) => parts.renew({ present, applied }, wanted),
+      renew: (wanted) => parts.renew({ present, applied, endedCallers }, wanted),
     },
     ownRevocation: {
       authorize: async (request, response) => {

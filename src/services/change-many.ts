@@ -3,7 +3,13 @@ import type { CertificateId, Fingerprint, Serial } from "../domain/identifiers.t
 import type { CredentialGroup, Database, Stores } from "../domain/ports.ts";
 import type { CertificateRecord, CertificateStatus } from "../domain/records.ts";
 import { type RevocationReason, transitionFault } from "../domain/revocation.ts";
-import { type Applied, type Particulars, revokeEach, setStatusOfEach } from "./change-status.ts";
+import {
+  type Applied,
+  type Consequences,
+  type Particulars,
+  revokeEach,
+  setStatusOfEach,
+} from "./change-status.ts";
 import type { Mutation } from "./record-change.ts";
 
 /** What is to become of certificates. */
@@ -19,6 +25,8 @@ export interface GroupChange extends Applied {
   readonly changed: number;
   /** How many outside it ended along with them, for a key that is compromised. */
   readonly others: number;
+  /** How many that came of them by renewal were suspended, for a key that is compromised. */
+  readonly suspended: number;
 }
 
 const comesFrom: Readonly<Record<CertificateStatus, readonly CertificateStatus[]>> = {
@@ -39,7 +47,8 @@ export async function changeGroup(
   group: CredentialGroup,
   aim: Aim,
 ): Promise<GroupChange | undefined> {
-  let total: GroupChange | undefined;
+  let total: Omit<GroupChange, "suspended"> | undefined;
+  const suspended = new Set<Fingerprint>();
   let [after, changedInPass]: [Serial | undefined, number] = [undefined, 0];
   for (;;) {
     const page = { now: mutation.clock.now(), after, limit: CHUNK };
@@ -50,12 +59,15 @@ export async function changeGroup(
     });
     if (done) {
       const { found, others, first, last } = done;
+      for (const one of done.suspended) suspended.add(one.fingerprint);
+      // What was suspended along with others may be of the group itself.
+      for (const one of [...found, ...others]) suspended.delete(one.fingerprint);
       after = found.at(-1)?.serial;
       changedInPass += found.length;
       const { changed, others: before, first: start } = total ?? { changed: 0, others: 0, first };
       total = { changed: changed + found.length, others: before + others.length, first: start, last };
     } else {
-      if (changedInPass === 0) return total;
+      if (changedInPass === 0) return total && { ...total, suspended: suspended.size };
       [after, changedInPass] = [undefined, 0];
     }
   }
@@ -75,6 +87,8 @@ export interface OrdersCarriedOut {
   readonly outcomes: readonly Outcome[];
   /** How many ended along with them, for a key that is compromised. */
   readonly others: number;
+  /** How many that came of them by renewal were suspended. */
+  readonly suspended: number;
   /** `undefined` when nothing was changed. */
   readonly applied: Applied | undefined;
 }
@@ -94,6 +108,7 @@ export function carryOutOrders(
     const outcomes: Outcome[] = [];
     let applied = undefined as Applied | undefined;
     let others = 0;
+    const suspended = new Set<Fingerprint>();
     // Those in a row with the same aim share statements: all that is read of the ones before is their new status.
     let row: CertificateRecord[] = [];
     for (const [index, { id, aim }] of orders.entries()) {
@@ -107,11 +122,16 @@ export function carryOutOrders(
       if (row.length === 0 || orders[index + 1]?.aim === aim) continue;
       const done = await carryOut(stores, mutation, row, aim);
       for (const { fingerprint } of done.others) states.set(fingerprint, aim.status);
+      for (const { fingerprint } of done.suspended) {
+        states.set(fingerprint, "suspended");
+        suspended.add(fingerprint);
+      }
       applied = { first: applied?.first ?? done.first, last: done.last };
       others += done.others.length;
       row = [];
     }
-    return { outcomes, others, applied };
+    const isStill = (fingerprint: Fingerprint): boolean => states.get(fingerprint) === "suspended";
+    return { outcomes, others, suspended: [...suspended].filter(isStill).length, applied };
   });
 }
 
@@ -120,9 +140,10 @@ async function carryOut(
   mutation: Mutation,
   certificates: readonly CertificateRecord[],
   aim: Aim,
-): Promise<Applied & { readonly others: readonly CertificateRecord[] }> {
+): Promise<Applied & Consequences> {
   if (aim.status === "revoked") return revokeEach(stores, mutation, certificates, aim);
-  return { ...(await setStatusOfEach(stores, mutation, certificates, aim.status, aim)), others: [] };
+  const applied = await setStatusOfEach(stores, mutation, certificates, aim.status, aim);
+  return { ...applied, others: [], suspended: [] };
 }
 
 function outcomeFor(

@@ -29,46 +29,88 @@ const actions: Readonly<Record<CertificateStatus, ChangeAction>> = {
   revoked: "certificate.revoke",
 };
 
+/** What ended, and what was suspended, along with others, as it was. */
+export interface Consequences {
+  /** For the same key, when that is compromised. */
+  readonly others: readonly CertificateRecord[];
+  /** What came by renewal of what is compromised. */
+  readonly suspended: readonly CertificateRecord[];
+}
+
 /**
  * Within a transaction, revokes certificates that are not revoked; where a key is compromised, everything that lives with
- * it, and the key is not signed again: whoever has a copy has it for the next certificate too, which is public.
+ * it, and the key is not signed again: whoever has a copy has it for the next certificate too, which is public. What came of
+ * them by renewal is suspended then: whoever had the key may have renewed it.
  *
  * @param certificates one at least
- * @returns with those that ended along with them, as they were.
  */
 export async function revokeEach(
   stores: Stores,
   mutation: Mutation,
   certificates: readonly CertificateRecord[],
   cause: Cause & { readonly reason: RevocationReason },
-): Promise<Applied & { readonly others: readonly CertificateRecord[] }> {
+): Promise<Applied & Consequences> {
   const applied = await setStatusOfEach(stores, mutation, certificates, "revoked", cause);
-  if (cause.reason !== "keyCompromise") return { ...applied, others: [] };
+  if (cause.reason !== "keyCompromise") return { ...applied, others: [], suspended: [] };
   const others: CertificateRecord[] = [];
+  const compromised: CertificateRecord[] = [];
   let { last } = applied;
   for (const key of new Map(certificates.map((one) => [one.spkiHash, one])).values()) {
     await stores.keys.block(key, mutation.clock.now(), cause.note ?? cause.reason);
-    const { revoked, applied: further } = await revokeLive(stores, mutation, key.spkiHash, cause);
-    others.push(...revoked);
-    last = further?.last ?? last;
+    const done = await revokeLive(stores, mutation, key.spkiHash, cause);
+    others.push(...done.revoked);
+    compromised.push(...done.withKey);
+    last = done.applied?.last ?? last;
   }
-  return { ...applied, last, others };
+  const { suspended, applied: held } = await suspendSuccessors(stores, mutation, compromised);
+  return { ...applied, last: held?.last ?? last, others, suspended };
 }
 
-/** Within a transaction, revokes whatever lives with a key as keyCompromise. */
+/** Within a transaction, revokes whatever lives with a key as keyCompromise; returns what has ended before as well. */
 export async function revokeLive(
   stores: Stores,
   mutation: Mutation,
   spkiHash: SpkiHash,
   particulars: Particulars = {},
-): Promise<{ readonly revoked: readonly CertificateRecord[]; readonly applied: Applied | undefined }> {
+): Promise<{
+  readonly revoked: readonly CertificateRecord[];
+  readonly withKey: readonly CertificateRecord[];
+  readonly applied: Applied | undefined;
+}> {
   const now = mutation.clock.now();
-  const revoked = (await stores.certificates.list({ spkiHash })).filter(
-    ({ status, notAfter }) => status !== "revoked" && notAfter > now,
-  );
-  if (revoked.length === 0) return { revoked, applied: undefined };
+  const withKey = await stores.certificates.list({ spkiHash });
+  const revoked = withKey.filter(({ status, notAfter }) => status !== "revoked" && notAfter > now);
+  if (revoked.length === 0) return { revoked, withKey, applied: undefined };
   const cause = { ...particulars, reason: "keyCompromise" } as const;
-  return { revoked, applied: await setStatusOfEach(stores, mutation, revoked, "revoked", cause) };
+  return { revoked, withKey, applied: await setStatusOfEach(stores, mutation, revoked, "revoked", cause) };
+}
+
+const HELD =
+  "it came by renewal of a certificate whose key is compromised: whoever has a copy may have renewed it";
+
+/** Within a transaction, suspends what came by renewal of certificates whose keys are compromised, and is active. */
+export async function suspendSuccessors(
+  stores: Stores,
+  mutation: Mutation,
+  compromised: readonly CertificateRecord[],
+): Promise<Pick<Consequences, "suspended"> & { readonly applied: Applied | undefined }> {
+  const suspended = await activeSuccessors(stores, mutation, compromised);
+  if (suspended.length === 0) return { suspended, applied: undefined };
+  return {
+    suspended,
+    applied: await setStatusOfEach(stores, mutation, suspended, "suspended", { note: HELD }),
+  };
+}
+
+/** What came of certificates by renewal, all the way down the line, and is active. */
+export async function activeSuccessors(
+  stores: Stores,
+  { clock }: Mutation,
+  certificates: readonly CertificateRecord[],
+): Promise<readonly CertificateRecord[]> {
+  const fingerprints = certificates.map(({ fingerprint }) => fingerprint);
+  const found = await stores.renewals.activeSuccessors(fingerprints, clock.now());
+  return found.length === 0 ? [] : stores.certificates.byFingerprints(found);
 }
 
 /**

@@ -48,7 +48,8 @@ export class KeyCompromiseDesk {
   }
 
   /**
-   * Takes a proof: revokes every live certificate with that key as keyCompromise, and blocks the key, in one transaction.
+   * Takes a proof: revokes every live certificate with that key as keyCompromise, suspends what came of any by renewal, and
+   * blocks the key, in one transaction.
    * A refused proof changes nothing, and leaves its nonce to be used.
    *
    * @throws Refusal NONCE_UNKNOWN, NONCE_EXPIRED, NONCE_USED; RATE_LIMITED; BODY_MALFORMED, KEY_UNSUPPORTED, KEY_WEAK;
@@ -68,7 +69,8 @@ export class KeyCompromiseDesk {
     try {
       const mutation = { clock: this.#clock, actor: `key:${spkiHash}` };
       const blocking = await blockKey(this.#database, mutation, key, "somebody proved to hold it");
-      this.#logger.warn({ spkiHash, revoked: blocking.revoked.length }, "a key was blocked: it has leaked");
+      const [revoked, suspended] = [blocking.revoked.length, blocking.suspended.length];
+      this.#logger.warn({ spkiHash, revoked, suspended }, "a key was blocked: it has leaked");
       return { ...blocking, spkiHash };
     } catch (error) {
       giveBack();

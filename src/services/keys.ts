@@ -2,7 +2,7 @@ import { Refusal } from "../domain/errors.ts";
 import type { SpkiHash } from "../domain/identifiers.ts";
 import type { Database, Stores } from "../domain/ports.ts";
 import type { CertificateRecord, KeyRecord } from "../domain/records.ts";
-import { revokeLive } from "./change-status.ts";
+import { type Consequences, revokeLive, suspendSuccessors } from "./change-status.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
 /** Throws NOT_FOUND. */
@@ -23,7 +23,7 @@ export async function requireFreeKey(
   if (key && key.accountId !== accountId) throw new Refusal("KEY_IN_USE");
 }
 
-export interface Blocking {
+export interface Blocking extends Pick<Consequences, "suspended"> {
   /** The certificates that it ended, as they were. */
   readonly revoked: readonly CertificateRecord[];
   /** The changes' sequence numbers. */
@@ -33,10 +33,10 @@ export interface Blocking {
 
 /**
  * Blocks a key for good, whether it was ever seen here or not: it is not signed again for anybody, and live certificates
- * with it are revoked as keyCompromise, all in one transaction.
+ * with it are revoked as keyCompromise, and what came of any by renewal is suspended, all in one transaction.
  *
  * @param because in an admin's words
- * @throws Refusal STATE_UNCHANGED when it is blocked already, and nothing with it lives; KEY_IN_USE for a CA's own key.
+ * @throws Refusal STATE_UNCHANGED when it is blocked already, and nothing with it, or of it, lives; KEY_IN_USE for a CA's own key.
  */
 export function blockKey(
   database: Database,
@@ -52,9 +52,11 @@ export function blockKey(
     const isBlocked = known?.blockedAt !== undefined;
     if (!isBlocked) await stores.keys.block(key, mutation.clock.now(), because);
     const first = await recordChange(stores, mutation, "key.block", spkiHash, { because });
-    const { revoked, applied } = await revokeLive(stores, mutation, spkiHash, { note: because });
-    if (isBlocked && revoked.length === 0)
+    const { revoked, withKey, applied } = await revokeLive(stores, mutation, spkiHash, { note: because });
+    // Also of one that was retired long since: its key is what was renewed.
+    const { suspended, applied: held } = await suspendSuccessors(stores, mutation, withKey);
+    if (isBlocked && revoked.length + suspended.length === 0)
       throw new Refusal("STATE_UNCHANGED", "The key is blocked already.");
-    return { revoked, first, last: applied?.last ?? first };
+    return { revoked, suspended, first, last: held?.last ?? applied?.last ?? first };
   });
 }

@@ -2,14 +2,16 @@ import { Allowance } from "../domain/allowance.ts";
 import type { Fingerprint } from "../domain/identifiers.ts";
 import type { Clock, Database, Logger } from "../domain/ports.ts";
 import type { CertificateRecord } from "../domain/records.ts";
-import { type RenewalRecord, isRetired } from "../domain/renewal.ts";
-import { type Instant, SECOND } from "../domain/time.ts";
+import { type RenewalRecord, hasRevokedItself, isRetired } from "../domain/renewal.ts";
+import { HOUR, type Instant, SECOND } from "../domain/time.ts";
 import { type CloneSign, raiseCloneAlarm } from "./clone-alarm.ts";
 
 /** Of look-ups. */
 const LIMITS = { rate: 20, burst: 50 } as const;
 /** How long what was found is believed. */
 const MEMORY = SECOND;
+/** The same of an alarm with nothing left to suspend, of which nothing on record says that it was raised. */
+const LONG_MEMORY = HOUR;
 const MOST_REMEMBERED = 10_000;
 /** A handshake takes its time, and servers' clocks differ: a connection that began so soon after a retirement proves nothing. */
 export const MARGIN = 2 * SECOND;
@@ -32,10 +34,12 @@ export interface RetiredUseParts {
   readonly onAlarm?: ((sign: CloneSign) => void) | undefined;
 }
 
-/** When a connection has to have begun for its use to be looked at again. */
 interface Finding {
   readonly at: Instant;
+  /** When a connection has to have begun for its use to be looked at again. */
   readonly from: Instant;
+  /** How long that is believed, in milliseconds. */
+  readonly memory: number;
 }
 
 /**
@@ -59,7 +63,7 @@ export class RetiredUse {
     if (this.#pending.has(fingerprint)) return;
     const known = this.#found.get(fingerprint);
     const age = this.#parts.clock.now() - (known?.at ?? -Infinity);
-    if (known && age >= 0 && age < MEMORY && began <= known.from) return;
+    if (known && age >= 0 && age < known.memory && began <= known.from) return;
     if (!this.#allowance.take()) return;
     const looking = this.#look(use).finally(() => this.#pending.delete(fingerprint));
     this.#pending.set(fingerprint, looking);
@@ -74,29 +78,31 @@ export class RetiredUse {
   async #look(use: EndedUse): Promise<void> {
     const { clock, logger } = this.#parts;
     try {
-      const from = await this.#whatCounts(use);
+      const found = await this.#whatCounts(use);
       if (this.#found.size >= MOST_REMEMBERED) this.#found.clear();
-      this.#found.set(use.fingerprint, { at: clock.now(), from });
+      this.#found.set(use.fingerprint, { at: clock.now(), ...found });
     } catch (error) {
       const { fingerprint } = use;
       logger.warn({ err: error, fingerprint }, "the use of a credential that has ended cannot be looked at");
     }
   }
 
-  /** Raises the alarm, if it is one; returns when a connection has to have begun to count. */
-  async #whatCounts({ fingerprint, began, address }: EndedUse): Promise<Instant> {
+  /** Raises the alarm, if it is one; returns when a connection has to have begun to count, and for how long. */
+  async #whatCounts({ fingerprint, began, address }: EndedUse): Promise<Omit<Finding, "at">> {
+    const nothing = { from: Infinity, memory: MEMORY };
     const { database } = this.#parts;
     const [renewal] = await database.renewals.byPredecessors([fingerprint]);
-    if (renewal?.successor === undefined) return Infinity;
+    if (renewal?.successor === undefined) return nothing;
     const record = await database.certificates.byFingerprint(fingerprint);
     const ended = record && endOf(record, renewal);
-    if (ended === undefined) return Infinity;
-    if (began <= ended + MARGIN) return ended + MARGIN;
-    if (!(await this.#isInUse(renewal.successor))) return Infinity;
+    if (ended === undefined) return nothing;
+    if (began <= ended + MARGIN) return { ...nothing, from: ended + MARGIN };
+    if (!(await this.#isInUse(renewal.successor))) return nothing;
     const { line } = renewal;
     const sign = { cause: "retired-used", fingerprint, line, account: record?.account, address } as const;
-    if (await raiseCloneAlarm(this.#parts, sign)) this.#parts.onAlarm?.(sign);
-    return Infinity;
+    const raised = await raiseCloneAlarm(this.#parts, sign);
+    if (raised) this.#parts.onAlarm?.(sign);
+    return { from: Infinity, memory: raised?.suspended === 0 ? LONG_MEMORY : MEMORY };
   }
 
   /** It was let through, here or anywhere, or has been renewed itself. */
@@ -111,5 +117,6 @@ export class RetiredUse {
 /** Since when a credential that was renewed is good no more; `undefined` where that has another cause than its renewal. */
 function endOf(record: CertificateRecord, { retiredAt }: RenewalRecord): Instant | undefined {
   if (isRetired(record)) return retiredAt ?? record.statusAt;
+  if (hasRevokedItself(record)) return record.statusAt;
   return record.status === "active" ? record.notAfter : undefined;
 }

@@ -3,7 +3,13 @@ import type { CertificateId } from "../domain/identifiers.ts";
 import type { Database, Stores } from "../domain/ports.ts";
 import type { CertificateRecord } from "../domain/records.ts";
 import { type RevocationReason, transitionFault } from "../domain/revocation.ts";
-import { type Particulars, revokeEach, setStatusOfEach } from "./change-status.ts";
+import {
+  type Consequences,
+  type Particulars,
+  activeSuccessors,
+  revokeEach,
+  setStatusOfEach,
+} from "./change-status.ts";
 import { findCertificate } from "./find-certificate.ts";
 import type { Mutation } from "./record-change.ts";
 
@@ -11,13 +17,13 @@ export interface StatusChange {
   /** As it was before. */
   readonly certificate: CertificateRecord;
   readonly sequence: number;
+  /** What came of it by renewal, and is active still. */
+  readonly successors: readonly CertificateRecord[];
 }
 
-export interface Revocation extends StatusChange {
+export interface Revocation extends StatusChange, Consequences {
   /** The first of the changes, of which `sequence` is the last. */
   readonly first: number;
-  /** Those that ended along with it, as they were: for the same key, when that is compromised. */
-  readonly others: readonly CertificateRecord[];
 }
 
 /**
@@ -38,11 +44,10 @@ export async function revoke(
     const certificate = await findCertificate(stores, id);
     requireTransition(certificate, "revoked");
     await requireMore?.(stores, certificate);
-    const { others, first, last } = await revokeEach(stores, mutation, [certificate], {
-      ...particulars,
-      reason,
-    });
-    return { certificate, others, first, sequence: last };
+    const cause = { ...particulars, reason };
+    const { last, ...done } = await revokeEach(stores, mutation, [certificate], cause);
+    const successors = await activeSuccessors(stores, mutation, [certificate]);
+    return { certificate, successors, ...done, sequence: last };
   });
 }
 
@@ -77,7 +82,8 @@ async function hold(
     const certificate = await findCertificate(stores, id);
     requireTransition(certificate, status);
     const { last } = await setStatusOfEach(stores, mutation, [certificate], status, particulars);
-    return { certificate, sequence: last };
+    const successors = await activeSuccessors(stores, mutation, [certificate]);
+    return { certificate, successors, sequence: last };
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Fingerprint } from "../domain/identifiers.ts";
-import type { RenewalRecord, RenewalStore } from "../domain/renewal.ts";
+import { LONGEST_AFTER_EXPIRY, type RenewalRecord, type RenewalStore } from "../domain/renewal.ts";
+import type { Instant } from "../domain/time.ts";
 import { type Integer, optional, optionalNumber } from "./rows.ts";
 import { type Sql, inChunks, insertRows } from "./sql.ts";
 
@@ -13,8 +14,9 @@ interface RenewalRow {
   retired_at: Integer | null;
 }
 
-/** Those of a line whose renewal nothing has come of yet. */
-const UNDER_WAY = "SELECT predecessor FROM renewals WHERE line = ? AND ends_at IS NULL";
+/** Takes now, and what has to have ended after to be renewed still. */
+const LIVES = `(not_after > ? OR not_after > ? AND NOT EXISTS
+  (SELECT 1 FROM renewals WHERE predecessor = fingerprint AND successor IS NOT NULL))`;
 
 const columns = { predecessor: "?", csr_hash: "?", line: "?" };
 
@@ -26,6 +28,17 @@ export function renewalStore(sql: Sql): RenewalStore {
         const text = `SELECT * FROM renewals WHERE ${column} IN (${list})`;
         return (await sql<RenewalRow>(text, chunk)).map(fromRow);
       });
+  const ofLine =
+    (status: "active" | "suspended") =>
+    async (line: Fingerprint, now: Instant): Promise<Fingerprint[]> => {
+      const since = now - LONGEST_AFTER_EXPIRY;
+      const text = `SELECT fingerprint FROM certificates
+        WHERE fingerprint IN (SELECT successor FROM renewals WHERE line = ? AND ends_at > ?
+          UNION SELECT CAST(? AS TEXT)) AND status = '${status}' AND ${LIVES}
+        ORDER BY issued_at, fingerprint`;
+      const rows = await sql<{ fingerprint: Fingerprint }>(text, [line, since, line, now, since]);
+      return rows.map(({ fingerprint }) => fingerprint);
+    };
   return {
     byPredecessors: by("predecessor"),
     bySuccessors: by("successor"),
@@ -50,14 +63,21 @@ export function renewalStore(sql: Sql): RenewalStore {
       const text = "SELECT successor FROM renewals WHERE line = ? AND successor IS NOT NULL";
       return (await sql<{ successor: Fingerprint }>(text, [line])).map(({ successor }) => successor);
     },
-    async activeOfLine(line, now) {
-      const text = `SELECT fingerprint FROM certificates
-        WHERE fingerprint IN (SELECT successor FROM renewals WHERE line = ? AND ends_at > ?
-          UNION ${UNDER_WAY} UNION SELECT CAST(? AS TEXT))
-          AND status = 'active' AND (not_after > ? OR fingerprint IN (${UNDER_WAY}))
-        ORDER BY issued_at, fingerprint`;
-      const rows = await sql<{ fingerprint: Fingerprint }>(text, [line, now, line, line, now, line]);
-      return rows.map(({ fingerprint }) => fingerprint);
+    activeOfLine: ofLine("active"),
+    suspendedOfLine: ofLine("suspended"),
+    async activeSuccessors(predecessors, now) {
+      const found = await inChunks(predecessors, (list, chunk) => {
+        const text = `WITH RECURSIVE descent (successor) AS (
+            SELECT successor FROM renewals WHERE predecessor IN (${list}) AND successor IS NOT NULL
+            UNION SELECT renewals.successor FROM descent JOIN renewals ON predecessor = descent.successor
+              WHERE renewals.successor IS NOT NULL)
+          SELECT fingerprint FROM certificates WHERE fingerprint IN (SELECT successor FROM descent)
+            AND status = 'active' AND ${LIVES} ORDER BY issued_at, fingerprint`;
+        return sql<{ fingerprint: Fingerprint }>(text, [...chunk, now, now - LONGEST_AFTER_EXPIRY]);
+      });
+      const given = new Set(predecessors);
+      const fingerprints = new Set(found.map(({ fingerprint }) => fingerprint));
+      return [...fingerprints].filter((fingerprint) => !given.has(fingerprint));
     },
     async due(now, limit) {
       const text = `SELECT renewals.* FROM renewals

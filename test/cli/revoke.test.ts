@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type TestCredential, call, enrolled, keepAlive } from "../support/client.ts";
+import { type TestCredential, call, enrolled, freshRequest, keepAlive } from "../support/client.ts";
 import { command } from "../support/command.ts";
 import { type Ran, countersign, runOk, script } from "../support/run.ts";
 import { sharedServer } from "../support/server.ts";
@@ -30,7 +30,7 @@ describe("account revoke-all", () => {
     expect(ran).toMatchObject({ code: 0, stderr: "" });
     expect(JSON.parse(ran.stdout)).toEqual({
       ...{ account: "doomed", status: "revoked", reason: "privilegeWithdrawn", note: "contract ended" },
-      ...{ changed: 2, others: 0, servers: 1, late: 0, connectionsClosed: 3 },
+      ...{ changed: 2, others: 0, suspended: 0, servers: 1, late: 0, connectionsClosed: 3 },
     });
 
     const [first, ...rest] = agents;
@@ -101,6 +101,35 @@ describe("one certificate", () => {
     expect(shown).toMatch(/^Invalid since: 2026-01-02T02:04:05Z$/m);
     expect(shown).toMatch(/^Note: +found on a web page$/m);
     expect((await here("why", one.fingerprint)).stdout).toMatch(/^By: +cli:/m);
+  });
+
+  test("that was renewed: its successor goes on, and is named; or is suspended when its key is compromised", async () => {
+    const old = await from("renewing");
+    const { key: newKey, csr } = await freshRequest();
+    const { key, cert, ca } = old;
+    const renewed = await call(`${server.ca}/v1/certificates/renew`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      ...{ body: JSON.stringify({ csr }), tls: { key, cert, ca } },
+    });
+    const fingerprint = String(renewed.json["fingerprint"]);
+    const successor = { ...old, key: newKey, cert: String(renewed.json["chain"]), fingerprint };
+    const held = await here("suspend", old.fingerprint);
+    expect(held.stdout).toContain(
+      `renewing. It was renewed to ${fingerprint}, which is active. Applied by 1`,
+    );
+    expect(await server.admin("resume", old.fingerprint)).not.toHaveProperty("activeSuccessors");
+    expect(await server.admin("suspend", old.fingerprint)).toMatchObject({ activeSuccessors: [fingerprint] });
+    expect(await code(successor)).toBeUndefined();
+    const ended = await here("revoke", old.fingerprint, "--reason", "keyCompromise");
+    expect(ended.stdout).toContain(
+      "(keyCompromise), and what came of it by renewal, 1, suspended. Applied by 1",
+    );
+    expect(await code(successor)).toBe("CERT_SUSPENDED");
+    expect((await here("why", fingerprint)).stdout).toContain("Note: ");
+    expect((await here("resume", fingerprint)).stdout).toMatch(/^Resumed/);
+    const blocked = await here("revoke", successor.fingerprint, "--reason", "keyCompromise", "--json");
+    expect(JSON.parse(blocked.stdout)).toMatchObject({ others: [], suspended: [], activeSuccessors: [] });
   });
 
   test.each([
@@ -252,7 +281,14 @@ describe("a list", () => {
     };
     expect(notDone[3]).toMatchObject({ id: `${"ab:".repeat(31)}ab`, said: "keycompromise" });
     expect(report).toEqual({
-      ...{ status: "revoked", reason: "cessationOfOperation", total: 15, changed: 6, others: 0 },
+      ...{
+        status: "revoked",
+        reason: "cessationOfOperation",
+        total: 15,
+        changed: 6,
+        others: 0,
+        suspended: 0,
+      },
       ...{ alreadyRevoked: 1, unchanged: 0, notFound: 1, ambiguous: 0, malformed: 7, leftOut: 0 },
       ...{ servers: 1, late: 0, connectionsClosed: 1 },
     });

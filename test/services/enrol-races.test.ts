@@ -136,6 +136,21 @@ onEachDatabase("enrolment at the same instant, on two nodes,", (db) => {
     expect(await parts.database.certificates.list({ account: account.slug })).toHaveLength(1);
   });
 
+  test("releases nothing for a fleet's token that was revoked while it was being signed", async () => {
+    const parts = nodes[0];
+    const account = await freshAccount(parts);
+    const { token, id } = await freshToken(parts, account, { uses: 2 });
+    const csr = await makeCsr();
+    const signLeaf: Parts["codec"]["signLeaf"] = async (...args) => {
+      const der = await parts.codec.signLeaf(...args);
+      await revokeToken(parts.database, parts, id);
+      return der;
+    };
+    const interfered = { ...parts, codec: { ...parts.codec, signLeaf } };
+    await expectRefusal(enrolRecord(interfered, { token, csr }), "TOKEN_REVOKED");
+    expect(await parts.database.certificates.list({ account: account.slug })).toEqual([]);
+  });
+
   test("leaves nothing behind when its account was suspended, and then all of it revoked, while it was signed", async () => {
     const parts = nodes[0];
     const account = await freshAccount(parts);

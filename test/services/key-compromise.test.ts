@@ -71,7 +71,7 @@ onEachDatabase("a proof that a key has leaked", (db) => {
     const before = await db.database.changes.last();
 
     const { revoked, ...rest } = await desk.prove(proofBy(pair, nonce()));
-    expect(rest).toEqual({ spkiHash, first: before + 1, last: before + 3 });
+    expect(rest).toEqual({ spkiHash, suspended: [], first: before + 1, last: before + 3 });
     expect(revoked.map(({ fingerprint }) => fingerprint).sort()).toEqual(
       [one.fingerprint, held.fingerprint].sort(),
     );
@@ -84,7 +84,11 @@ onEachDatabase("a proof that a key has leaked", (db) => {
     );
     await expectRefusal(signRecord(parts, "cli:tester", wanted), "KEY_BLOCKED");
     expect(logger.lines).toEqual([
-      { level: "warn", fields: { spkiHash, revoked: 2 }, message: "a key was blocked: it has leaked" },
+      {
+        level: "warn",
+        fields: { spkiHash, revoked: 2, suspended: 0 },
+        message: "a key was blocked: it has leaked",
+      },
     ]);
   });
 

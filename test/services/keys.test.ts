@@ -37,7 +37,7 @@ onEachDatabase("a blocked key", (db) => {
   test("is signed for nobody, although it was never seen here", async () => {
     const pair = await makeKeyPair("ec-p256");
     const before = await db.database.changes.last();
-    expect(await block(pair)).toEqual({ revoked: [], first: before + 1, last: before + 1 });
+    expect(await block(pair)).toEqual({ revoked: [], suspended: [], first: before + 1, last: before + 1 });
     expect(await db.database.changes.after(before, 10)).toMatchObject([
       { action: "key.block", subject: hashOf(pair), detail: { because: "found on a web page" } },
     ]);

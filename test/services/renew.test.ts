@@ -2,14 +2,15 @@ import { X509Certificate } from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";
 import { noLimits } from "../../src/domain/call-limits.ts";
 import { parseCidr } from "../../src/domain/address.ts";
-import type { DenialCode } from "../../src/domain/errors.ts";
+import type { DenialCode, ErrorCode } from "../../src/domain/errors.ts";
 import { parseScope } from "../../src/domain/names.ts";
 import type { CertificateRecord } from "../../src/domain/records.ts";
-import { DAY, HOUR, MINUTE, formatTime } from "../../src/domain/time.ts";
+import { DAY, HOUR, MINUTE, SECOND, formatTime } from "../../src/domain/time.ts";
 import { makeKeyPair } from "../../src/keys/key-pair.ts";
 import { setAccountStatus, updateAccount } from "../../src/services/accounts.ts";
 import { explain } from "../../src/services/explain.ts";
 import { retireDue } from "../../src/services/retirement.ts";
+import { revokeOwn } from "../../src/services/own-revocation.ts";
 import { resume, revoke, suspend } from "../../src/services/revocation.ts";
 import { type TestDatabase, onEachDatabase } from "../support/databases.ts";
 import { csrOf, expectRefusal, listenerRecord, makeCsr } from "../support/issuing.ts";
@@ -142,7 +143,7 @@ onEachDatabase("renewal", (db) => {
       ]);
       const suspended = changes.slice(1).map(({ subject }) => subject);
       expect(suspended.sort()).toEqual([fingerprint, renewed.fingerprint].sort());
-      expect(parts.alarms).toEqual([{ first: before + 1, last: before + 3 }]);
+      expect(parts.alarms).toMatchObject([{ first: before + 1, last: before + 3 }]);
       for (const each of [old, renewed])
         expect(await db.database.certificates.byFingerprint(each.fingerprint)).toMatchObject({
           status: "suspended",
@@ -203,6 +204,23 @@ onEachDatabase("renewal", (db) => {
       },
     );
 
+    test("alarms when the old one has revoked itself, which gives no answer to the same one", async () => {
+      const old = await firstOfLine(parts);
+      const csr = await makeCsr();
+      const renewed = await renewAs(parts, old, csr);
+      await revokeOwn(db.database, parts.clock, old, old.fingerprint, "superseded");
+      const asked = { decision: denied(old, "CERT_REVOKED") };
+      await expectRefusal(renewAs(parts, old, csr, asked), "CERT_REVOKED");
+      expect(await standingOf(parts, renewed.fingerprint)).toBe("active");
+      await expectRefusal(renewAs(parts, old, await makeCsr(), asked), "RENEWED_BEFORE", second);
+      expect(await standingOf(parts, renewed.fingerprint)).toBe("suspended");
+      // Of one that was not renewed, nothing is to be found out.
+      const other = await firstOfLine(parts);
+      await revokeOwn(db.database, parts.clock, other, other.fingerprint, "superseded");
+      const decision = denied(other, "CERT_REVOKED");
+      await expectRefusal(renewAs(parts, other, await makeCsr(), { decision }), "CERT_REVOKED");
+    });
+
     test("that is malformed, or whose key is not its sender's, alarms nobody", async () => {
       const old = await firstOfLine(parts);
       await renewAs(parts, old, await makeCsr());
@@ -218,7 +236,7 @@ onEachDatabase("renewal", (db) => {
     type Act = (old: CertificateRecord) => Promise<unknown>;
     const account = ({ account: slug }: CertificateRecord) => slug as NonNullable<typeof slug>;
     const standings: readonly (readonly [name: string, code: DenialCode, act: Act])[] = [
-      ["revoked", "CERT_REVOKED", (old) => revoke(db.database, parts, old, "keyCompromise")],
+      ["revoked", "CERT_REVOKED", (old) => revoke(db.database, parts, old, "privilegeWithdrawn")],
       [
         "revoked as superseded by an admin",
         "CERT_REVOKED",
@@ -426,6 +444,48 @@ onEachDatabase("renewal", (db) => {
     expect((await renewAs(parts, old, csr, { decision })).fingerprint).toBe(renewed.fingerprint);
     await revoke(db.database, parts, renewed, "unspecified");
     await expectRefusal(renewAs(parts, old, csr, { decision }), "CERT_REVOKED");
+  });
+
+  test("goes no further than ten active credentials of one line, until some of them end", async () => {
+    const first = await firstOfLine(parts);
+    let latest = first;
+    for (let i = 1; i < 10; i++) latest = await renewAs(parts, latest, await makeCsr());
+    const before = await db.dump();
+    const csr = await makeCsr();
+    const sentence =
+      "10 certificates that came of one enrolment are active already. Renew again when some have ended or been retired.";
+    await expectRefusal(renewAs(parts, latest, csr), "RATE_LIMITED", sentence);
+    expect(await db.dump()).toEqual(before);
+    parts.clock.advance(OVERLAP);
+    await retireAll(db, parts);
+    expect(await renewAs(parts, latest, csr)).toMatchObject({ status: "active" });
+  });
+
+  test("is asked for by one that has ended ten times at once, and once a second", async () => {
+    const [one, other] = [await firstOfLine(parts), await firstOfLine(parts)];
+    parts.clock.advance(25 * HOUR);
+    const ask = (old: CertificateRecord, code: ErrorCode) =>
+      expectRefusal(renewAs(parts, old, Buffer.from("x"), { decision: denied(old, "CERT_EXPIRED") }), code);
+    for (let i = 0; i < 10; i++) await ask(one, "CERT_EXPIRED");
+    await ask(one, "RATE_LIMITED");
+    await ask(other, "CERT_EXPIRED");
+    parts.clock.advance(SECOND);
+    await ask(one, "CERT_EXPIRED");
+    await ask(one, "RATE_LIMITED");
+  });
+
+  test("is refused with its successor's state while the old one is good and the new one is not", async () => {
+    const old = await firstOfLine(parts);
+    const csr = await makeCsr();
+    const renewed = await renewAs(parts, old, csr, { notAfter: parts.clock.now() + HOUR });
+    await suspend(db.database, parts, renewed);
+    await expectRefusal(renewAs(parts, old, csr), "CERT_SUSPENDED");
+    await resume(db.database, parts, renewed);
+    expect((await renewAs(parts, old, csr)).fingerprint).toBe(renewed.fingerprint);
+    parts.clock.advance(HOUR);
+    await expectRefusal(renewAs(parts, old, csr), "CERT_EXPIRED");
+    await revoke(db.database, parts, renewed, "unspecified");
+    await expectRefusal(renewAs(parts, old, csr), "CERT_REVOKED");
   });
 });
 

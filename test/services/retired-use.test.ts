@@ -1,10 +1,11 @@
 import { beforeAll, beforeEach, expect, test } from "vitest";
 import type { Fingerprint } from "../../src/domain/identifiers.ts";
 import type { CertificateRecord } from "../../src/domain/records.ts";
-import { HOUR, SECOND } from "../../src/domain/time.ts";
+import { DAY, HOUR, SECOND } from "../../src/domain/time.ts";
 import type { CloneSign } from "../../src/services/clone-alarm.ts";
 import { MARGIN, RetiredUse, type RetiredUseParts } from "../../src/services/retired-use.ts";
 import { retireDue } from "../../src/services/retirement.ts";
+import { revokeOwn } from "../../src/services/own-revocation.ts";
 import { resume, revoke, suspend } from "../../src/services/revocation.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import { makeCsr, testLogger } from "../support/issuing.ts";
@@ -101,6 +102,40 @@ onEachDatabase("use of what was retired", (db) => {
     parts.clock.advance(HOUR);
     await present(old);
     expect(await standingOf(parts, successor.fingerprint)).toBe("suspended");
+  });
+
+  test("of one that has revoked itself after its renewal is the same: a thief may have", async () => {
+    const old = await firstOfLine(parts);
+    const successor = await renewAs(parts, old, await makeCsr());
+    used.add(successor.fingerprint);
+    await revokeOwn(db.database, parts.clock, old, old.fingerprint, "superseded");
+    await present(old, parts.clock.now() + MARGIN);
+    expect(await standingOf(parts, successor.fingerprint)).toBe("active");
+    await present(old, parts.clock.now() + MARGIN + 1);
+    expect(await standingOf(parts, successor.fingerprint)).toBe("suspended");
+  });
+
+  test("with a successor that has ended, but may still be renewed, suspends it", async () => {
+    const { old, successor } = await retired();
+    used.add(successor.fingerprint);
+    parts.clock.advance(89 * DAY);
+    await present(old);
+    expect(await standingOf(parts, successor.fingerprint)).toBe("suspended");
+  });
+
+  test("with nothing left to suspend is told of all the same, once in a while", async () => {
+    const { old, successor } = await retired();
+    used.add(successor.fingerprint);
+    await revoke(db.database, parts, successor, "superseded");
+    const before = await db.database.changes.last();
+    for (const wait of [0, SECOND, HOUR - 2 * SECOND]) {
+      parts.clock.advance(wait);
+      await present(old);
+      expect(await db.database.changes.after(before, 10)).toMatchObject([{ action: "credential.clone" }]);
+    }
+    parts.clock.advance(SECOND);
+    await present(old);
+    expect(alarms).toHaveLength(2);
   });
 
   test("a call that was denied is no use of a successor", async () => {

@@ -49,7 +49,8 @@ onEachDatabase("a certificate", (db) => {
     const [certificate, other] = [await issued(), await issued()];
     const before = await db.database.changes.last();
     const change = await revoke(db.database, parts, id(certificate), "keyCompromise");
-    expect(change).toEqual({ certificate, first: before + 1, sequence: before + 1, others: [] });
+    const along = { others: [], suspended: [], successors: [] };
+    expect(change).toEqual({ certificate, first: before + 1, sequence: before + 1, ...along });
     const statusBy = "cli:tester";
     const revoked = { status: "revoked", statusAt: START, statusBy, reason: "keyCompromise" };
     expect(await again(certificate)).toEqual({ ...certificate, ...revoked });

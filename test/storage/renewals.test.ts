@@ -1,3 +1,4 @@
+import { LONGEST_AFTER_EXPIRY } from "../../src/domain/renewal.ts";
 import { expect, test } from "vitest";
 import { type Fingerprint, fingerprintOf, sha256Hex } from "../../src/domain/identifiers.ts";
 import type { FulfilledRenewal, NewRenewal } from "../../src/domain/renewal.ts";
@@ -111,10 +112,14 @@ onEachDatabase("the store of renewals", (db) => {
     });
     expect(await active()).toEqual([one, three].sort());
     const end = (await certificates.byFingerprint(one))?.notAfter ?? 0;
-    expect(await active(end)).toEqual([]);
-    // One that is just being renewed may come to life again.
+    // What has ended, and was not renewed, may come to life again; also while that is under way.
+    expect(await active(end)).toEqual([three]);
     await renewals.bind([bound(three, one)]);
     expect(await active(end)).toEqual([three]);
+    expect(await active(end + LONGEST_AFTER_EXPIRY)).toEqual([]);
+    expect(await renewals.suspendedOfLine(one, START)).toEqual([two]);
+    expect((await renewals.activeSuccessors([one], START)).sort()).toEqual([three]);
+    expect(await renewals.activeSuccessors([three], START)).toEqual([]);
     expect(await renewals.activeOfLine(unknown, START)).toEqual([]);
     expect((await renewals.successorsInLine(one)).sort()).toEqual([two, three].sort());
     expect(await renewals.successorsInLine(two)).toEqual([]);

@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import { Allowances } from "../../src/domain/allowances.ts";
 import type { Decision } from "../../src/domain/decision.ts";
 import type { DenialCode } from "../../src/domain/errors.ts";
 import type { Fingerprint } from "../../src/domain/identifiers.ts";
@@ -9,7 +10,12 @@ import type { Profile } from "../../src/domain/profile.ts";
 import type { CertificateRecord } from "../../src/domain/records.ts";
 import { DAY, HOUR, type Instant } from "../../src/domain/time.ts";
 import { describeLeaf } from "../../src/enforce/presented-certificate.ts";
-import { type RenewalParts, type RenewalRequest, renew } from "../../src/services/issue/renew.ts";
+import {
+  ENDED_CALLERS,
+  type RenewalParts,
+  type RenewalRequest,
+  renew,
+} from "../../src/services/issue/renew.ts";
 import {
   type TestIssuing,
   clientProfile,
@@ -44,6 +50,7 @@ export async function makeRenewing(database: Database): Promise<Renewing> {
   return {
     ...issuing,
     alarms,
+    endedCallers: new Allowances(issuing.clock, ENDED_CALLERS),
     present(der) {
       const leaf = new X509Certificate(der);
       const isOurs = leaf.checkIssued(issuer) && leaf.verify(issuer.publicKey);

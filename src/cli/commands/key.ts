@@ -27,15 +27,17 @@ async function runBlock(path: string, options: BlockFlags): Promise<void> {
   const { awaitServers, describeApplication, localMutation, withState } = await import("../state.ts");
   const because = parseNote(options.because);
   const key = keyInFile(readInput(path));
-  const { revoked, applied } = await withState(options, async (database, config) => {
+  const { revoked, suspended, applied } = await withState(options, async (database, config) => {
     const blocking = await blockKey(database, localMutation(), key, because);
-    const { first, last } = blocking;
-    return { revoked: blocking.revoked, applied: await awaitServers(database, config, last, first) };
+    const { first, last, revoked, suspended } = blocking;
+    return { revoked, suspended, applied: await awaitServers(database, config, last, first) };
   });
-  const ended = revoked.map(({ fingerprint, account }) => ({ fingerprint, account }));
-  print(options, { ...key, because, revoked: ended, ...applied }, () => {
+  const { cameByRenewal } = await import("../change-words.ts");
+  const named = (list: typeof revoked) => list.map(({ fingerprint, account }) => ({ fingerprint, account }));
+  const ended = named(revoked);
+  print(options, { ...key, because, revoked: ended, suspended: named(suspended), ...applied }, () => {
     const count = `${String(ended.length)} certificate${ended.length === 1 ? "" : "s"} revoked`;
-    return `Blocked ${key.spkiHash} (${key.keyType}); ${count}. ${describeApplication(applied)}`;
+    return `Blocked ${key.spkiHash} (${key.keyType}); ${count}${cameByRenewal(suspended.length)}. ${describeApplication(applied)}`;
   });
 }
 

@@ -50,25 +50,34 @@ async function changeOne(id: string, options: SelectionFlags, aim: Aim): Promise
   const services = await import("../../services/revocation.ts");
   const { namedCertificate } = await import("../named-certificate.ts");
   const { awaitServers, describeApplication, localMutation, withState } = await import("../state.ts");
-  const { described, doneWords } = await import("../change-words.ts");
+  const { cameByRenewal, described, doneWords, goOn } = await import("../change-words.ts");
   const name = namedCertificate(id);
   const changeIt = async (database: Parameters<typeof services.revoke>[0]) => {
     if (aim.status === "revoked") return services.revoke(database, localMutation(), name, aim.reason, aim);
     const hold = aim.status === "suspended" ? services.suspend : services.resume;
-    const { certificate, sequence } = await hold(database, localMutation(), name, aim);
-    return { certificate, sequence, first: sequence, others: undefined };
+    const done = await hold(database, localMutation(), name, aim);
+    return { ...done, first: done.sequence, others: undefined, suspended: undefined };
   };
-  const { certificate, others, applied } = await withState(options, async (database, config) => {
-    const changed = await changeIt(database);
-    return { ...changed, applied: await awaitServers(database, config, changed.sequence, changed.first) };
-  });
+  const { certificate, others, suspended, successors, applied } = await withState(
+    options,
+    async (database, config) => {
+      const changed = await changeIt(database);
+      return { ...changed, applied: await awaitServers(database, config, changed.sequence, changed.first) };
+    },
+  );
   const { fingerprint, serial, account } = certificate;
-  const withIts = others?.map((other) => other.fingerprint);
-  print(options, { fingerprint, serial, account, ...described(aim), others: withIts, ...applied }, () => {
+  const named = (list?: typeof successors) => list?.map((other) => other.fingerprint);
+  const along = {
+    ...{ others: named(others), suspended: named(suspended) },
+    activeSuccessors: aim.status === "active" ? undefined : named(successors),
+  };
+  print(options, { fingerprint, serial, account, ...described(aim), ...along, ...applied }, () => {
     const of = account === undefined ? "" : ` of account ${account}`;
     const reason = aim.status === "revoked" ? ` (${aim.reason})` : "";
     const count = others?.length ?? 0;
     const more = count === 0 ? "" : `, and ${String(count)} more for the same key`;
-    return `${doneWords[aim.status]} ${fingerprint}${of}${reason}${more}. ${describeApplication(applied)}`;
+    const held = cameByRenewal(suspended?.length ?? 0);
+    const what = `${doneWords[aim.status]} ${fingerprint}${of}${reason}${more}${held}`;
+    return `${what}. ${goOn(along.activeSuccessors ?? [])}${describeApplication(applied)}`;
   });
 }

@@ -6,10 +6,12 @@ import {
   credentialOf,
   decide,
 } from "../../domain/decision.ts";
-import { Refusal } from "../../domain/errors.ts";
+import { type DenialCode, Refusal } from "../../domain/errors.ts";
+import type { Allowances } from "../../domain/allowances.ts";
+import type { Fingerprint } from "../../domain/identifiers.ts";
 import type { CertificationRequest } from "../../domain/ports.ts";
 import type { Account, CertificateRecord } from "../../domain/records.ts";
-import { type RenewalRecord, isRetired } from "../../domain/renewal.ts";
+import { type RenewalRecord, hasRevokedItself, isRetired } from "../../domain/renewal.ts";
 import type { Instant } from "../../domain/time.ts";
 import type { Applied } from "../change-status.ts";
 import { raiseCloneAlarm } from "../clone-alarm.ts";
@@ -20,6 +22,11 @@ import { carryOut } from "./carry-out.ts";
 import type { RenewalClaim } from "./claim-renewal.ts";
 import type { IssuingParts } from "./parts.ts";
 import { readRequest } from "./read-request.ts";
+
+/** Of one line; one that renews when it is due has two or three. */
+const MOST_ACTIVE = 10;
+/** Of renewals that are asked for with one credential that is no good any more, of which no limit of an account's counts. */
+export const ENDED_CALLERS = { rate: 1, burst: 10 } as const;
 
 export interface RenewalRequest {
   /** On the request, by the certificate of its handshake. */
@@ -39,6 +46,8 @@ export interface RenewalParts extends IssuingParts {
   readonly present: (der: Uint8Array) => PresentedCertificate;
   /** Resolves when this server has applied an alarm. */
   readonly applied: (changes: Applied) => Promise<void>;
+  /** Within `ENDED_CALLERS`. */
+  readonly endedCallers: Pick<Allowances<Fingerprint>, "take">;
 }
 
 /** Whoever asks, with all that is on record of it. */
@@ -58,7 +67,7 @@ interface Renewing {
  * which raises the clone alarm.
  *
  * @throws Refusal RENEWED_BEFORE, NOT_RENEWABLE; what the decision says of the caller; CSR_*, KEY_*, PROFILE_*,
- * VALIDITY_INVALID, UNAVAILABLE.
+ * VALIDITY_INVALID, UNAVAILABLE; RATE_LIMITED when its line has as many credentials as it may, or an ended one asks too often.
  */
 export async function renew(parts: RenewalParts, wanted: RenewalRequest): Promise<Answer> {
   // Who asks, and may it? Nothing is read of a stranger's CSR.
@@ -74,8 +83,10 @@ export async function renew(parts: RenewalParts, wanted: RenewalRequest): Promis
   const profile = requireProfile(parts.profiles(), predecessor.profile);
   const { scopes, limits, fingerprint } = predecessor;
   const order = applyProfile(parts, request, { account, profile, scopes, limits, notAfter });
+  const line = await lineOf(parts.database, fingerprint);
+  await requireFewOf(parts, line);
   const claim: RenewalClaim = {
-    ...{ predecessor: fingerprint, csrHash: request.hash, line: await lineOf(parts.database, fingerprint) },
+    ...{ predecessor: fingerprint, csrHash: request.hash, line },
     ...{ until: renewing.until, notAfter: predecessor.notAfter, overlap: profile.renewal.overlap },
   };
   const issued = await carryOut(parts, `credential:${fingerprint}`, order, undefined, claim).catch(
@@ -94,6 +105,8 @@ async function whoRenews(parts: RenewalParts, { decision, address }: RenewalRequ
   const fingerprint = decision.allowed ? decision.caller.fingerprint : decision.fingerprint;
   // What is of no account on record is nobody's to renew.
   const isKnown = decision.allowed || (decision.account !== undefined && mayBeMore(decision));
+  if (!decision.allowed && fingerprint !== undefined && isKnown && !parts.endedCallers.take(fingerprint))
+    throw new Refusal("RATE_LIMITED");
   const predecessor =
     fingerprint !== undefined && isKnown ? await database.certificates.byFingerprint(fingerprint) : undefined;
   const account =
@@ -105,7 +118,7 @@ async function whoRenews(parts: RenewalParts, { decision, address }: RenewalRequ
   if (decision.allowed) return { predecessor, account, renewal, refusal, until: notAfter };
   if (decision.code === "CERT_UNTRUSTED") throw refusalOf(decision);
 
-  requireNothingElse(parts, { predecessor, account, address });
+  requireNothingElse(parts, { predecessor, account, renewal, address });
   const until = notAfter + (parts.profiles().get(predecessor.profile)?.renewal.afterExpiry ?? 0);
   const isNew = renewal?.successor === undefined;
   const mayStill = isNew && decision.code === "CERT_EXPIRED" && clock.now() < until;
@@ -133,10 +146,13 @@ function requireNothingElse(
   {
     predecessor,
     account,
+    renewal,
     address,
-  }: Pick<Renewing, "predecessor" | "account"> & Pick<RenewalRequest, "address">,
+  }: Pick<Renewing, "predecessor" | "account" | "renewal"> & Pick<RenewalRequest, "address">,
 ): void {
-  const record = isRetired(predecessor) ? { ...predecessor, status: "active" as const } : predecessor;
+  const isOver =
+    isRetired(predecessor) || (renewal?.successor !== undefined && hasRevokedItself(predecessor));
+  const record = isOver ? { ...predecessor, status: "active" as const } : predecessor;
   const decision = decide({
     presented: parts.present(predecessor.der),
     credential: credentialOf(record, { current: credentialAccount(account) }),
@@ -160,11 +176,20 @@ async function earlierAnswer(
     throw new Refusal("RENEWED_BEFORE");
   }
   if (renewal.successor === undefined) return undefined; // an attempt before this one did not get to its end
+  if (refusal && hasRevokedItself(predecessor)) throw refusal; // it was looked at for the alarm alone
   const successor = await parts.database.certificates.byFingerprint(renewal.successor);
-  // What has ended is worth an answer only if there is something to go on with.
-  const isGood = successor?.status === "active" && successor.notAfter > parts.clock.now();
-  if (refusal && !isGood) throw refusal;
+  if (!successor) throw new Error("a fulfilled renewal has no certificate");
+  // An answer is of use only if there is something to go on with.
+  const fault = faultOf(successor, parts.clock.now());
+  if (fault) throw refusal ?? new Refusal(fault);
   return successor;
+}
+
+/** Why a certificate is no good, if it is not. */
+function faultOf({ status, notAfter }: CertificateRecord, now: Instant): DenialCode | undefined {
+  if (status === "revoked") return "CERT_REVOKED";
+  if (status === "suspended") return "CERT_SUSPENDED";
+  return notAfter > now ? undefined : "CERT_EXPIRED";
 }
 
 /** The certificate of the same request, sent twice at once, that was recorded first. */
@@ -196,4 +221,17 @@ async function alarm(
     address,
   });
   if (applied) await parts.applied(applied);
+}
+
+/** Whoever renews without pause fills the record, and leaves an admin as many to revoke. Throws RATE_LIMITED. */
+async function requireFewOf(
+  { database, clock }: Pick<RenewalParts, "database" | "clock">,
+  line: RenewalRecord["line"],
+): Promise<void> {
+  if ((await database.renewals.activeOfLine(line, clock.now())).length < MOST_ACTIVE) return;
+  throw new Refusal(
+    "RATE_LIMITED",
+    `${String(MOST_ACTIVE)} certificates that came of one enrolment are active already. Renew again when some have ended or been retired.`,
+    `line ${line}`,
+  );
 }
