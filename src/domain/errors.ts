@@ -176,3 +176,6 @@ export class Refusal extends Error {
     this.detail = detail;
   }
 }
+
+/** One that can only be about what a command was given, whatever its code says elsewhere. */
+export class UsageRefusal extends Refusal {}
