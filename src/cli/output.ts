@@ -1,4 +1,4 @@
-import { type ErrorCode, Refusal } from "../domain/errors.ts";
+import { type ErrorCode, Refusal, UsageRefusal } from "../domain/errors.ts";
 import { hasColour, heading, status } from "./colour.ts";
 
 /** What can only be wrong in the arguments themselves. */
@@ -37,7 +37,7 @@ export function reportFailure(error: unknown, args: readonly string[]): 1 | 2 {
       ? `${JSON.stringify({ code, message, detail, ...facts })}\n`
       : `countersign: ${message} (${code})\n${detail === undefined ? "" : `  ${detail}\n`}`,
   );
-  return usageCodes.includes(code) ? 2 : 1;
+  return error instanceof UsageRefusal || usageCodes.includes(code) ? 2 : 1;
 }
 
 /** Columns, as wide as their widest cell; on a terminal, with a bold head and a column STATUS in colour. */

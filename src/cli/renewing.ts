@@ -1,6 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { Announced } from "../client/announced.ts";
 import { type ClientFiles, readCertificate, readRoots } from "../client/certificate-files.ts";
+import { httpsUrl } from "../client/https.ts";
 import { rememberedCaUrl, toldCaUrl } from "../client/known-cas.ts";
 import { type DaemonEvent, keepRenewed } from "../client/renew-daemon.ts";
 import { type Renewal, renewFiles } from "../client/renew-files.ts";
@@ -86,10 +87,10 @@ export async function renewOn(job: RenewJob, stopped: Promise<unknown>, json: bo
   say({ event: "stopped" });
 }
 
-/** With none it would never end well, whereas a root that cannot be read may be there later. */
+/** With none, or another scheme's, it would never end well, whereas a root that cannot be read may be there later. */
 function requireCaUrl({ caUrl }: RenewJob): void {
   try {
-    caUrl();
+    httpsUrl(caUrl());
   } catch (error) {
     if (!(error instanceof Refusal) || error.code !== "FILE_UNREADABLE") throw error;
   }

@@ -72,7 +72,7 @@ export function readEnrolled(answer: unknown, root: string): Enrolled {
   return { ...result.data, root };
 }
 
-/** One of the CA's routes, below its URL. Throws SERVER_UNREACHABLE when that is none. */
+/** One of the CA's routes, below its URL. Throws CONFIG_INVALID when that is none. */
 export function caEndpoint(caUrl: string, path: string): URL {
   const base = httpsUrl(caUrl);
   return new URL(path, base.href.endsWith("/") ? base : `${base.href}/`);

@@ -1,6 +1,6 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { type RequestOptions, request } from "node:https";
-import { type ErrorCode, Refusal, isErrorCode } from "../domain/errors.ts";
+import { type ErrorCode, Refusal, UsageRefusal, isErrorCode } from "../domain/errors.ts";
 import { SECOND } from "../domain/time.ts";
 
 const TIMEOUT = 20 * SECOND;
@@ -27,11 +27,11 @@ export class OutsideValidity extends Refusal {
   }
 }
 
-/** Reads an https:// URL. Throws SERVER_UNREACHABLE for anything else. */
+/** Reads an https:// URL. Throws CONFIG_INVALID for anything else. */
 export function httpsUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol === "https:") return url;
-  throw new Refusal("SERVER_UNREACHABLE", `'${text}' is not an https:// URL.`);
+  throw new UsageRefusal("CONFIG_INVALID", `'${text}' is not an https:// URL. Give one that is.`);
 }
 
 /**
@@ -126,7 +126,7 @@ function explain(url: URL, error: NodeJS.ErrnoException): Refusal {
   if (code === "CERT_NOT_YET_VALID" || code === "CERT_HAS_EXPIRED") return new OutsideValidity(url, code);
   if (notTls.test(error.message)) {
     const message = `${url.host} does not speak TLS: it may be a port for plain HTTP.`;
-    return new Refusal("SERVER_UNREACHABLE", message, error.message);
+    return new Refusal("SERVER_UNREACHABLE", message);
   }
   const cause = unreachable[code];
   if (cause) return new Refusal("SERVER_UNREACHABLE", `${cause(url)} (${code}).`);

@@ -179,3 +179,6 @@ export class Refusal extends Error {
     this.facts = facts;
   }
 }
+
+/** One that can only be about what a command was given, whatever its code says elsewhere. */
+export class UsageRefusal extends Refusal {}

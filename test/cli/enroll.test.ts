@@ -144,7 +144,7 @@ test("a lost answer burns nothing: the same command gets the same certificate", 
 
 test.each<[string, Record<string, string>, number, string]>([
   ["nobody listens", { "ca-url": "https://127.0.0.1:1" }, 1, "SERVER_UNREACHABLE"],
-  ["plain HTTP", { "ca-url": "http://127.0.0.1:8443" }, 1, "SERVER_UNREACHABLE"],
+  ["plain HTTP", { "ca-url": "http://127.0.0.1:8443" }, 2, "CONFIG_INVALID"],
   ["no fingerprint", { fingerprint: "abc" }, 2, "ID_MALFORMED"],
   ["no token file", { "token-file": "nowhere" }, 1, "FILE_UNREADABLE"],
   ["a key type there is not", { "key-type": "dsa" }, 2, "dsa"],

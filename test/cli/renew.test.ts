@@ -88,6 +88,16 @@ test("the other listener is told as that", async () => {
   });
 });
 
+test("a CA's URL of another scheme is wrong usage", async () => {
+  const files = await enrolledFiles(server);
+  const ran = await renew(files, "--force", "--json", "--ca-url", "http://127.0.0.1:8443");
+  expect(ran.code).toBe(2);
+  expect(JSON.parse(ran.stderr)).toEqual({
+    code: "CONFIG_INVALID",
+    message: "'http://127.0.0.1:8443' is not an https:// URL. Give one that is.",
+  });
+});
+
 describe("refused, and nothing replaced", () => {
   const cases: [string, string, string, (files: ClientFolder) => unknown][] = [
     [
@@ -221,6 +231,7 @@ describe("refused, and nothing replaced", () => {
     [["--signal", "NONSENSE", "--pid-file", "x"]],
     [["--exec", "true", "--signal", "HUP", "--pid-file", "x"]],
     [["--daemon", "--force"]],
+    [["--daemon", "--ca-url", "http://127.0.0.1:8443"]],
   ])("usage: %j exits 2", async (args) => {
     expect((await command(["renew", ...args])).code).toBe(2);
   });

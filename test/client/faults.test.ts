@@ -77,6 +77,7 @@ describe("why a server cannot be reached is said in a sentence", () => {
     expect(await fault(`https://127.0.0.1:${port}`)).toMatchObject({
       code: "SERVER_UNREACHABLE",
       message: `127.0.0.1:${port} does not speak TLS: it may be a port for plain HTTP.`,
+      detail: undefined,
     });
   });
 
