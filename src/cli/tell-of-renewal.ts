@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Refusal } from "../domain/errors.ts";
 import { MINUTE } from "../domain/time.ts";
-import { readInput } from "../files/files.ts";
+import { readOwnFile } from "../files/files.ts";
 
 /** For a command that hangs. */
 const PATIENCE = 5 * MINUTE;
@@ -47,7 +47,8 @@ async function execute(command: string, stop: AbortSignal): Promise<void> {
 }
 
 function sendSignal(signal: NodeJS.Signals, pidFile: string): void {
-  const text = readInput(pidFile).toString("latin1").trim();
+  // Who may write to it could have us signal any process, and as root.
+  const text = readOwnFile(pidFile, "Nobody was signalled.").toString("latin1").trim();
   // 0 and what is negative would be groups of processes.
   if (!/^[1-9][0-9]{0,9}$/.test(text)) throw failed(`${pidFile} does not hold a process's number.`);
   try {
