@@ -12,7 +12,7 @@ const LOOKED_AT = { each: { rate: 2, burst: 10 }, all: { rate: 20, burst: 60 } }
 export function openRequests(
   issuing: IssuingParts,
   limits: ApprovalLimits | undefined,
-  logger: Logger,
+  logger: Pick<Logger, "info">,
 ): ((asked: Asked) => Promise<Outcome>) | undefined {
   if (!limits) return undefined;
   const shared = new SharedAllowance(issuing.clock, LOOKED_AT);
