@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Refusal } from "../domain/errors.ts";
 import { MINUTE } from "../domain/time.ts";
-import { readInput } from "../files/files.ts";
+import { readOwnFile } from "../files/files.ts";
 
 /** For a command that hangs. */
 const PATIENCE = 5 * MINUTE;
@@ -59,11 +59,13 @@ function sendSignal(signal: NodeJS.Signals, pidFile: string): void {
   }
 }
 
+/** Who may write to it could have us signal any process, and as root. */
 function pidIn(pidFile: string): string {
   try {
-    return readInput(pidFile).toString("latin1").trim();
+    return readOwnFile(pidFile, "Nobody was signalled.").toString("latin1").trim();
   } catch (error) {
-    throw failed(`${pidFile} cannot be read.`, error instanceof Refusal ? error.detail : undefined);
+    if (error instanceof Refusal) throw failed(error.message, error.detail);
+    throw error;
   }
 }
 

@@ -1,3 +1,4 @@
+import { type Cidr, addressMatcher } from "../domain/address.ts";
 import { Refusal } from "../domain/errors.ts";
 import type { Fingerprint, SpkiHash } from "../domain/identifiers.ts";
 import type { Scope, Slug } from "../domain/names.ts";
@@ -115,12 +116,7 @@ export function denyRequest(
         continue;
       }
       if (token) await stores.tokens.revoke(token.id, now);
-      const decided = { status: "denied" as const, decidedAt: now, decidedBy: mutation.actor, note };
-      await stores.requests.decide(request.id, { ...request, ...decided });
-      const { id, address, createdAt } = request;
-      const detail = { request: id, was: request.status, address, createdAt, note };
-      await recordChange(stores, mutation, "request.deny", spkiHash, detail);
-      denied.push({ ...request, ...decided });
+      denied.push(await denyOne(stores, mutation, request, note));
     }
     if (denied.length === 0) throw new Refusal("REQUEST_DECIDED", stillOut(fetched));
     return { denied, fetched };
@@ -132,6 +128,45 @@ export function stillOut(fetched: readonly Fingerprint[]): string | undefined {
   if (fetched.length === 0) return undefined;
   const commands = fetched.map((fingerprint) => `countersign revoke ${fingerprint}`);
   return `Its client has fetched a certificate before. To end that: ${commands.join("; ")}`;
+}
+
+/**
+ * Denies all that wait from a range of addresses, such as a flood; what was approved stays.
+ *
+ * @returns what was denied.
+ * @throws Refusal NOT_FOUND when none does.
+ */
+export function denyRequestsFrom(
+  database: Database,
+  mutation: Mutation,
+  range: Cidr,
+  note: string | undefined,
+): Promise<readonly RequestRecord[]> {
+  const isWithin = addressMatcher([range]);
+  return database.transaction(async (stores) => {
+    const waiting = (await liveRequests(stores, mutation)).filter(
+      ({ status, address }) => status === "pending" && isWithin(address.split("%")[0] ?? ""),
+    );
+    if (waiting.length === 0) throw new Refusal("NOT_FOUND", `No request from ${range} waits.`);
+    const denied: RequestRecord[] = [];
+    for (const request of waiting) denied.push(await denyOne(stores, mutation, request, note));
+    return denied;
+  });
+}
+
+async function denyOne(
+  stores: Stores,
+  mutation: Mutation,
+  request: RequestRecord,
+  note: string | undefined,
+): Promise<RequestRecord> {
+  const now = mutation.clock.now();
+  const decided = { status: "denied" as const, decidedAt: now, decidedBy: mutation.actor, note };
+  await stores.requests.decide(request.id, { ...request, ...decided });
+  const { id, address, createdAt, spkiHash } = request;
+  const detail = { request: id, was: request.status, address, createdAt, note };
+  await recordChange(stores, mutation, "request.deny", spkiHash, detail);
+  return { ...request, ...decided };
 }
 
 /** Throws NOT_FOUND, REQUEST_ENDED. */

@@ -74,6 +74,8 @@ describe("refused, with nothing changed", () => {
     ["approving nothing", 1, "NOT_FOUND", ["request", "approve", "ab".repeat(32), "--account", "acme"]],
     ["approving by an id", 2, "ID_MALFORMED", ["request", "approve", "ab12", "--account", "acme"]],
     ["denying nothing", 1, "NOT_FOUND", ["request", "deny", "ab".repeat(32)]],
+    ["denying where nobody asked", 1, "NOT_FOUND", ["request", "deny", "--address", "192.0.2.0/24"]],
+    ["denying no range", 2, "CIDR_INVALID", ["request", "deny", "--address", "192.0.2"]],
   ])("%s: exit %i, %s", async (_name, code, expected, args) => {
     const before = snapshot(server.home);
     const ran = await here(...args);
@@ -84,6 +86,8 @@ describe("refused, with nothing changed", () => {
 
   test.each([
     [["revoke"]],
+    [["request", "deny"]],
+    [["request", "deny", "ab".repeat(32), "--address", "192.0.2.0/24"]],
     [["account"]],
     [["nonsense"]],
     [["list", "--status", "odd"]],

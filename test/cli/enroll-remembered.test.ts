@@ -30,6 +30,10 @@ async function enroll(workspace: Workspace, name: string, ...args: readonly stri
   return command(["enroll", ...fixed, ...files, "--json", ...args]);
 }
 
+/** What is said before the token is sent. */
+const told = (caUrl: string): string =>
+  `${JSON.stringify({ event: "ca", caUrl, fingerprint: server.rootFingerprint })}\n`;
+
 const named = (): string[] => ["--ca-url", server.ca, "--fingerprint", server.rootFingerprint];
 
 test("the CA is remembered, so that it need not be named again", async () => {
@@ -44,10 +48,15 @@ test("the CA is remembered, so that it need not be named again", async () => {
   for (const folder of ["", "cas"]) expect(statSync(remembered(workspace, folder)).mode & 0o777).toBe(0o700);
   expect(rememberedCaUrl(server.rootFingerprint, process.env)).toBe(server.ca);
 
-  expect(await enroll(workspace, "second")).toMatchObject({ code: 0, stderr: "" });
-  expect(await enroll(workspace, "third", "--ca-url", server.ca)).toMatchObject({ code: 0, stderr: "" });
+  expect(await enroll(workspace, "second")).toMatchObject({ code: 0, stderr: told(`${server.ca}/`) });
+  expect(await enroll(workspace, "third", "--ca-url", server.ca)).toMatchObject({
+    ...{ code: 0, stderr: told(server.ca) },
+  });
   const byRoot = ["--fingerprint", server.rootFingerprint];
-  expect(await enroll(workspace, "fourth", ...byRoot)).toMatchObject({ code: 0, stderr: "" });
+  expect(await enroll(workspace, "fourth", ...byRoot)).toMatchObject({
+    code: 0,
+    stderr: told(`${server.ca}/`),
+  });
 });
 
 test("the environment says where it is, unless an option does; what is remembered comes last", async () => {
@@ -67,8 +76,10 @@ test("of several, the last used is taken; of two at one URL, that one too", asyn
   const other = parseFingerprint(randomBytes(32).toString("hex"));
   rememberCa({ caUrl: server.ca, fingerprint: other }, process.env);
   rememberCa({ caUrl: server.ca, fingerprint: parseFingerprint(server.rootFingerprint) }, process.env);
-  expect(await enroll(workspace, "first")).toMatchObject({ code: 0, stderr: "" });
-  expect(await enroll(workspace, "second", "--ca-url", server.ca)).toMatchObject({ code: 0, stderr: "" });
+  expect(await enroll(workspace, "first")).toMatchObject({ code: 0, stderr: told(`${server.ca}/`) });
+  expect(await enroll(workspace, "second", "--ca-url", server.ca)).toMatchObject({
+    ...{ code: 0, stderr: told(server.ca) },
+  });
   rememberCa({ caUrl: "https://ca.test", fingerprint: parseFingerprint("ab".repeat(32)) }, process.env);
   const ran = await enroll(workspace, "third", "--ca-url", server.ca);
   expect(ran).toMatchObject({ code: 2, stdout: "" });

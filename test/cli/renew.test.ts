@@ -1,5 +1,5 @@
 import { X509Certificate, createPrivateKey } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { fingerprintOf } from "../../src/domain/identifiers.ts";
@@ -277,6 +277,12 @@ describe("tells those who use the files", () => {
       `trap 'exit 7' USR1; echo $$ > '${pidFile}'; while :; do sleep 0.1; done`,
     ]);
     await expect.poll(() => readFileSync(pidFile, "latin1")).toMatch(/\n$/);
+    chmodSync(pidFile, 0o666);
+    expect(JSON.parse((await renew(files, ...signal)).stderr)).toMatchObject({
+      code: "FILE_UNREADABLE",
+      message: expect.stringMatching(/others may write to it. Nobody was signalled.$/) as string,
+    });
+    chmodSync(pidFile, 0o644);
     expect(await renew(files, ...signal)).toMatchObject({ code: 0 });
     expect((await waiting).code).toBe(7);
     expect(issuedTo(server.home, "acme").map(({ fingerprint }) => fingerprint)).toContain(heldBy(files));

@@ -1,11 +1,13 @@
 import { beforeAll, expect, test } from "vitest";
 import { Allowance } from "../../src/domain/allowance.ts";
+import { parseCidr } from "../../src/domain/address.ts";
 import type { Refusal } from "../../src/domain/errors.ts";
 import { parseScope, parseSlug } from "../../src/domain/names.ts";
 import { DAY, SECOND } from "../../src/domain/time.ts";
 import { openRequests } from "../../src/serve/approval.ts";
 import { setAccountStatus } from "../../src/services/accounts.ts";
 import { ask } from "../../src/services/issue/ask.ts";
+import { denyRequestsFrom } from "../../src/services/requests.ts";
 import { blockKey } from "../../src/services/keys.ts";
 import { onEachDatabase } from "../support/databases.ts";
 import { enrolRecord, expectRefusal, freshAccount, freshToken, makeCsr } from "../support/issuing.ts";
@@ -71,6 +73,33 @@ onEachDatabase("too many requests without a token", (db) => {
       "Too many requests from this network wait for an admin already.",
     );
     expect((await ask(parts, asked(next, from(0x100, 1)))).pending?.status).toBe("pending");
+  });
+
+  test("are denied for a range of addresses at once, each with its change; others go on waiting", async () => {
+    const flood = await Promise.all(Array.from({ length: 3 }, () => makeCsr()));
+    const [elsewhere, approved] = [await makeCsr(), await makeCsr()];
+    for (const [host, csr] of flood.entries()) {
+      await ask(parts, asked(csr, { address: `2001:db8:8:${String(host)}::1` }));
+    }
+    await ask(parts, asked(elsewhere, { address: "2001:db8:9::1" }));
+    await ask(parts, asked(approved, { address: "2001:db8:8:9::1" }));
+    await approve(parts, approved, await freshAccount(parts));
+    const range = parseCidr("2001:db8:8::/48");
+    const before = await db.database.changes.last();
+    const denied = await denyRequestsFrom(db.database, parts, range, "a flood");
+    expect(denied.map(({ spkiHash }) => spkiHash).sort()).toEqual(flood.map(keyOf).sort());
+    const changes = await db.database.changes.after(before, 10);
+    expect(changes.map(({ action, subject }) => `${action} ${subject}`).sort()).toEqual(
+      flood.map((csr) => `request.deny ${keyOf(csr)}`).sort(),
+    );
+    for (const csr of flood) await expectRefusal(statusOf(parts, csr), "REQUEST_DENIED");
+    expect(await statusOf(parts, elsewhere)).toBe("pending");
+    expect(await statusOf(parts, approved)).toMatchObject({ status: "active" });
+    await expectRefusal(
+      denyRequestsFrom(db.database, parts, range, undefined),
+      "NOT_FOUND",
+      "No request from 2001:db8:8::/48 waits.",
+    );
   });
 
   test("at the same instant on two nodes go beyond no limit", async () => {

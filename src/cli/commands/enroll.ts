@@ -64,6 +64,7 @@ async function runEnroll(options: EnrollFlags): Promise<void> {
   const { tellClocks } = await import("../../client/clock-fault.ts");
   const { namingPassphrase } = await import("../passphrase.ts");
   const wanted = await wantedBy(options);
+  if (options.caUrl === undefined || options.fingerprint === undefined) tellCa(options, wanted);
   const explain = async (error: unknown): Promise<never> => {
     throw await tellClocks(error, wanted.caUrl, { now: () => Date.now() });
   };
@@ -141,6 +142,14 @@ async function wantedBy(options: EnrollFlags): Promise<EnrollToFiles> {
   }
   const p12 = outP12 === undefined || password === undefined ? undefined : { file: outP12, password };
   return { ...known, token, files: { key, cert, ca }, keyType, passphrase, p12 };
+}
+
+/** Before it gets a token: who let a command remember another CA would have that token. */
+function tellCa({ json }: EnrollFlags, { caUrl, fingerprint }: EnrollToFiles): void {
+  const shown = json
+    ? JSON.stringify({ event: "ca", caUrl, fingerprint })
+    : `The CA that is remembered: ${caUrl}, root ${fingerprint}`;
+  process.stderr.write(`${shown}\n`);
 }
 
 /** That it can't be remembered is no failure: the certificate is there. */

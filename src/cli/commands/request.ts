@@ -11,6 +11,7 @@ interface ApproveFlags extends CommonOptions {
 }
 
 interface DenyFlags extends CommonOptions {
+  readonly address?: string;
   readonly note?: string;
 }
 
@@ -25,8 +26,9 @@ export function requestCommands(program: Command): void {
     .option("--profile <name>", "what the certificate may be (client)")
     .option("--scopes <a,b>", "narrow the account's scopes for this certificate", commaList)
     .action(runApprove);
-  withCommon(request.command("deny").argument("<key-fingerprint>", KEY))
+  withCommon(request.command("deny").argument("[key-fingerprint]", KEY))
     .description("refuse a request, or an approved one that was not fetched yet")
+    .option("--address <cidr>", "instead of a key: all that wait from there")
     .option("--note <text>", "why, for the record")
     .action(runDeny);
 }
@@ -85,12 +87,25 @@ async function runApprove(fingerprint: string, options: ApproveFlags): Promise<v
   );
 }
 
-async function runDeny(fingerprint: string, options: DenyFlags): Promise<void> {
+async function runDeny(fingerprint: string | undefined, options: DenyFlags, command: Command): Promise<void> {
   const { parseNote } = await import("../../domain/revocation.ts");
-  const { denyRequest, stillOut } = await import("../../services/requests.ts");
+  const { denyRequest, denyRequestsFrom, stillOut } = await import("../../services/requests.ts");
   const { localMutation, withState } = await import("../state.ts");
-  const key = await keyNamed(fingerprint);
   const note = options.note === undefined ? undefined : parseNote(options.note);
+  if (options.address !== undefined && fingerprint === undefined) {
+    const { parseCidr } = await import("../../domain/address.ts");
+    const range = parseCidr(options.address);
+    const all = await withState(options, (database) =>
+      denyRequestsFrom(database, localMutation(), range, note),
+    );
+    const requests = all.map(({ id, spkiHash, address }) => ({ id, keyFingerprint: spkiHash, address }));
+    const value = { address: range, status: "denied", note, requests };
+    print(options, value, () => `Requests from ${range} denied: ${String(all.length)}.`);
+    return;
+  }
+  if (fingerprint === undefined || options.address !== undefined)
+    return command.error("error: name a key by its fingerprint, or --address");
+  const key = await keyNamed(fingerprint);
   const { denied, fetched } = await withState(options, (database) =>
     denyRequest(database, localMutation(), key, note),
   );
