@@ -48,14 +48,14 @@ test("the CA is remembered, so that it need not be named again", async () => {
   for (const folder of ["", "cas"]) expect(statSync(remembered(workspace, folder)).mode & 0o777).toBe(0o700);
   expect(rememberedCaUrl(server.rootFingerprint, process.env)).toBe(server.ca);
 
-  expect(await enroll(workspace, "second")).toMatchObject({ code: 0, stderr: told(`${server.ca}/`) });
+  expect(await enroll(workspace, "second")).toMatchObject({ code: 0, stderr: told(server.ca) });
   expect(await enroll(workspace, "third", "--ca-url", server.ca)).toMatchObject({
     ...{ code: 0, stderr: told(server.ca) },
   });
   const byRoot = ["--fingerprint", server.rootFingerprint];
   expect(await enroll(workspace, "fourth", ...byRoot)).toMatchObject({
     code: 0,
-    stderr: told(`${server.ca}/`),
+    stderr: told(server.ca),
   });
 });
 
@@ -64,11 +64,11 @@ test("the environment says where it is, unless an option does; what is remembere
   vi.stubEnv("COUNTERSIGN_CA_URL", server.ca);
   rememberCa({ caUrl: "https://127.0.0.1:1", fingerprint: server.rootFingerprint }, process.env);
   const byRoot = ["--fingerprint", server.rootFingerprint];
-  expect(await enroll(workspace, "first", ...byRoot)).toMatchObject({ code: 0, stderr: "" });
+  expect(await enroll(workspace, "first", ...byRoot)).toMatchObject({ code: 0, stderr: told(server.ca) });
   const elsewhere = await enroll(workspace, "second", ...byRoot, "--ca-url", "https://127.0.0.1:1");
   expect(JSON.parse(elsewhere.stderr)).toMatchObject({ code: "SERVER_UNREACHABLE" });
   vi.stubEnv("COUNTERSIGN_CA_URL", "");
-  expect(await enroll(workspace, "third")).toMatchObject({ code: 0, stderr: "" });
+  expect(await enroll(workspace, "third")).toMatchObject({ code: 0, stderr: told(server.ca) });
 });
 
 test("of several, the last used is taken; of two at one URL, that one too", async () => {
@@ -76,7 +76,7 @@ test("of several, the last used is taken; of two at one URL, that one too", asyn
   const other = parseFingerprint(randomBytes(32).toString("hex"));
   rememberCa({ caUrl: server.ca, fingerprint: other }, process.env);
   rememberCa({ caUrl: server.ca, fingerprint: parseFingerprint(server.rootFingerprint) }, process.env);
-  expect(await enroll(workspace, "first")).toMatchObject({ code: 0, stderr: told(`${server.ca}/`) });
+  expect(await enroll(workspace, "first")).toMatchObject({ code: 0, stderr: told(server.ca) });
   expect(await enroll(workspace, "second", "--ca-url", server.ca)).toMatchObject({
     ...{ code: 0, stderr: told(server.ca) },
   });
