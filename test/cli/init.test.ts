@@ -111,7 +111,7 @@ test("refuses to write over keys whose config.json is lost, with and without the
 const databaseFiles = ["countersign.sqlite", "countersign.sqlite-wal", "countersign.sqlite-shm"];
 
 describe("an attempt that is killed is taken up by the next", () => {
-  test.each([150, 300, 400, 500, 600, 700, 800])("after %i ms", async (delay) => {
+  test.each([200, 400, 550, 700, 800])("after %i ms", async (delay) => {
     const home = (await testWorkspace()).file("home");
     const main = join(projectRoot, "src/cli/main.ts");
     const child = spawn(process.execPath, [main, "init", "--home", home], { stdio: "ignore" });

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { DAY, SECOND } from "../../src/domain/time.ts";
 import { type ClientFolder, cloneAlarms, enrolledFiles, heldBy, issuedTo } from "../support/client-files.ts";
@@ -24,6 +24,9 @@ beforeAll(async () => {
   // A process that is slow to start finds its certificate ended: it goes on all the same.
   const short = { life: { default: "2s", max: "90d" }, renewal: { overlap: "1s", afterExpiry: "1h" } };
   writeFileSync(path, JSON.stringify({ ...profile, ...short }));
+  // One that is retired long before it would end.
+  const kept = { ...short, life: { default: "1d" } };
+  writeFileSync(join(dirname(path), "kept.json"), JSON.stringify({ ...profile, ...kept }));
   server = await serveHome(workspace);
 });
 afterAll(async () => {
@@ -169,8 +172,8 @@ test("with its disk full, a daemon has no answer to keep, and once there is room
 });
 
 test("what was retired is not renewed again by whoever has a copy", async () => {
-  const files = await enrolledFiles(server, "copied");
-  const copy = await enrolledFiles(server, "copied");
+  const files = await enrolledFiles(server, "copied", "--profile", "kept");
+  const copy = await enrolledFiles(server, "copied", "--profile", "kept");
   for (const which of ["key", "cert"] as const) copyFileSync(files[which], copy[which]);
   const renew = ({ key, cert, ca }: ClientFolder) =>
     command(["renew", "--force", "--json", "--key", key, "--cert", cert, "--ca", ca, "--ca-url", server.ca]);

@@ -18,12 +18,13 @@ export interface ClientFolder extends ClientFiles {
 export async function enrolledFiles(
   server: Pick<TestServer, "ca" | "root" | "token">,
   account = "acme",
+  ...tokenArgs: readonly string[]
 ): Promise<ClientFolder> {
   const workspace = await makeWorkspace();
   onTestFinished(workspace.remove);
   const { path } = workspace;
   const files = { key: join(path, "client.key"), cert: join(path, "client.crt"), ca: join(path, "ca.crt") };
-  const { key, cert, ca } = await enrolled(server, await server.token(account));
+  const { key, cert, ca } = await enrolled(server, await server.token(account, ...tokenArgs));
   writeFileSync(files.key, key, { mode: 0o600 });
   writeFileSync(files.cert, cert);
   writeFileSync(files.ca, ca);
