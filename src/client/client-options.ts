@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
-import { Refusal } from "../domain/errors.ts";
 import { keyTypes } from "../domain/key-policy.ts";
+import { isObject, refuseFaults } from "../domain/option-faults.ts";
 import { keyIn } from "./client-credentials.ts";
 import { httpsUrl } from "./https.ts";
 
@@ -95,12 +95,6 @@ export function requireOptions(
   refuseFaults(where, faultsIn(options, names, required));
 }
 
-/** Throws CONFIG_INVALID where there are faults. */
-export function refuseFaults(where: string, faults: readonly string[]): void {
-  if (faults.length === 0) return;
-  throw new Refusal("CONFIG_INVALID", `What ${where} was given is not valid: ${faults.join("; ")}.`);
-}
-
 function faultsIn(
   value: unknown,
   names: Readonly<Record<string, Check>>,
@@ -120,8 +114,4 @@ function faultsIn(
 
 function pick(value: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> {
   return Object.fromEntries(names.map((name) => [name, value[name]]));
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,9 +1,10 @@
 import type { Agent, AgentOptions } from "node:https";
 import type { Dispatcher } from "undici";
+import { refuseFaults } from "../domain/option-faults.ts";
 import type { Clock } from "../domain/ports.ts";
 import type { ClientCredentials } from "./client-credentials.ts";
 import { asCountersignError } from "./client-error.ts";
-import { refuseFaults, requireOptions } from "./client-options.ts";
+import { requireOptions } from "./client-options.ts";
 import type { EnrollOptions } from "./enroll-client.ts";
 import { type ClientOptions, makeClient } from "./make-client.ts";
 import { RenewingAgent } from "./renewing-agent.ts";

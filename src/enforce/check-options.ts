@@ -3,6 +3,7 @@ import { Server as TlsServer } from "node:tls";
 import { Refusal } from "../domain/errors.ts";
 import { limitChangeFaults } from "../domain/limits.ts";
 import { parseScope } from "../domain/names.ts";
+import { isObject, refuseFaults } from "../domain/option-faults.ts";
 import { openPathFaults } from "./open-paths.ts";
 
 // What a service gives the enforcer, looked at before anything is made of it: an option that nobody reads would leave open
@@ -60,12 +61,6 @@ export function requireScopes(where: string, scopes: readonly unknown[]): void {
     where,
     scopes.length === 0 ? ["scopes: none is given, so nothing would be asked for"] : faults,
   );
-}
-
-/** Throws CONFIG_INVALID where there are faults. */
-export function refuseFaults(where: string, faults: readonly string[]): void {
-  if (faults.length === 0) return;
-  throw new Refusal("CONFIG_INVALID", `What ${where} was given is not valid: ${faults.join("; ")}.`);
 }
 
 /**
@@ -140,10 +135,6 @@ function readPem<Read>(value: unknown, read: (pem: string) => Read): Read | unde
   } catch {
     return undefined; // what OpenSSL says of it could quote a key
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Short, and never more than a name or a number. */
