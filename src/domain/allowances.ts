@@ -1,14 +1,14 @@
 import { Allowance } from "./allowance.ts";
 import type { Clock } from "./ports.ts";
 
-/** As many are kept; beyond, the one that was first kept begins anew. */
-const MOST_KEPT = 10_000;
+/** As many are known of; the one that took nothing for the longest time is forgotten first, and would begin anew. */
+const MOST = 10_000;
 
 /** An allowance for each of many, in bounded memory. */
 export class Allowances<Key> {
   readonly #clock: Clock;
   readonly #limits: { readonly rate: number; readonly burst: number };
-  readonly #kept = new Map<Key, Allowance>();
+  readonly #known = new Map<Key, Allowance>();
 
   /** @param limits of each: how often a second, and how often at once */
   constructor(clock: Clock, limits: { readonly rate: number; readonly burst: number }) {
@@ -16,15 +16,20 @@ export class Allowances<Key> {
     this.#limits = limits;
   }
 
+  /** How many are known of. */
+  get size(): number {
+    return this.#known.size;
+  }
+
   /** Whether it may do it once more; if so, that counts. */
   take(key: Key): boolean {
-    let allowance = this.#kept.get(key);
-    if (!allowance) {
-      allowance = new Allowance(this.#clock, this.#limits);
-      const [oldest] = this.#kept.size < MOST_KEPT ? [] : this.#kept.keys();
-      if (oldest !== undefined) this.#kept.delete(oldest);
-      this.#kept.set(key, allowance);
+    const own = this.#known.get(key) ?? new Allowance(this.#clock, this.#limits);
+    this.#known.delete(key);
+    this.#known.set(key, own);
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= MOST) break;
+      this.#known.delete(oldest);
     }
-    return allowance.take();
+    return own.take();
   }
 }
