@@ -89,7 +89,8 @@ describe("the layer rule: an import against the direction fails lint", () => {
 });
 
 describe("a script is the command that it says", () => {
-  const scripts = globSync("scripts/*.ts", { cwd: projectRoot }).filter((file) => file !== "scripts/demo.ts");
+  const others = ["scripts/demo.ts", "scripts/make-api-page.ts"];
+  const scripts = globSync("scripts/*.ts", { cwd: projectRoot }).filter((file) => !others.includes(file));
   const commandOf = (file: string): string | undefined =>
     /^\/\/ The same as `countersign (.+) …`\.$/m.exec(readFileSync(join(projectRoot, file), "utf8"))?.[1];
 
@@ -102,8 +103,8 @@ describe("a script is the command that it says", () => {
   test("each of an admin's commands that changes something has one", () => {
     const page = readFileSync(join(projectRoot, "docs/cli.md"), "utf8");
     const documented = [...page.matchAll(/^### (.+)$/gm)].map(([, name]) => name);
-    const others = /^(serve|gateway|enroll|renew|whoami|completion)$|(list|show)$/;
-    const wanted = documented.filter((name) => name !== undefined && !others.test(name));
+    const noneOfAdmins = /^(serve|gateway|enroll|renew|whoami|completion)$|(list|show)$/;
+    const wanted = documented.filter((name) => name !== undefined && !noneOfAdmins.test(name));
     expect(wanted.length).toBeGreaterThan(20);
     expect(scripts.map(commandOf)).toEqual(expect.arrayContaining(wanted));
   });

@@ -166,6 +166,8 @@ export type ErrorCode = keyof typeof table;
 export const errorTable: Readonly<Record<ErrorCode, readonly [status: number, sentence: string]>> = table;
 
 export const denialCodes = Object.keys(denials) as readonly DenialCode[];
+/** What a gateway says of its own routes, besides the decision. */
+export const gatewayCodes = Object.keys(proxying) as readonly ErrorCode[];
 
 export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(table, text);

@@ -1,14 +1,18 @@
 import type { IncomingMessage, RequestListener } from "node:http";
-import type { Request } from "express";
+import type { Express, Request } from "express";
 import type { Logger } from "../domain/ports.ts";
 import type { Answer } from "../services/issue/answer.ts";
 import type { Outcome } from "../services/issue/ask.ts";
 import type { Enrolment } from "../services/issue/enrol.ts";
 import { plainApp } from "./app.ts";
+import { caHealthEndpoint, rootsEndpoint } from "./ca-facts-endpoints.ts";
 import { enrolEndpoint } from "./enrol-endpoint.ts";
 import { answerProblem, finish, methodNotAllowed } from "./errors.ts";
 import { type EstParts, addEst } from "./est/routes.ts";
 import { type KeyCompromise, nonceEndpoint, proofEndpoint } from "./key-compromise-endpoint.ts";
+import { openApiEndpoint } from "./openapi-endpoint.ts";
+import { openApiDocument } from "./openapi/document.ts";
+import { operations } from "./openapi/operations.ts";
 import { type OwnRenewal, renewEndpoint } from "./renew-endpoint.ts";
 import { type RequestForCertificate, requestEndpoint } from "./request-endpoint.ts";
 import { type OwnRevocation, revokeOwnEndpoint } from "./revoke-own-endpoint.ts";
@@ -24,31 +28,39 @@ export interface CaAppParts extends Pick<EstParts, "certsOnly" | "authorities" |
   readonly roots: string;
   /** Where calls are decided on, at the same host; undefined when that is not so, or not known yet. */
   readonly enforcePort: () => number | undefined;
+  /** Of this software. */
+  readonly version: string;
   readonly logger: Logger;
 }
 
 const CERTIFICATES = "/v1/certificates";
 
-/** The CA listener. Each route says who may call it; there is no other. */
+/** The CA listener. */
 export function caApp(parts: CaAppParts): RequestListener {
+  const { enrol, logger } = parts;
+  const rest = caAppRoutes(parts) as RequestListener;
+  return (request, response) => {
+    if (!isPlainEnrolment(request)) {
+      rest(request, response);
+      return;
+    }
+    enrolEndpoint(enrol, request, response, false).catch((error: unknown) => {
+      answerProblem(logger, request, response, error);
+    });
+  };
+}
+
+/** Its routes. Each says who may call it; there is no other. */
+export function caAppRoutes(parts: CaAppParts): Express {
   const { enrol, ask, ownRenewal, ownRevocation, keyCompromise, logger } = parts;
   const app = plainApp();
+  const readOnly = methodNotAllowed("GET", "HEAD");
 
-  // Anyone: the roots are public; a client compares their fingerprint with the one that it was given.
-  app
-    .route("/roots.pem")
-    .get((_request, response) => {
-      response.type("application/pem-certificate-chain").send(parts.roots);
-    })
-    .all(methodNotAllowed("GET", "HEAD"));
-
-  // Anyone; the port is what whoever tries them one after the other finds.
-  app
-    .route("/health")
-    .get((_request, response) => {
-      response.json({ status: "ok", enforcePort: parts.enforcePort() });
-    })
-    .all(methodNotAllowed("GET", "HEAD"));
+  // Anyone.
+  app.route("/roots.pem").get(rootsEndpoint(parts.roots)).all(readOnly);
+  app.route("/health").get(caHealthEndpoint(parts.enforcePort)).all(readOnly);
+  const document = (): object => openApiDocument(operations, parts.version);
+  app.route("/openapi.json").get(openApiEndpoint(document)).all(readOnly);
 
   // Whoever has an enrolment token.
   app
@@ -92,16 +104,7 @@ export function caApp(parts: CaAppParts): RequestListener {
 
   addEst(app, parts);
   finish(app, logger);
-  const rest = app as RequestListener;
-  return (request, response) => {
-    if (!isPlainEnrolment(request)) {
-      rest(request, response);
-      return;
-    }
-    enrolEndpoint(enrol, request, response, false).catch((error: unknown) => {
-      answerProblem(logger, request, response, error);
-    });
-  };
+  return app;
 }
 
 function prefersPem(request: Request): boolean {

@@ -1,6 +1,31 @@
 import type { ServerResponse } from "node:http";
+import { z } from "zod";
 import { formatTime } from "../domain/time.ts";
 import type { Answer } from "../services/issue/answer.ts";
+import { account, fingerprint, pem, serial, text, time } from "./openapi/fields.ts";
+import type { Answered } from "./openapi/operation.ts";
+
+const chainDescription = "The leaf, then its issuing CA without the root: a client's certificate file";
+
+const certificateSchema = z
+  .object({
+    fingerprint,
+    serial,
+    certificate: pem("The leaf"),
+    chain: pem(chainDescription),
+    notBefore: time("From when it is good"),
+    notAfter: time("Until when"),
+    account,
+  })
+  .meta({ id: "Certificate", description: "A certificate that was issued, and its chain." });
+
+export const certificateAnswer: Answered = {
+  description: "The certificate. With `Accept: application/pem-certificate-chain`, its chain alone.",
+  content: {
+    "application/json": certificateSchema,
+    "application/pem-certificate-chain": text(`${chainDescription} (RFC 8555 §9.1).`),
+  },
+};
 
 /** 201 with a certificate, new or given again: as JSON, or the chain alone. */
 export function sendCertificate(response: ServerResponse, answer: Answer, wantsPem: boolean): void {

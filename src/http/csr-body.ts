@@ -1,8 +1,10 @@
 import type { IncomingMessage } from "node:http";
-import type { z } from "zod";
-import { Refusal } from "../domain/errors.ts";
+import { z } from "zod";
+import { type ErrorCode, Refusal } from "../domain/errors.ts";
 import { type Instant, parseTime } from "../domain/time.ts";
 import type { Enrolment } from "../services/issue/enrol.ts";
+import { octets } from "./openapi/fields.ts";
+import type { Taken } from "./openapi/operation.ts";
 import { mediaType, parseJsonBody } from "./request-body.ts";
 
 /** What is asked for, as it comes in JSON. */
@@ -11,6 +13,39 @@ interface Body {
   readonly profile?: string | undefined;
   readonly notAfter?: string | undefined;
 }
+
+/** What a request for a certificate says. */
+export const csrFields = {
+  csr: z.string().describe("The CSR (PKCS#10), in PEM or as base64 of DER."),
+  profile: z.string().optional().describe("The profile's name."),
+  notAfter: z.string().optional().meta({
+    format: "date-time",
+    description: "When it is to end, in RFC 3339, within what the profile allows.",
+  }),
+};
+
+/** @param schema that JSON is read by */
+export function csrTaken(schema: z.ZodType): Taken {
+  const bare = octets("The CSR by itself, in PEM or DER (RFC 5967).");
+  return { required: true, content: { "application/json": schema, "application/pkcs10": bare } };
+}
+
+/** What may be wrong with what is to be signed, or with who is to sign it. */
+export const csrCodes = [
+  "BODY_MALFORMED",
+  "BODY_TOO_LARGE",
+  "CSR_MALFORMED",
+  "CSR_SIGNATURE_INVALID",
+  "KEY_UNSUPPORTED",
+  "KEY_WEAK",
+  "KEY_BLOCKED",
+  "KEY_IN_USE",
+  "PROFILE_UNKNOWN",
+  "PROFILE_UNFIT",
+  "VALIDITY_INVALID",
+  "UNAVAILABLE",
+  "INTERNAL",
+] as const satisfies readonly ErrorCode[];
 
 /**
  * Reads what is to be signed: JSON as the schema has it, or the CSR by itself.

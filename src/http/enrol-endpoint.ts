@@ -1,17 +1,43 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
+import type { ErrorCode } from "../domain/errors.ts";
 import type { Answer } from "../services/issue/answer.ts";
 import type { Enrolment } from "../services/issue/enrol.ts";
 import { bearerToken } from "./bearer-token.ts";
-import { sendCertificate } from "./certificate-answer.ts";
-import { parseBody } from "./csr-body.ts";
+import { certificateAnswer, sendCertificate } from "./certificate-answer.ts";
+import { csrCodes, csrFields, csrTaken, parseBody } from "./csr-body.ts";
+import type { Operation } from "./openapi/operation.ts";
 import { readBody } from "./request-body.ts";
 
-const bodySchema = z.strictObject({
-  csr: z.string(),
-  profile: z.string().optional(),
-  notAfter: z.string().optional(),
-});
+const bodySchema = z.strictObject(csrFields);
+
+/** Why a token gets no certificate. */
+export const tokenCodes = [
+  "TOKEN_REQUIRED",
+  "TOKEN_MALFORMED",
+  "TOKEN_UNKNOWN",
+  "TOKEN_USED",
+  "TOKEN_EXPIRED",
+  "TOKEN_REVOKED",
+  "TOKEN_ADDRESS",
+  "TOKEN_KEY",
+  "ACCOUNT_SUSPENDED",
+] as const satisfies readonly ErrorCode[];
+
+export const enrolOperation: Operation = {
+  id: "enrol",
+  listeners: ["ca"],
+  method: "post",
+  path: "/v1/certificates",
+  summary: "Issues a certificate for an enrolment token",
+  description:
+    "Account, profile and scopes are the token's; `profile` may say which that is. What a CSR asks for beyond its key does not " +
+    "count. The same token with the same CSR gets the same certificate for as long as the token lives, so a lost answer burns nothing.",
+  callers: ["enrolmentToken"],
+  takes: csrTaken(bodySchema),
+  answers: { 201: certificateAnswer },
+  codes: [...tokenCodes, ...csrCodes],
+};
 
 /**
  * `POST /v1/certificates`, for whoever has an enrolment token.

@@ -1,6 +1,45 @@
 import type { Express } from "express";
+import { z } from "zod";
 import { Refusal } from "../domain/errors.ts";
 import { methodNotAllowed } from "./errors.ts";
+import type { Operation } from "./openapi/operation.ts";
+
+const METRICS_TOO = "On the metrics listener for the command `gateway` alone, which has no public one.";
+
+export const healthOperations: readonly Operation[] = [
+  {
+    id: "isAlive",
+    listeners: ["public", "metrics"],
+    method: "get",
+    path: "/healthz",
+    summary: "Whether the process answers",
+    description: METRICS_TOO,
+    callers: [],
+    answers: {
+      200: {
+        description: "It does.",
+        content: { "application/json": z.object({ status: z.literal("ok") }) },
+      },
+    },
+    codes: ["INTERNAL"],
+  },
+  {
+    id: "isReady",
+    listeners: ["public", "metrics"],
+    method: "get",
+    path: "/readyz",
+    summary: "Whether it is fit for its work",
+    description: METRICS_TOO,
+    callers: [],
+    answers: {
+      200: {
+        description: "It is.",
+        content: { "application/json": z.object({ status: z.literal("ready") }) },
+      },
+    },
+    codes: ["UNAVAILABLE", "INTERNAL"],
+  },
+];
 
 /**
  * Whether the process is there, and whether it is fit for its work: `/healthz` and `/readyz`.

@@ -5,6 +5,8 @@ import type { SpkiHash } from "../domain/identifiers.ts";
 import { type Instant, formatTime } from "../domain/time.ts";
 import type { CompromiseProof } from "../services/key-compromise.ts";
 import { answerJson } from "./json.ts";
+import { keyFingerprint, octets, time } from "./openapi/fields.ts";
+import type { Operation } from "./openapi/operation.ts";
 import { parseJsonBody, readBody, requireJson } from "./request-body.ts";
 
 export interface KeyCompromise {
@@ -14,6 +16,22 @@ export interface KeyCompromise {
     proof: CompromiseProof,
   ) => Promise<{ readonly revoked: number; readonly spkiHash: SpkiHash }>;
 }
+
+const nonceSchema = z
+  .object({ nonce: z.string().describe("Base64url."), expiresAt: time("Until when it is good") })
+  .meta({ id: "Nonce", description: "What is to be signed with the key, once." });
+
+export const nonceOperation: Operation = {
+  id: "keyCompromiseNonce",
+  listeners: ["ca"],
+  method: "post",
+  path: "/v1/key-compromise",
+  summary: "Gives a nonce, to prove possession of a leaked key",
+  callers: [],
+  takes: { required: false, content: { "*/*": octets("Does not count.") } },
+  answers: { 201: { description: "A nonce of this server.", content: { "application/json": nonceSchema } } },
+  codes: ["BODY_MALFORMED", "BODY_TOO_LARGE", "INTERNAL"],
+};
 
 /** `POST /v1/key-compromise`, for anyone: a nonce to be signed. What is sent along does not count. */
 export async function nonceEndpoint(
@@ -26,7 +44,52 @@ export async function nonceEndpoint(
   answerJson(response, 201, { nonce, expiresAt: formatTime(expiresAt) });
 }
 
-const proofSchema = z.strictObject({ nonce: z.string(), publicKey: z.string(), signature: z.base64() });
+const proofSchema = z.strictObject({
+  nonce: z.string().describe("As the server gave it."),
+  publicKey: z.string().describe("The key's SubjectPublicKeyInfo, in PEM or as base64 of DER."),
+  signature: z
+    .base64()
+    .describe(
+      "Over the line `countersign key compromise` and the nonce, with SHA-256 for RSA (PKCS#1 v1.5) and ECDSA.",
+    ),
+});
+
+const provedSchema = z
+  .object({
+    revoked: z.int().min(0).describe("How many certificates that ended."),
+    spkiHash: keyFingerprint,
+  })
+  .meta({ id: "KeyBlocked", description: "A key that is blocked." });
+
+export const proofOperation: Operation = {
+  id: "proveKeyCompromise",
+  listeners: ["ca"],
+  method: "post",
+  path: "/v1/key-compromise/proof",
+  summary: "Ends a leaked key, for whoever proves to hold it",
+  description:
+    "Every live certificate with the key is revoked as keyCompromise, what came of any by renewal is suspended, and the key is " +
+    "blocked. A proof that is refused changes nothing, and leaves its nonce to be used.",
+  callers: [],
+  takes: { required: true, content: { "application/json": proofSchema } },
+  answers: { 200: { description: "The key is blocked.", content: { "application/json": provedSchema } } },
+  codes: [
+    "BODY_MALFORMED",
+    "BODY_TOO_LARGE",
+    "NONCE_UNKNOWN",
+    "NONCE_EXPIRED",
+    "NONCE_USED",
+    "RATE_LIMITED",
+    "KEY_UNSUPPORTED",
+    "KEY_WEAK",
+    "PROOF_INVALID",
+    "NOT_FOUND",
+    "KEY_IN_USE",
+    "STATE_UNCHANGED",
+    "UNAVAILABLE",
+    "INTERNAL",
+  ],
+};
 
 /**
  * `POST /v1/key-compromise/proof` {nonce, publicKey, signature}, for anyone who holds the key.

@@ -6,6 +6,7 @@ import type { CrlStanding } from "../services/crl-publisher.ts";
 import { plainApp } from "./app.ts";
 import { finish, methodNotAllowed } from "./errors.ts";
 import { addHealth } from "./health.ts";
+import { metricsEndpoint } from "./metrics-endpoint.ts";
 
 export interface Metrics {
   readonly registry: Registry;
@@ -94,12 +95,7 @@ export function metricsApp(
   unreadiness?: () => string | undefined,
 ): Express {
   const app = plainApp();
-  app
-    .route("/metrics")
-    .get(async (_request, response) => {
-      response.type(metrics.registry.contentType).send(await metrics.registry.metrics());
-    })
-    .all(methodNotAllowed("GET", "HEAD"));
+  app.route("/metrics").get(metricsEndpoint(metrics.registry)).all(methodNotAllowed("GET", "HEAD"));
   if (unreadiness) addHealth(app, unreadiness);
   finish(app, logger);
   return app;

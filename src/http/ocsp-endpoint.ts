@@ -3,6 +3,8 @@ import { Refusal } from "../domain/errors.ts";
 import type { Clock } from "../domain/ports.ts";
 import { SECOND } from "../domain/time.ts";
 import type { Caching, OcspAnswer, OcspOutcome, OcspResponder } from "../services/ocsp/responder.ts";
+import { octets, text } from "./openapi/fields.ts";
+import type { Answered, Operation } from "./openapi/operation.ts";
 import { readBody } from "./request-body.ts";
 
 export interface OcspParts {
@@ -19,6 +21,47 @@ const LARGEST_REQUEST = 16 * 1024;
 const LONGEST_CACHED = 60;
 
 const PATH = "/ocsp";
+
+const ocspAnswer: Answered = {
+  description: "An OCSP response, whatever the request's bytes are: some say that they were malformed.",
+  content: { "application/ocsp-response": octets("OCSPResponse, DER.") },
+  headers: {
+    "Cache-Control": "For how long it may be kept (RFC 9919 §7.2).",
+    ETag: "Where it is for everybody: what `If-None-Match` compares.",
+  },
+};
+
+export const ocspOperations: readonly Operation[] = [
+  {
+    id: "ocspByPost",
+    listeners: ["public"],
+    method: "post",
+    path: PATH,
+    summary: "The status of certificates, by OCSP (RFC 6960)",
+    callers: [],
+    takes: { required: true, content: { "application/ocsp-request": octets("OCSPRequest, DER.") } },
+    answers: { 200: ocspAnswer },
+    codes: ["BODY_MALFORMED", "BODY_TOO_LARGE", "INTERNAL"],
+  },
+  {
+    id: "ocspByGet",
+    listeners: ["public"],
+    method: "get",
+    path: `${PATH}/{request}`,
+    summary: "The same, with the request in the path (RFC 6960 appendix A)",
+    callers: [],
+    parameters: [
+      {
+        in: "path",
+        name: "request",
+        description: "OCSPRequest, base64 of DER, with `/` and `+` escaped or as they are.",
+        schema: text("Base64."),
+      },
+    ],
+    answers: { 200: ocspAnswer, 304: { description: "`If-None-Match` has the ETag." } },
+    codes: ["INTERNAL"],
+  },
+];
 
 export function isOcsp(request: IncomingMessage): boolean {
   const target = targetOf(request);

@@ -1,9 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
+import type { ErrorCode } from "../domain/errors.ts";
 import type { Answer } from "../services/issue/answer.ts";
 import type { RenewalRequest } from "../services/issue/renew.ts";
-import { sendCertificate } from "./certificate-answer.ts";
-import { parseBody } from "./csr-body.ts";
+import { certificateAnswer, sendCertificate } from "./certificate-answer.ts";
+import { csrCodes, csrFields, csrTaken, parseBody } from "./csr-body.ts";
+import type { Operation } from "./openapi/operation.ts";
+import { callerCodes } from "./openapi/problems.ts";
 import { readBody } from "./request-body.ts";
 
 export interface OwnRenewal {
@@ -15,7 +18,30 @@ export interface OwnRenewal {
   readonly renew: (wanted: RenewalRequest) => Promise<Answer>;
 }
 
-const bodySchema = z.strictObject({ csr: z.string(), notAfter: z.string().optional() });
+const bodySchema = z.strictObject({ csr: csrFields.csr, notAfter: csrFields.notAfter });
+
+/** Why a credential is not renewed. */
+export const renewalCodes: readonly ErrorCode[] = [
+  ...callerCodes,
+  "RENEWED_BEFORE",
+  "NOT_RENEWABLE",
+  ...csrCodes,
+];
+
+export const renewOperation: Operation = {
+  id: "renew",
+  listeners: ["ca"],
+  method: "post",
+  path: "/v1/certificates/renew",
+  summary: "Renews the certificate that is presented, once",
+  description:
+    "Its successor has the same account, profile, scopes and limits. The same CSR gets the same certificate again, also once the old " +
+    "one has ended; another CSR is `RENEWED_BEFORE`, and suspends all that came of that enrolment: send a lost request again as it was.",
+  callers: ["clientCertificate"],
+  takes: csrTaken(bodySchema),
+  answers: { 201: certificateAnswer },
+  codes: renewalCodes,
+};
 
 /**
  * `POST /v1/certificates/renew`, for the credential of the TLS handshake, which is what is renewed.

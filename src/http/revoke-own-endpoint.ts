@@ -2,8 +2,12 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
 import type { Caller, Decision } from "../domain/decision.ts";
 import { Refusal } from "../domain/errors.ts";
+import { holdersReasons } from "../domain/revocation.ts";
 import type { Revocation } from "../services/revocation.ts";
 import { answerJson } from "./json.ts";
+import * as fields from "./openapi/fields.ts";
+import type { Operation } from "./openapi/operation.ts";
+import { callerCodes } from "./openapi/problems.ts";
 import { requireJson, readBody, parseJsonBody } from "./request-body.ts";
 
 export interface OwnRevocation {
@@ -13,7 +17,54 @@ export interface OwnRevocation {
   readonly revoke: (caller: Caller, id: string, reason: string) => Promise<Revocation>;
 }
 
-const bodySchema = z.strictObject({ reason: z.string().default("unspecified") });
+const bodySchema = z.strictObject({
+  reason: z
+    .string()
+    .default("unspecified")
+    .describe(`RFC 5280's name of the reason: ${holdersReasons.join(", ")}.`),
+});
+
+const revokedSchema = z
+  .object({
+    fingerprint: fields.fingerprint,
+    serial: fields.serial,
+    status: z.literal("revoked"),
+    reason: z.enum(holdersReasons).describe("As it was given."),
+  })
+  .meta({ id: "Revoked", description: "A certificate that is revoked, for good." });
+
+export const revokeOwnOperation: Operation = {
+  id: "revokeOwn",
+  listeners: ["ca"],
+  method: "post",
+  path: "/v1/certificates/{id}/revoke",
+  summary: "A credential ends itself",
+  description: "Its next call is refused, on open connections as well.",
+  callers: ["clientCertificate"],
+  parameters: [
+    {
+      in: "path",
+      name: "id",
+      description: "The fingerprint or the serial number of the certificate that is presented.",
+      schema: z.string(),
+    },
+  ],
+  takes: { required: true, content: { "application/json": bodySchema } },
+  answers: {
+    200: { description: "It is revoked.", content: { "application/json": revokedSchema } },
+  },
+  codes: [
+    ...callerCodes,
+    "BODY_MALFORMED",
+    "BODY_TOO_LARGE",
+    "NOT_OWN_CREDENTIAL",
+    "REASON_UNKNOWN",
+    "ALREADY_REVOKED",
+    "NOT_FOUND",
+    "UNAVAILABLE",
+    "INTERNAL",
+  ],
+};
 
 /**
  * `POST /v1/certificates/ID/revoke` {reason?}, for the credential ID itself, over mTLS.

@@ -1,0 +1,105 @@
+import { tokenCodes } from "../enrol-endpoint.ts";
+import { text } from "../openapi/fields.ts";
+import type { Answered, Operation, Parameter, Taken } from "../openapi/operation.ts";
+import { renewalCodes } from "../renew-endpoint.ts";
+import { approvalCodes, pendingAnswer } from "../request-endpoint.ts";
+
+const csr: Taken = {
+  required: true,
+  content: {
+    "application/pkcs10": text("The CSR: base64 of DER, with line ends or without; or DER itself, or PEM."),
+  },
+};
+
+const certificates = (description: string): Answered => ({
+  description,
+  content: { "application/pkcs7-mime": text("A certs-only PKCS#7 message, base64 of DER.") },
+});
+
+const common = { listeners: ["ca"], path: "/.well-known/est" } as const;
+
+const unlabelled: readonly Operation[] = [
+  {
+    ...common,
+    id: "estCaCerts",
+    method: "get",
+    path: `${common.path}/cacerts`,
+    summary: "EST: the root and the issuing CAs (RFC 7030 §4.1)",
+    callers: [],
+    answers: { 200: certificates("All of them; of a label, the root and the profile's own.") },
+    codes: ["INTERNAL"],
+  },
+  {
+    ...common,
+    id: "estCsrAttrs",
+    method: "get",
+    path: `${common.path}/csrattrs`,
+    summary: "EST: the kind of key that a profile would rather have (RFC 8951 §3.4)",
+    callers: [],
+    answers: {
+      200: {
+        description: "What a CSR should have.",
+        content: { "application/csrattrs": text("CsrAttrs, base64 of DER.") },
+      },
+    },
+    codes: ["NOT_FOUND", "INTERNAL"],
+  },
+  {
+    ...common,
+    id: "estEnroll",
+    method: "post",
+    path: `${common.path}/simpleenroll`,
+    summary: "EST: issues a certificate (RFC 7030 §4.2)",
+    description:
+      "For a token as `POST /v1/certificates`, for a certificate as `POST /v1/certificates/renew`. A user name without a password asks " +
+      "for an admin's approval, as `POST /v1/requests`, where that is turned on; to come back, send the same CSR again.",
+    callers: ["basicToken", "enrolmentToken", "clientCertificate"],
+    takes: csr,
+    answers: { 200: certificates("The certificate alone."), 202: pendingAnswer },
+    codes: [...new Set([...tokenCodes, ...approvalCodes, ...renewalCodes])],
+  },
+  {
+    ...common,
+    id: "estReenroll",
+    method: "post",
+    path: `${common.path}/simplereenroll`,
+    summary: "EST: renews the certificate that is presented, once (RFC 7030 §4.2.2)",
+    description:
+      "As `POST /v1/certificates/renew`. A CSR may leave the certificate's names out, and have no others.",
+    callers: ["clientCertificate"],
+    takes: csr,
+    answers: { 200: certificates("Its successor alone.") },
+    codes: [...renewalCodes, "NAMES_CHANGED"],
+  },
+  {
+    ...common,
+    id: "estServerKeyGen",
+    method: "post",
+    path: `${common.path}/serverkeygen`,
+    summary: "EST: makes no key, on purpose (RFC 7030 §4.4)",
+    callers: [],
+    answers: {},
+    codes: ["KEYGEN_REFUSED", "BODY_MALFORMED", "BODY_TOO_LARGE", "INTERNAL"],
+  },
+];
+
+const label: Parameter = {
+  in: "path",
+  name: "label",
+  description: "A profile's name.",
+  schema: text("Of `[a-z0-9-]`."),
+};
+
+/** Each route without a label, and with one (RFC 7030 §3.2.2). */
+export const estOperations: readonly Operation[] = unlabelled.flatMap((operation) => [
+  operation,
+  {
+    ...operation,
+    id: `${operation.id}ByLabel`,
+    variantOf: operation.id,
+    path: operation.path.replace(common.path, `${common.path}/{label}`),
+    summary: `${operation.summary}, of a profile`,
+    parameters: [label],
+    codes: [...new Set<Operation["codes"][number]>([...operation.codes, "NOT_FOUND"])],
+  },
+]);

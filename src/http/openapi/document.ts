@@ -1,0 +1,166 @@
+import type { Answered, Content, Listener, Operation, Parameter, Proof, Taken } from "./operation.ts";
+import { byStatus, problemComponent, refusal } from "./problems.ts";
+import { type Json, Schemas } from "./schemas.ts";
+
+export interface OpenApiDocument extends Json {
+  readonly paths: Readonly<Record<string, Json>>;
+}
+
+/**
+ * The OpenAPI 3.1 document of some operations.
+ *
+ * @param version of this software
+ */
+export function openApiDocument(operations: readonly Operation[], version: string): OpenApiDocument {
+  const schemas = new Schemas();
+  const paths: Record<string, Json> = {};
+  for (const operation of operations) {
+    const { path, method } = operation;
+    paths[path] = { ...serversOf(operation), ...paths[path], [method]: described(operation, schemas) };
+  }
+  const problem = problemComponent(schemas, operations);
+  return {
+    openapi: "3.1.0",
+    info: { ...info, version },
+    servers: [listeners.ca.server],
+    tags: Object.values(listeners).map(({ tag: name, description }) => ({ name, description })),
+    paths,
+    components: { schemas: { ...schemas.components, Problem: problem }, securitySchemes: proofs },
+  };
+}
+
+const info = {
+  title: "Countersign",
+  summary: "Client certificates instead of API keys",
+  description: [
+    "Refusals are `application/problem+json` (RFC 9457); rely on `code`. `x-enumDescriptions` of the component `Problem` has",
+    "the status and the sentence of each code that there is, also of those that only commands give.",
+    "",
+    "Where a path takes GET it takes HEAD. With any other method it is `METHOD_NOT_ALLOWED`, with `Allow`; every other path of",
+    "the CA, public and metrics listeners is `NOT_FOUND`. On the enforcement listener, all other paths are the gateway's, and",
+    "`NO_ROUTE` without one. What is no HTTP, or beyond the limits of any request, gets 400, 408, 413 or 431 without a document.",
+    "",
+    "What answers have may be added to: ignore what you do not know.",
+  ].join("\n"),
+  license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+};
+
+/** The listeners of `serve`, in the order in which they are described. */
+export const listeners = {
+  ca: {
+    tag: "CA listener",
+    description: "TLS. Certificates are issued, renewed and ended here.",
+    server: server("https", "8443", "The CA listener"),
+  },
+  enforce: {
+    tag: "Enforcement listener",
+    description: "mTLS: who is calling is decided on each request.",
+    server: server("https", "9443", "The enforcement listener"),
+  },
+  public: {
+    tag: "Public listener",
+    description: "Plain HTTP: facts that anyone may read (RFC 5280 §8).",
+    server: server("http", "8080", "The public listener"),
+  },
+  metrics: {
+    tag: "Metrics listener",
+    description: "Plain HTTP, for whoever can reach it.",
+    server: server("http", "9090", "The metrics listener"),
+  },
+} as const satisfies Readonly<Record<Listener, { readonly server: Server } & Json>>;
+
+const proofs = {
+  enrolmentToken: {
+    type: "http",
+    scheme: "bearer",
+    bearerFormat: "cst_…",
+    description: "An enrolment token, as `token create` prints it.",
+  },
+  basicToken: {
+    type: "http",
+    scheme: "basic",
+    description:
+      "For EST: any user name, and an enrolment token as the password. Without a password, it asks for an admin's approval.",
+  },
+  clientCertificate: {
+    type: "mutualTLS",
+    description: "A client certificate that was issued here, in the TLS handshake.",
+  },
+} as const satisfies Readonly<Record<Proof, Json>>;
+
+interface Server extends Json {
+  readonly url: string;
+  readonly variables: {
+    readonly host: { readonly default: string };
+    readonly port: { readonly default: string };
+  };
+}
+
+function server(scheme: string, port: string, description: string): Server {
+  const variables = {
+    host: { default: "127.0.0.1", description: "Where it listens, or how its certificate names it." },
+    port: { default: port },
+  };
+  return { url: `${scheme}://{host}:{port}`, description, variables };
+}
+
+/** None where it is the CA listener: the whole document's. */
+function serversOf(operation: Operation): Json {
+  if (operation.listeners.join() === "ca") return {};
+  return { servers: operation.listeners.map((name) => listeners[name].server) };
+}
+
+function described(operation: Operation, schemas: Schemas): Json {
+  const { id, summary, description, callers, parameters, takes, answers, codes } = operation;
+  const responses = [
+    ...Object.entries(answers).map(([status, answer]) => [status, response(answer, schemas)]),
+    ...byStatus(codes).map(([status, its]) => [String(status), refusal(status, its)]),
+  ];
+  return {
+    operationId: id,
+    tags: operation.listeners.map((name) => listeners[name].tag),
+    summary,
+    ...(description === undefined ? {} : { description }),
+    security: callers.map((proof) => ({ [proof]: [] })),
+    ...(parameters ? { parameters: parameters.map((one) => parameter(one, schemas)) } : {}),
+    ...(takes ? { requestBody: requestBody(takes, schemas) } : {}),
+    responses: Object.fromEntries(responses) as Json,
+  };
+}
+
+function parameter({ in: place, name, description, schema }: Parameter, schemas: Schemas): Json {
+  return {
+    name,
+    in: place,
+    description,
+    ...(place === "path" && { required: true }),
+    schema: schemas.of(schema),
+  };
+}
+
+function requestBody({ required, content }: Taken, schemas: Schemas): Json {
+  return { required, content: contentOf(content, schemas) };
+}
+
+function response({ description, content, headers }: Answered, schemas: Schemas): Json {
+  return {
+    description,
+    ...(headers ? { headers: headersOf(headers) } : {}),
+    ...(content ? { content: contentOf(content, schemas) } : {}),
+  };
+}
+
+function contentOf(content: Content, schemas: Schemas): Json {
+  return Object.fromEntries(
+    Object.entries(content).map(([type, schema]) => [type, { schema: schemas.of(schema) }]),
+  );
+}
+
+function headersOf(headers: Readonly<Record<string, string>>): Json {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, description]) => [
+      name,
+      { description, required: !description.startsWith("Where"), schema: { type: "string" } },
+    ]),
+  );
+}

@@ -1,0 +1,126 @@
+import { listeners } from "./document.ts";
+import type { Answered, Content, Listener, Operation, Proof } from "./operation.ts";
+import { byStatus } from "./problems.ts";
+import { type Json, Schemas } from "./schemas.ts";
+
+/** The reference page docs/api.md, of the same operations as the OpenAPI document; Markdown. */
+export function apiPage(operations: readonly Operation[]): string {
+  const shapes = new Shapes();
+  const sections = (Object.keys(listeners) as Listener[]).flatMap((name) => {
+    const { tag, description, server } = listeners[name];
+    const { host, port } = server.variables;
+    const place = server.url.replace("{host}", host.default).replace("{port}", port.default);
+    const own = operations.filter(
+      ({ listeners: at, variantOf }) => at[0] === name && variantOf === undefined,
+    );
+    return [
+      `## ${tag}`,
+      `\`${place}\`, unless it is told otherwise. ${description}`,
+      ...own.flatMap((operation) => section(operation, variantsOf(operation, operations), shapes)),
+    ];
+  });
+  return `${[...head, ...sections].join("\n\n")}\n`;
+}
+
+const head = [
+  "# HTTP API",
+  "<!-- Made by `npm run docs:api` from what the routes say of themselves. -->",
+  [
+    "Every route of `serve`. For programs it is `GET /openapi.json` on the CA listener, OpenAPI 3.1. Refusals are",
+    "`application/problem+json`; what their codes mean is in [error codes](errors.md). Where a path takes GET it takes HEAD; any other",
+    "method is `METHOD_NOT_ALLOWED`. What answers have may be added to: ignore what you do not know.",
+  ].join("\n"),
+];
+
+const variantsOf = ({ id }: Operation, operations: readonly Operation[]): readonly Operation[] =>
+  operations.filter(({ variantOf }) => variantOf === id);
+
+function section(operation: Operation, variants: readonly Operation[], shapes: Shapes): string[] {
+  const { method, path, summary, description } = operation;
+  const facts = [
+    who(operation),
+    ...parameters(operation),
+    ...takes(operation, shapes),
+    ...answers(operation, shapes),
+    ...refusals(operation),
+    ...variants.flatMap((variant) => difference(variant, operation)),
+  ];
+  return [
+    `### ${method.toUpperCase()} ${path}`,
+    `${summary}.${description === undefined ? "" : ` ${description}`}`,
+    facts.join("\n"),
+  ];
+}
+
+const proofWords: Readonly<Record<Proof, string>> = {
+  enrolmentToken: "whoever has an enrolment token, as `Authorization: Bearer cst_…`",
+  basicToken: "whoever has an enrolment token, as HTTP Basic's password",
+  clientCertificate: "whoever has a client certificate, in the TLS handshake",
+};
+
+function who({ callers, answers: all }: Operation): string {
+  if (Object.keys(all).length === 0) return "- Who: nobody";
+  const words = callers.length === 0 ? "anyone" : callers.map((proof) => proofWords[proof]).join("; or ");
+  return `- Who: ${words}`;
+}
+
+function parameters({ parameters: all = [] }: Operation): string[] {
+  const places = { path: "in the path", query: "in the query", header: "a header" } as const;
+  return all.map(({ in: place, name, description }) => `- \`${name}\`, ${places[place]}: ${description}`);
+}
+
+function takes({ takes: taken }: Operation, shapes: Shapes): string[] {
+  const content = Object.entries(taken?.content ?? {});
+  return content.flatMap(([type, schema]) => shapes.lines(`- Takes \`${type}\``, schema));
+}
+
+function answers({ answers: all }: Operation, shapes: Shapes): string[] {
+  return Object.entries(all).flatMap(([status, answer]: [string, Answered]) => {
+    const { description, content = {}, headers = {} } = answer;
+    const bodies = Object.entries(content).flatMap(([type, schema]) => shapes.lines(`- \`${type}\``, schema));
+    const said = Object.entries(headers).map(([name, words]) => `- \`${name}\`, a header: ${words}`);
+    return [`- ${status}: ${description}`, ...[...bodies, ...said].map((line) => `  ${line}`)];
+  });
+}
+
+function refusals({ codes }: Operation): string[] {
+  return byStatus(codes).map(
+    ([status, its]) => `- ${String(status)}: ${its.map((code) => `\`${code}\``).join(", ")}`,
+  );
+}
+
+/** How another path of an operation differs from it. */
+function difference(variant: Operation, { codes }: Operation): string[] {
+  const more = refusals({ ...variant, codes: variant.codes.filter((code) => !codes.includes(code)) });
+  const lines = [...parameters(variant), ...more].map((line) => `  ${line}`);
+  return [`- Also \`${variant.method.toUpperCase()} ${variant.path}\``, ...lines];
+}
+
+interface Shape extends Json {
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, Shape>>;
+  readonly required?: readonly string[];
+}
+
+/** What bodies are made of; one that has a name is written out once. */
+class Shapes {
+  readonly #written = new Set<string>();
+
+  lines(beginning: string, schema: Content[string]): string[] {
+    const schemas = new Schemas();
+    const inPlace: Shape = schemas.of(schema);
+    const [[name, component] = []] = Object.entries(schemas.components) as [string, Shape][];
+    const { description, properties = {}, required = [] } = component ?? inPlace;
+    const fields = Object.entries(properties);
+    if (fields.length === 0) return [`${beginning}${described(description)}`];
+    if (name !== undefined && this.#written.has(name)) return [`${beginning}: \`${name}\`, as above`];
+    if (name !== undefined) this.#written.add(name);
+    const notes = fields.map(([field, { const: only, description: words }]) => {
+      const isMissed = required.includes(field) ? "" : " (may be missing)";
+      return `  - \`${field}\`${isMissed}${described(only === undefined ? words : `\`${JSON.stringify(only)}\``)}`;
+    });
+    return [name === undefined ? beginning : `${beginning}: \`${name}\``, ...notes];
+  }
+}
+
+const described = (words: string | undefined): string => (words === undefined ? "" : `: ${words}`);
