@@ -38,21 +38,23 @@ export function call(url: string, options: TestRequest = {}): Promise<TestAnswer
       response.setEncoding("utf8").on("data", (part: string) => (text += part));
       response.on("error", reject);
       response.on("end", () => {
-        const { statusCode: status = 0 } = response;
-        resolve({
-          status,
-          headers: response.headers,
-          text,
-          json: parse(text),
-          reusedSocket: sent.reusedSocket,
-          localPort,
-          resumedSession,
-        });
+        const { statusCode: status = 0, headers } = response;
+        const { reusedSocket } = sent;
+        const answer = { status, headers, text, json: parse(text), reusedSocket, localPort, resumedSession };
+        resolve(status < 400 ? answer : described(method, url, answer));
       });
     });
     sent.on("error", reject);
     sent.end(body);
   });
+}
+
+/** Rejects a refusal that the OpenAPI document does not have of its route. */
+async function described(method: string, url: string, answer: TestAnswer): Promise<TestAnswer> {
+  if (!/\/v1\/|\/\.well-known\/est\//.test(url)) return answer;
+  const { requireDescribed } = await import("./described.ts"); // most files need none of it
+  requireDescribed(method, url, answer.json["code"]);
+  return answer;
 }
 
 function parse(text: string): Record<string, unknown> {
