@@ -9,6 +9,8 @@ const scene = exampleScene();
 /** By language: its interpreter, and that one's Debian package. */
 const clients = {
   python: { interpreter: "python3", source: "client.py" },
+  ruby: { interpreter: "ruby", source: "client.rb" },
+  php: { interpreter: "php", source: "client.php" },
 };
 
 test.concurrent.for(Object.entries(clients))("%s", async ([name, { interpreter, source }], context) => {

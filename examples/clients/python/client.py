@@ -45,7 +45,9 @@ def call(url):
                 # A connection keeps the certificate of its handshake, so another certificate needs another connection.
                 connection, used = connect(url, tls("client.pem")), (found.st_ino, found.st_mtime_ns)
             print(send(connection, "GET", url).strip(), flush=True)
-        except (Refused, OSError, http.client.HTTPException) as error:  # any of them may pass
+        except Refused as error:  # this may pass, as when an admin suspends and resumes it
+            report(error)
+        except (OSError, http.client.HTTPException) as error:
             report(error)
             connection = None
         time.sleep(1)
