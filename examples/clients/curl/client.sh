@@ -88,7 +88,7 @@ ask() {
   status=${answer##*"$newline"}
   answer=${answer%"$newline"*}
   if [ "$status" = 200 ]; then
-    printf '%s\n' "$answer"
+    printf '%s\n' "${answer%"$newline"}"
     return
   fi
   # A problem document (RFC 9457), which is one line of JSON.
