@@ -13,10 +13,11 @@ newline='
 '
 
 enrol() {
+  token=$(cat "$2")
   prepare
   # Others on this machine can see the arguments of a program, so curl is told the token on its standard input.
   obtain "$1" simpleenroll -K - <<END
-user = "client:$(cat "$2")"
+user = "client:$token"
 END
 }
 
