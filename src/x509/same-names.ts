@@ -59,8 +59,8 @@ function relativeNames(name: Uint8Array): string[] {
 function textOf(tag: number, contents: Uint8Array): string {
   const octets = Buffer.from(contents);
   if (tag === tags.utf8String) return octets.toString("utf8");
-  if (tag === tags.bmpString && octets.length % 2 === 0) return octets.swap16().toString("utf16le");
-  if (tag === tags.universalString || tag === tags.bmpString) return `#${octets.toString("hex")}`;
+  if (tag === tags.bmpString) return octets.swap16().toString("utf16le");
+  if (tag === tags.universalString) return `#${octets.toString("hex")}`; // nobody writes these
   return octets.toString("latin1");
 }
 
