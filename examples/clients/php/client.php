@@ -57,8 +57,9 @@ function pendingRequest(): array
         $config = tmpfile();
         fwrite($config, "[req]\ndistinguished_name = empty\n[empty]\n");
         $options = ['config' => stream_get_meta_data($config)['uri'], 'digest_alg' => 'sha256'];
-        $curve = ['private_key_type' => OPENSSL_KEYTYPE_EC, 'curve_name' => 'prime256v1'];
-        $key = openssl_pkey_new($options + $curve + ['private_key_bits' => 2048]); // PHP wants to be told bits, and goes by the curve
+        // It goes by the curve, but wants to be told bits as well.
+        $type = ['private_key_type' => OPENSSL_KEYTYPE_EC, 'curve_name' => 'prime256v1', 'private_key_bits' => 2048];
+        $key = openssl_pkey_new($options + $type);
         openssl_pkey_export($key, $keyText, null, $options);
         openssl_csr_export(openssl_csr_new([], $key, $options), $csrText);
         replace('next.pem', $keyText . $csrText);
@@ -134,7 +135,7 @@ try {
         ['renew', 3] => renew($argv[2]),
         default => throw new RuntimeException('usage: client.php enrol CA_URL TOKEN_FILE | call URL | renew CA_URL'),
     };
-} catch (RuntimeException $error) {
+} catch (Throwable $error) {
     fwrite(STDERR, $error->getMessage() . "\n");
     exit(1);
 }
