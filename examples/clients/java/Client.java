@@ -127,30 +127,36 @@ public final class Client {
 
     /** Trusts ca.crt alone, and presents the key and the certificates of a PEM text, if there are any. */
     private static HttpClient client(String identity) throws GeneralSecurityException, IOException {
-        var trust = TrustManagerFactory.getInstance("PKIX");
         var roots = emptyStore();
         try (InputStream in = Files.newInputStream(Path.of("ca.crt"))) {
             roots.setCertificateEntry("root", CertificateFactory.getInstance("X.509").generateCertificate(in));
         }
+        var trust = TrustManagerFactory.getInstance("PKIX");
         trust.init(roots);
         var keys = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
-        var own = emptyStore();
-        if (!identity.isEmpty()) {
-            var parts = identity.split("-----(BEGIN|END) PRIVATE KEY-----");
-            if (parts.length != 3) throw new IOException("no key and certificates where they should be");
-            var key = new PKCS8EncodedKeySpec(Base64.getMimeDecoder().decode(parts[1]));
-            var chain = CertificateFactory.getInstance("X.509")
-                    .generateCertificates(new ByteArrayInputStream(parts[2].getBytes()));
-            own.setKeyEntry(
-                    "client",
-                    KeyFactory.getInstance("EC").generatePrivate(key),
-                    new char[0],
-                    chain.toArray(Certificate[]::new));
-        }
-        keys.init(own, new char[0]);
+        keys.init(identity.isEmpty() ? emptyStore() : keyStore(identity), new char[0]);
         var context = SSLContext.getInstance("TLS");
         context.init(keys.getKeyManagers(), trust.getTrustManagers(), null);
         return HttpClient.newBuilder().sslContext(context).connectTimeout(Duration.ofSeconds(10)).build();
+    }
+
+    private static KeyStore keyStore(String identity) throws GeneralSecurityException, IOException {
+        var parts = identity.split("-----(BEGIN|END) PRIVATE KEY-----");
+        if (parts.length != 3) throw new IOException("no key and certificates where they should be");
+        var pkcs8 = new PKCS8EncodedKeySpec(Base64.getMimeDecoder().decode(parts[1]));
+        var key = KeyFactory.getInstance("EC").generatePrivate(pkcs8);
+        var chain = CertificateFactory.getInstance("X.509")
+                .generateCertificates(new ByteArrayInputStream(parts[2].getBytes()))
+                .toArray(Certificate[]::new);
+        var store = emptyStore();
+        store.setKeyEntry("client", key, new char[0], chain);
+        // A store takes any certificate for any key.
+        var signature = Signature.getInstance("SHA256withECDSA");
+        signature.initSign(key);
+        byte[] signed = signature.sign();
+        signature.initVerify(chain[0].getPublicKey());
+        if (!signature.verify(signed)) throw new IOException("the certificate is for another key");
+        return store;
     }
 
     private static KeyStore emptyStore() throws GeneralSecurityException, IOException {
