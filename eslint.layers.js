@@ -37,6 +37,7 @@ const allowed = {
     "node:http2",
     "node:https",
     "node:stream",
+    "node:tls",
   ],
   files: ["domain", "node:fs", "node:os", "node:path", "node:timers"],
   "config-routes.ts": ["domain", "zod"],

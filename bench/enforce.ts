@@ -7,7 +7,12 @@ import { type GridRow, measureGrid } from "./enforce/grid.ts";
 import { type Amount, type Row, type Samples, rowsOf, takeSamples } from "./enforce/measure.ts";
 import { startPeers } from "./enforce/peers.ts";
 import { gridTable, report } from "./enforce/report.ts";
-import { type Revocations, measureRevocations, victimsFor } from "./enforce/revocations.ts";
+import {
+  type RevocationPlan,
+  type Revocations,
+  measureRevocations,
+  victimsFor,
+} from "./enforce/revocations.ts";
 import { type Scene, makeClients, makeScene } from "./enforce/scene.ts";
 import { type NodeServer, peerTarget, startServer } from "./enforce/servers.ts";
 import { kinds } from "./enforce/terms.ts";
@@ -17,22 +22,20 @@ import { type Surroundings, withSurroundings } from "./processes.ts";
 
 const MINUTE = 60_000;
 
-export interface Plan {
+export interface Plan extends RevocationPlan {
   readonly credentials: number;
   readonly revoked: number;
   /** Entries of the CRL that other servers are given. */
   readonly crl: number;
-  /** By the server's own process, and as many by another. */
-  readonly revocations: number;
   readonly amount: Amount;
 }
 
 const FULL: Plan = {
-  ...{ credentials: 1_000_000, revoked: 500_000, crl: 100_000, revocations: 1000 },
+  ...{ credentials: 1_000_000, revoked: 500_000, crl: 100_000, revocations: 1000, warmUp: 80 },
   amount: { processes: 3, breakInMs: 1500, rounds: 9, ms: 300, warmUpMs: 120 },
 };
 const QUICK: Plan = {
-  ...{ credentials: 1000, revoked: 500, crl: 100, revocations: 5 },
+  ...{ credentials: 1000, revoked: 500, crl: 100, revocations: 5, warmUp: 2 },
   amount: { processes: 1, breakInMs: 20, rounds: 1, ms: 100, warmUpMs: 20 },
 };
 
@@ -84,13 +87,13 @@ async function measureEverything(
   const { tell } = surroundings;
   tell("a home and its clients …");
   const scene = await makeScene(surroundings);
-  const victims = await makeClients(scene.home, victimsFor(plan.revocations));
+  const victims = await makeClients(scene.home, victimsFor(plan));
   const without = await startServer(surroundings, scene, "enforcer");
   await without.worker.stop();
   tell(`${String(plan.credentials)} credentials …`);
   const crl = await fill(surroundings, scene, plan);
   const { rows, index } = await measureServers(surroundings, scene, plan, crl, without);
-  return { rows, index, revocations: await measureRevocations(surroundings, scene, victims) };
+  return { rows, index, revocations: await measureRevocations(surroundings, scene, victims, plan.warmUp) };
 }
 
 /** @returns a file with the CRLs, PEM, of when there were that many entries */

@@ -17,7 +17,14 @@ import { type TestServer, serveHome } from "./support/server.ts";
 import { type Workspace, testWorkspace } from "./support/workspace.ts";
 
 const pages = ["README.md", ...globSync("docs/*.md", { cwd: projectRoot }).sort()];
-const allPages = [...pages, "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "ca/README.md"];
+const allPages = [
+  ...pages,
+  "SECURITY.md",
+  "CONTRIBUTING.md",
+  "CHANGELOG.md",
+  "ca/README.md",
+  "examples/clients/README.md",
+];
 
 function tableRows(markdown: string): string[][] {
   return markdown

@@ -23,23 +23,29 @@ export interface Revocations {
   readonly otherCalls: number;
 }
 
-/** Of each kind, that the server's code is compiled for. */
-const WARM_UP = 80;
+/** How many revocations there are of each kind. */
+export interface RevocationPlan {
+  /** That are counted. */
+  readonly revocations: number;
+  /** Before them, that the server's code is compiled for. */
+  readonly warmUp: number;
+}
 
-/** How many victims it takes to measure so many revocations of each kind. */
-export function victimsFor(revocations: number): number {
-  return 1 + 2 * (WARM_UP + revocations);
+/** How many victims it takes. */
+export function victimsFor({ revocations, warmUp }: RevocationPlan): number {
+  return 1 + 2 * (warmUp + revocations);
 }
 
 /**
  * Revokes each of the victims in a real `serve` of the scene's home, half of them by the server itself, while another
- * client calls without pause. The first has the server read its list, and `WARM_UP` of each kind are not counted. Rejects
+ * client calls without pause. The first has the server read its list, and `warmUp` of each kind are not counted. Rejects
  * when a call of that client fails, or one of its connections is closed.
  */
 export async function measureRevocations(
   surroundings: Surroundings,
   { home, root, client }: Pick<Scene, "home" | "root" | "client">,
   victims: readonly Client[],
+  warmUp: number,
 ): Promise<Revocations[]> {
   const { pinning, signal, tell } = surroundings;
   const [first, ...others] = victims;
@@ -57,7 +63,7 @@ export async function measureRevocations(
       await revoker.ask("warmUp", first);
       const measured: Revocations[] = [];
       for (const { by, all } of plan) {
-        const [before, counted] = [all.slice(0, WARM_UP), all.slice(WARM_UP)];
+        const [before, counted] = [all.slice(0, warmUp), all.slice(warmUp)];
         tell(`${String(counted.length)} revocations, ${by} …`);
         const page = { path: "/whoami", ending: '"}\n' };
         await load.ask("begin", { loading: "kept alive", port: Number(new URL(enforce).port), page });

@@ -39,6 +39,18 @@ const renewing = {
     "This certificate was renewed before: its key may have been copied. Its line is suspended. Tell an admin; do not try again.",
   ],
   NOT_RENEWABLE: [403, "This certificate was not issued here, and is not renewed here."],
+  NAMES_CHANGED: [
+    400,
+    "A re-enrolment keeps the names that the certificate has (RFC 7030 §4.2.2). Ask for the same ones, or for none.",
+  ],
+} as const;
+
+/** Why EST makes no key (RFC 7030 §4.4). */
+const keyGeneration = {
+  KEYGEN_REFUSED: [
+    403,
+    "No private key is made here, on purpose: a key is its client's alone. Make one, and send a CSR to /simpleenroll.",
+  ],
 } as const;
 
 /** Why a revocation over HTTP was refused, besides. */
@@ -136,6 +148,7 @@ const table = {
   ...issuing,
   ...requesting,
   ...renewing,
+  ...keyGeneration,
   ...revoking,
   ...denials,
   ...proxying,

@@ -91,6 +91,8 @@ export interface Codec {
   verifyPossession(request: CertificationRequest): void;
   /** The names that a CSR asks for. Throws CSR_MALFORMED. */
   requestedNames(request: CertificationRequest): RequestedNames;
+  /** Whether a CSR asks for no other names than a certificate has. Throws CSR_MALFORMED. */
+  keepsNames(request: CertificationRequest, certificate: Uint8Array): boolean;
   /** Signs a leaf; it is not to be released before `compareLeaf` has seen it. */
   signLeaf(issuer: Issuer, template: LeafTemplate): Promise<Uint8Array>;
   /** Reads what was signed again, and names the ways in which it is not what was meant; none is the good answer. */

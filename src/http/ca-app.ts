@@ -7,12 +7,13 @@ import type { Enrolment } from "../services/issue/enrol.ts";
 import { plainApp } from "./app.ts";
 import { enrolEndpoint } from "./enrol-endpoint.ts";
 import { answerProblem, finish, methodNotAllowed } from "./errors.ts";
+import { type EstParts, addEst } from "./est/routes.ts";
 import { type KeyCompromise, nonceEndpoint, proofEndpoint } from "./key-compromise-endpoint.ts";
 import { type OwnRenewal, renewEndpoint } from "./renew-endpoint.ts";
 import { type RequestForCertificate, requestEndpoint } from "./request-endpoint.ts";
 import { type OwnRevocation, revokeOwnEndpoint } from "./revoke-own-endpoint.ts";
 
-export interface CaAppParts {
+export interface CaAppParts extends Pick<EstParts, "certsOnly" | "authorities" | "csrAttributes"> {
   readonly enrol: (enrolment: Enrolment) => Promise<Answer>;
   readonly ownRenewal: OwnRenewal;
   /** Takes requests without a token; `undefined` where approval is not turned on. */
@@ -89,6 +90,7 @@ export function caApp(parts: CaAppParts): RequestListener {
     .post((request, response) => proofEndpoint(keyCompromise, request, response))
     .all(methodNotAllowed("POST"));
 
+  addEst(app, parts);
   finish(app, logger);
   const rest = app as RequestListener;
   return (request, response) => {

@@ -44,7 +44,8 @@ export function answerProblem(
   };
   if (error instanceof Refusal) logger.info({ ...fields, detail: error.detail }, "refused");
   else logger.error({ ...fields, err: error }, "failed");
-  if (body.status === 401) response.setHeader("WWW-Authenticate", challenge(body.code));
+  if (body.status === 401 && !response.hasHeader("WWW-Authenticate"))
+    response.setHeader("WWW-Authenticate", challenge(body.code));
   if (body.status === 413) response.setHeader("Connection", "close");
   if (body.status === 503) response.setHeader("Retry-After", "5");
   if (body.status === 429) response.setHeader("Retry-After", body.code === "REQUEST_LIMIT" ? "60" : "1");

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
 import { retryAfter } from "../domain/request.ts";
-import { SECOND, formatTime } from "../domain/time.ts";
+import { type Instant, SECOND, formatTime } from "../domain/time.ts";
 import type { Asked, Outcome } from "../services/issue/ask.ts";
 import { sendCertificate } from "./certificate-answer.ts";
 import { parseBody } from "./csr-body.ts";
@@ -35,7 +35,15 @@ export async function requestEndpoint(
     sendCertificate(response, outcome.answer, wantsPem);
     return;
   }
-  const { id, spkiHash: keyFingerprint, expiresAt } = outcome.pending;
-  response.setHeader("Retry-After", String(retryAfter(outcome.pending, outcome.now) / SECOND));
+  sendPending(response, outcome);
+}
+
+/** 202, with Retry-After: an admin has not decided yet. */
+export function sendPending(
+  response: ServerResponse,
+  { pending, now }: Extract<Outcome, { now: Instant }>,
+): void {
+  const { id, spkiHash: keyFingerprint, expiresAt } = pending;
+  response.setHeader("Retry-After", String(retryAfter(pending, now) / SECOND));
   answerJson(response, 202, { id, status: "pending", keyFingerprint, expiresAt: formatTime(expiresAt) });
 }

@@ -14,7 +14,7 @@ import { requireFreeKey } from "./keys.ts";
 import { type Mutation, recordChange } from "./record-change.ts";
 
 /** The profile of a request that asks for none. */
-const DEFAULT_PROFILE = "client";
+export const DEFAULT_PROFILE = "client";
 
 /** A request, and what came of it. */
 export interface FollowedRequest extends RequestRecord {

@@ -6,6 +6,7 @@ import { extensionIds } from "./extensions.ts";
 import { addressFrom } from "./ip-address.ts";
 
 const EXTENSION_REQUEST = "1.2.840.113549.1.9.14";
+const CHANGE_SUBJECT_NAME = "1.3.6.1.5.5.7.7.36";
 const MOST_REQUESTED = 100;
 
 /**
@@ -16,8 +17,7 @@ const MOST_REQUESTED = 100;
  */
 export function requestedNames({ attributes }: CertificationRequest): RequestedNames {
   try {
-    const extensions = valuesOf(attributes, EXTENSION_REQUEST);
-    const names = extensions && subjectAltName(extensions);
+    const names = subjectAltNameIn({ attributes });
     return names ? readNames(names) : { dnsNames: [], addresses: [] };
   } catch (error) {
     if (error instanceof DerError) throw new Refusal("CSR_MALFORMED", undefined, error.message);
@@ -25,18 +25,33 @@ export function requestedNames({ attributes }: CertificationRequest): RequestedN
   }
 }
 
-/** The one value of the one attribute of this type, if it is there. */
-function valuesOf(attributes: Uint8Array, type: string): Uint8Array | undefined {
+/** The subjectAltName that a CSR asks for, DER, if it does. Throws DerError. */
+export function subjectAltNameIn({
+  attributes,
+}: Pick<CertificationRequest, "attributes">): Uint8Array | undefined {
+  const values = valuesOf(attributes, EXTENSION_REQUEST);
+  if (!values) return undefined;
+  const extensions = values.read(tags.sequence).contents;
+  values.end();
+  return subjectAltName(extensions);
+}
+
+/** Whether a CSR asks for other names in an attribute of its own (RFC 6402 §2.8). Throws DerError. */
+export function asksForNewNames({ attributes }: Pick<CertificationRequest, "attributes">): boolean {
+  return valuesOf(attributes, CHANGE_SUBJECT_NAME) !== undefined;
+}
+
+/** The values of the one attribute of this type, if it is there. */
+function valuesOf(attributes: Uint8Array, type: string): DerReader | undefined {
   const reader = new DerReader(attributes);
-  let found: Uint8Array | undefined;
+  let found: DerReader | undefined;
   while (!reader.atEnd) {
     const attribute = reader.enter(tags.sequence);
     const id = attribute.oid();
     const values = attribute.enter(tags.set);
     if (id !== type) continue;
-    if (found) throw new DerError("two requests for extensions");
-    found = values.read(tags.sequence).contents;
-    values.end();
+    if (found) throw new DerError("two attributes of one type");
+    found = values;
   }
   return found;
 }

@@ -69,7 +69,7 @@ async function play(
     },
     async fail(...args) {
       const { code, stderr } = await run(executable, [...before, ...args], options);
-      expect({ args, code, said: stderr !== "" }).toEqual({ args, code: 1, said: true });
+      expect({ args, code, said: stderr !== "" }, stderr).toEqual({ args, code: 1, said: true });
       return stderr;
     },
   };
@@ -115,8 +115,8 @@ interface Story {
 
 /** The CA's first answer is lost; the next attempt sends the same key, and the same CSR, or the token would be used. */
 async function enrol({ server, name, lossy, client, next, succeed, fail }: Story): Promise<Held> {
-  await fail("enrol", lossy.url, "token");
-  expect(issuedTo(server.home, name), "the CA has signed").toHaveLength(1);
+  const said = await fail("enrol", lossy.url, "token");
+  expect(issuedTo(server.home, name), `the CA has signed: ${said}`).toHaveLength(1);
   expect(existsSync(client)).toBe(false);
   const key = pendingKey(next);
   await succeed("enrol", server.ca, "token");
@@ -131,8 +131,8 @@ async function renew(
   { server, name, lossy, client, next, succeed, fail }: Story,
   first: Held,
 ): Promise<Held> {
-  await fail("renew", lossy.url);
-  expect(issuedTo(server.home, name), "the CA has signed").toHaveLength(2);
+  const said = await fail("renew", lossy.url);
+  expect(issuedTo(server.home, name), `the CA has signed: ${said}`).toHaveLength(2);
   expect(held(client)).toEqual(first);
   const key = pendingKey(next);
   expect(key).not.toBe(first.key);

@@ -45,7 +45,9 @@ def call(url):
                 # A connection keeps the certificate of its handshake, so another certificate needs another connection.
                 connection, used = connect(url, tls("client.pem")), (found.st_ino, found.st_mtime_ns)
             print(send(connection, "GET", url).strip(), flush=True)
-        except (Refused, OSError, http.client.HTTPException) as error:  # any of them may pass
+        except Refused as error:  # this may pass, as when an admin suspends and resumes it
+            report(error)
+        except (OSError, http.client.HTTPException) as error:
             report(error)
             connection = None
         time.sleep(1)
@@ -59,10 +61,10 @@ def pending_request():
     token as used, or suspends the client as one whose key was copied.
     """
     if not os.path.exists("next.pem"):
-        new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "-"]
+        key = openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+        write("next.pem.new", key)
         # The CA takes nothing but the key from a CSR, so the name stays empty.
-        made = subprocess.run(["openssl", "req", "-new", *new_key, "-subj", "/"], check=True, capture_output=True, text=True)
-        write("next.pem.new", made.stdout)
+        write("next.pem.new", key + openssl("req", "-new", "-key", "next.pem.new", "-subj", "/"))
         os.replace("next.pem.new", "next.pem")
     with open("next.pem") as file:
         return file.read()
@@ -115,6 +117,10 @@ def write(path, text):
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def openssl(*arguments):
+    return subprocess.run(["openssl", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def report(error):

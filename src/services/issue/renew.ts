@@ -38,6 +38,10 @@ export interface RenewalRequest {
     /** PEM or DER. */
     readonly csr: Uint8Array;
     readonly notAfter?: Instant | undefined;
+    /** The one that it has to have been issued by; `undefined` for whichever that is. */
+    readonly profile?: string | undefined;
+    /** Refuses a CSR that asks for other names; else they are ignored, as they are in an enrolment. */
+    readonly keepsNames?: boolean | undefined;
   };
 }
 
@@ -66,20 +70,24 @@ interface Renewing {
  * the same CSR gets the same certificate again, also when the old one has ended meanwhile; another CSR is a second renewal,
  * which raises the clone alarm.
  *
- * @throws Refusal RENEWED_BEFORE, NOT_RENEWABLE; what the decision says of the caller; CSR_*, KEY_*, PROFILE_*,
+ * @throws Refusal RENEWED_BEFORE, NOT_RENEWABLE, NAMES_CHANGED; what the decision says of the caller; CSR_*, KEY_*, PROFILE_*,
  * VALIDITY_INVALID, UNAVAILABLE; RATE_LIMITED when its line has as many credentials as it may, or an ended one asks too often.
  */
 export async function renew(parts: RenewalParts, wanted: RenewalRequest): Promise<Answer> {
   // Who asks, and may it? Nothing is read of a stranger's CSR.
   const renewing = await whoRenews(parts, wanted);
 
-  const { csr, notAfter } = wanted.read();
+  const { csr, notAfter, profile: asked, keepsNames } = wanted.read();
   const request = readRequest(parts, csr);
   const earlier = await earlierAnswer(parts, renewing, request, wanted);
   if (earlier) return answer(parts, earlier);
   if (renewing.refusal) throw renewing.refusal;
 
   const { predecessor, account } = renewing;
+  if (asked !== undefined && asked !== predecessor.profile) {
+    throw new Refusal("PROFILE_UNKNOWN", "The certificate is not of that profile.");
+  }
+  if (keepsNames && !parts.codec.keepsNames(request, predecessor.der)) throw new Refusal("NAMES_CHANGED");
   const profile = requireProfile(parts.profiles(), predecessor.profile);
   const { scopes, limits, fingerprint } = predecessor;
   const order = applyProfile(parts, request, { account, profile, scopes, limits, notAfter });

@@ -1,0 +1,31 @@
+import type { IncomingMessage } from "node:http";
+import { TLSSocket } from "node:tls";
+
+/** What a client enrols by. */
+export type EstCredentials =
+  | { readonly by: "token"; readonly token: string }
+  | { readonly by: "approval" }
+  | { readonly by: "certificate" }
+  | { readonly by: "nothing" };
+
+/**
+ * An enrolment token, as a Bearer (RFC 6750 §2.1) or as the password of HTTP Basic with any user name (RFC 7617 §2), which
+ * is what EST's clients have; a user name without password is who asks for an admin's approval. Else the certificate of
+ * the TLS handshake, whatever it is worth.
+ */
+export function credentialsOf(request: IncomingMessage): EstCredentials {
+  const { authorization } = request.headers;
+  if (authorization === undefined) {
+    const { socket } = request;
+    const hasOne = socket instanceof TLSSocket && socket.getPeerX509Certificate() !== undefined;
+    return { by: hasOne ? "certificate" : "nothing" };
+  }
+  const [, scheme = "", value = ""] = /^(basic|bearer) +(\S.*)$/i.exec(authorization) ?? [];
+  if (scheme === "") return { by: "nothing" };
+  if (scheme.toLowerCase() === "bearer") return { by: "token", token: value.trim() };
+  const pair = Buffer.from(value, "base64").toString("latin1");
+  const colon = pair.indexOf(":");
+  if (colon < 0) return { by: "nothing" };
+  const password = pair.slice(colon + 1).trim();
+  return password === "" ? { by: "approval" } : { by: "token", token: password };
+}
