@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { test } from "vitest";
+import { expect, test } from "vitest";
+import { page } from "../support/docs.ts";
 import { exampleScene } from "../support/example-client.ts";
 import { requireProgram } from "../support/judges.ts";
 import { projectRoot, runOk } from "../support/run.ts";
@@ -33,4 +34,15 @@ test.concurrent("java", async (context) => {
   // A program so short-lived is sooner done without what takes time to begin.
   const quick = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
   await scene.play({ name: "java", program: ["java", ...quick, "-cp", classes, "Client"] });
+});
+
+test("README says which of them ran here", () => {
+  const readme = page("examples/clients/README.md");
+  const ran = (name: string) =>
+    new RegExp(`^\\| \\[${name}\\].*\\| (yes|no): [^|]*\\|$`, "m").exec(readme)?.[1];
+  expect({ go: ran("go"), java: ran("java"), csharp: ran("csharp") }).toEqual({
+    go: "yes",
+    java: "yes",
+    csharp: "no",
+  });
 });
