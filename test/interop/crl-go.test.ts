@@ -4,17 +4,10 @@ import { keepAlive } from "../support/client.ts";
 import { judged } from "../support/crl-judge.ts";
 import { crlScene } from "../support/crl-scene.ts";
 import { page, recipe, unindented } from "../support/docs.ts";
+import { goEnvironment } from "../support/go-program.ts";
 import { projectRoot, runOk } from "../support/run.ts";
 
 const scene = crlScene();
-/** The standard library alone, compiled once; nothing is downloaded. */
-const env = {
-  ...process.env,
-  GOCACHE: join(projectRoot, "node_modules/.cache/go"),
-  GOPROXY: "off",
-  GOTOOLCHAIN: "local",
-  CGO_ENABLED: "0",
-};
 
 judged(
   scene,
@@ -27,7 +20,7 @@ judged(
       const program = join(folder, "server");
       await runOk("go", ["build", "-buildvcs=false", "-o", program, "."], {
         cwd: join(projectRoot, "examples/go"),
-        env,
+        env: goEnvironment,
       });
       const files = ["-cert", scene.pem, "-root", scene.server.root, "-crls", scene.all];
       return [program, "-listen", `127.0.0.1:${String(port)}`, ...files];
