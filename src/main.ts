@@ -21,7 +21,6 @@ import {
 } from "./home/open.ts";
 import { homePaths } from "./home/paths.ts";
 import { loadProfiles } from "./home/profiles.ts";
-import { softwareVersion } from "./home/version.ts";
 import { foreignAnchors, loadTrust } from "./home/trust.ts";
 import { clearAllStaging } from "./home/staging.ts";
 import { requireKeys, rootOfHome, warnOfEnds, warnOfRootKey } from "./home/start-checks.ts";
@@ -195,7 +194,6 @@ async function start(
     renew: (own, wanted) => countOutcome(metrics.renewals, () => renew({ ...issuing, ...own }, wanted)),
     ask: openRequests(issuing, config.approval, logger),
     roots: toPem("CERTIFICATE", root.der),
-    version: softwareVersion(),
     ...estFacts(root.der, issuers, () => profiles),
     enforcePort: () => (isAtSameHost(config) ? enforcePort : undefined),
   });

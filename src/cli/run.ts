@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Command, CommanderError } from "commander";
-import { softwareVersion } from "../home/version.ts";
 import { accountCommands } from "./commands/account.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { credentialCommands } from "./commands/credential.ts";
@@ -54,7 +55,7 @@ export function countersign(): Command {
     .description(
       "Client certificates instead of API keys: a small CA, and a server that checks every request.",
     )
-    .version(softwareVersion())
+    .version(version())
     .exitOverride()
     .configureHelp({ showGlobalOptions: true });
 
@@ -83,4 +84,9 @@ export function countersign(): Command {
   completionCommand(program);
 
   return program;
+}
+
+function version(): string {
+  const manifest = readFileSync(join(import.meta.dirname, "..", "..", "package.json"), "utf8");
+  return (JSON.parse(manifest) as { version: string }).version;
 }

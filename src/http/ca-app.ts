@@ -28,8 +28,6 @@ export interface CaAppParts extends Pick<EstParts, "certsOnly" | "authorities" |
   readonly roots: string;
   /** Where calls are decided on, at the same host; undefined when that is not so, or not known yet. */
   readonly enforcePort: () => number | undefined;
-  /** Of this software. */
-  readonly version: string;
   readonly logger: Logger;
 }
 
@@ -59,7 +57,7 @@ export function caAppRoutes(parts: CaAppParts): Express {
   // Anyone.
   app.route("/roots.pem").get(rootsEndpoint(parts.roots)).all(readOnly);
   app.route("/health").get(caHealthEndpoint(parts.enforcePort)).all(readOnly);
-  const document = (): object => openApiDocument(operations, parts.version);
+  const document = (): object => openApiDocument(operations);
   app.route("/openapi.json").get(openApiEndpoint(document)).all(readOnly);
 
   // Whoever has an enrolment token.

@@ -20,7 +20,7 @@ import { keyProofs } from "../x509/key-proof.ts";
 
 export interface CaRouteParts extends Pick<
   CaAppParts,
-  "enrol" | "roots" | "enforcePort" | "authorities" | "csrAttributes" | "version"
+  "enrol" | "roots" | "enforcePort" | "authorities" | "csrAttributes"
 > {
   readonly renew: (parts: RenewingParts, wanted: RenewalRequest) => Promise<Answer>;
   /** Takes requests without a token; `undefined` where approval is not turned on. */
@@ -40,7 +40,7 @@ type RenewingParts = Pick<RenewalParts, "present" | "applied" | "endedCallers">;
 /** What the CA listener answers, by the services that do it. */
 export function caRoutes(parts: CaRouteParts): RequestListener {
   const { database, clock, logger, authenticator, enrol, ask, roots, enforcePort } = parts;
-  const { authorities, csrAttributes, version } = parts;
+  const { authorities, csrAttributes } = parts;
   const compromises = new KeyCompromiseDesk({ database, clock, randomBytes, logger, keys: keyProofs });
   const applied = (changes: { readonly first: number; readonly last: number }): Promise<void> =>
     awaitOwn(parts, parts.identity, changes, parts.patience);
@@ -48,7 +48,7 @@ export function caRoutes(parts: CaRouteParts): RequestListener {
   const present = (der: Uint8Array): PresentedCertificate =>
     authenticator.presentOwn(new X509Certificate(der), clock.now());
   return caApp({
-    ...{ roots, enforcePort, authorities, csrAttributes, certsOnly, version, logger },
+    ...{ roots, enforcePort, authorities, csrAttributes, certsOnly, logger },
     enrol: ({ address, ...enrolment }) =>
       enrol({ ...enrolment, address: address === undefined ? undefined : withoutMapping(address) }),
     ask:

@@ -16,7 +16,7 @@ import { requireDescribed } from "../support/described.ts";
 import { page } from "../support/docs.ts";
 import { testLogger } from "../support/issuing.ts";
 
-const document = openApiDocument(operations, "1.2.3");
+const document = openApiDocument(operations);
 const logger = testLogger();
 
 function codeOf({ components }: OpenApiDocument) {

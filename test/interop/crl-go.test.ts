@@ -19,7 +19,7 @@ judged(
     async prepare(port, folder) {
       const program = join(folder, "server");
       await runOk("go", ["build", "-buildvcs=false", "-o", program, "."], {
-        cwd: join(projectRoot, "examples/go"),
+        cwd: join(projectRoot, "examples/revocation/go"),
         env: goEnvironment,
       });
       const files = ["-cert", scene.pem, "-root", scene.server.root, "-crls", scene.all];
@@ -41,6 +41,6 @@ judged(
 );
 
 test("docs/revocation.md shows what was tried", () => {
-  const source = page("examples/go/main.go") + page("examples/go/revocation.go");
+  const source = page("examples/revocation/go/main.go") + page("examples/revocation/go/revocation.go");
   expect(unindented(source)).toContain(unindented(recipe("go")));
 });

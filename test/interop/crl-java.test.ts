@@ -6,7 +6,7 @@ import { page, recipe, unindented } from "../support/docs.ts";
 import { projectRoot, runOk } from "../support/run.ts";
 
 const scene = crlScene();
-const source = "examples/java/Server.java";
+const source = "examples/revocation/java/Server.java";
 
 judged(scene, {
   name: "java",

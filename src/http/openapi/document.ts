@@ -6,12 +6,8 @@ export interface OpenApiDocument extends Json {
   readonly paths: Readonly<Record<string, Json>>;
 }
 
-/**
- * The OpenAPI 3.1 document of some operations.
- *
- * @param version of this software
- */
-export function openApiDocument(operations: readonly Operation[], version: string): OpenApiDocument {
+/** The OpenAPI 3.1 document of some operations. */
+export function openApiDocument(operations: readonly Operation[]): OpenApiDocument {
   const schemas = new Schemas();
   const paths: Record<string, Json> = {};
   for (const operation of operations) {
@@ -21,7 +17,7 @@ export function openApiDocument(operations: readonly Operation[], version: strin
   const problem = problemComponent(schemas, operations);
   return {
     openapi: "3.1.0",
-    info: { ...info, version },
+    info,
     servers: [listeners.ca.server],
     tags: Object.values(listeners).map(({ tag: name, description }) => ({ name, description })),
     paths,
@@ -31,6 +27,7 @@ export function openApiDocument(operations: readonly Operation[], version: strin
 
 const info = {
   title: "Countersign",
+  version: "1", // the API's, as in its paths: which release this is, strangers are not told
   summary: "Client certificates instead of API keys",
   description: [
     "Refusals are `application/problem+json` (RFC 9457); rely on `code`. `x-enumDescriptions` of the component `Problem` has",
