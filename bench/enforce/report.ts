@@ -1,6 +1,7 @@
 import type { Figures } from "../enforce.ts";
 import { table, whole } from "../issue/report.ts";
 import type { GridRow } from "./grid.ts";
+import type { Loading } from "./load.ts";
 import { type Cell, type Row, loadings } from "./measure.ts";
 import { AT_ONCE } from "./terms.ts";
 
@@ -94,20 +95,20 @@ export function revocationTable({ revocations }: Pick<Figures, "revocations">): 
   ]);
 }
 
+/** Ratios to what is bare, in the same rounds: of the enforcer, and after the stroke with Express. */
 export function gridTable(rows: readonly GridRow[]): Table {
-  const share = (cell: Cell | undefined): string => cell?.ofBaseline?.toFixed(2) ?? "";
+  const share = (row: Row | undefined, loading: Loading): string =>
+    row?.cells[loading]?.ofBaseline?.toFixed(2) ?? "";
+  // Two pairs of Node's servers come first; each second one is the enforcer's.
+  const others = rows[0]?.servers.slice(4).map(({ name }) => name) ?? [];
+  const head = ["Credentials", "Revoked", ...loadings.map((loading) => titles[loading].replace("/s", ""))];
   return bothWays(0, [
-    [
-      "Credentials",
-      "Revoked",
-      "Full handshakes of bare",
-      "Kept-alive requests of bare",
-      "Loaded in",
-      "Resident",
-    ],
-    ...rows.map((row) => [
-      ...[grouped(row.credentials), grouped(row.revoked), share(row.full), share(row.keptAlive)],
-      ...[`${(row.loadMs / 1000).toFixed(1)} s`, `${whole(row.memory)} MiB`],
+    [...head, "Loaded in", "Resident", ...others],
+    ...rows.map(({ credentials, revoked, loadMs, memory, servers }) => [
+      ...[grouped(credentials), grouped(revoked)],
+      ...loadings.map((loading) => `${share(servers[1], loading)} / ${share(servers[3], loading)}`),
+      ...[`${(loadMs / 1000).toFixed(1)} s`, `${whole(memory)} MiB`],
+      ...servers.slice(4).map((row) => share(row, "full")),
     ]),
   ]);
 }
