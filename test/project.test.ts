@@ -17,7 +17,7 @@ const files = {
   enforce: "src/enforce/own-routes.ts",
   http: "src/http/errors.ts",
   home: "src/home/paths.ts",
-  client: "src/client/https.ts",
+  client: "src/client/whoami.ts",
   config: "src/config.ts",
 } as const;
 

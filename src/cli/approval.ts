@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { OtherWay } from "../client/enroll-files.ts";
-import { type Pending, approvalCommand, awaitApproval, requireRequestsTaken } from "../client/request.ts";
+import type { OtherWay } from "../client/enrol/enroll-files.ts";
+import {
+  type Pending,
+  approvalCommand,
+  awaitApproval,
+  requireRequestsTaken,
+} from "../client/enrol/request.ts";
 import type { Refusal } from "../domain/errors.ts";
 
 /** How `enroll` gets a certificate without a token: it says on standard error what an admin has to do, and waits. */

@@ -1,10 +1,10 @@
 import { setTimeout } from "node:timers/promises";
-import { Announced } from "../client/announced.ts";
-import { type ClientFiles, readCertificate, readRoots } from "../client/certificate-files.ts";
-import { httpsUrl } from "../client/https.ts";
-import { rememberedCaUrl, toldCaUrl } from "../client/known-cas.ts";
-import { type DaemonEvent, keepRenewed } from "../client/renew-daemon.ts";
-import { type Renewal, renewFiles } from "../client/renew-files.ts";
+import { Announced } from "../client/renewal/announced.ts";
+import { type ClientFiles, readCertificate, readRoots } from "../client/files/certificate-files.ts";
+import { httpsUrl } from "../client/ca/https.ts";
+import { rememberedCaUrl, toldCaUrl } from "../client/ca/known-cas.ts";
+import { type DaemonEvent, keepRenewed } from "../client/renewal/renew-daemon.ts";
+import { type Renewal, renewFiles } from "../client/renewal/renew-files.ts";
 import { Refusal } from "../domain/errors.ts";
 import { fingerprintOf } from "../domain/identifiers.ts";
 import { SECOND, formatTime } from "../domain/time.ts";

@@ -2,22 +2,26 @@ import type { Agent, AgentOptions } from "node:https";
 import type { Dispatcher } from "undici";
 import { refuseFaults } from "../domain/option-faults.ts";
 import type { Clock } from "../domain/ports.ts";
-import type { ClientCredentials } from "./client-credentials.ts";
-import { asCountersignError } from "./client-error.ts";
-import { requireOptions } from "./client-options.ts";
-import type { EnrollOptions } from "./enroll-client.ts";
-import { type ClientOptions, makeClient } from "./make-client.ts";
-import { RenewingAgent } from "./renewing-agent.ts";
-import { type DispatcherOptions, dispatcherOptionNames, renewingDispatcher } from "./renewing-dispatcher.ts";
+import type { ClientCredentials } from "./node/client-credentials.ts";
+import { asCountersignError } from "./node/client-error.ts";
+import { requireOptions } from "./node/client-options.ts";
+import type { EnrollOptions } from "./node/enroll-client.ts";
+import { type ClientOptions, makeClient } from "./node/make-client.ts";
+import { RenewingAgent } from "./node/renewing-agent.ts";
+import {
+  type DispatcherOptions,
+  dispatcherOptionNames,
+  renewingDispatcher,
+} from "./node/renewing-dispatcher.ts";
 
 export type { ErrorCode } from "../domain/errors.ts";
 export type { KeyType } from "../domain/key-policy.ts";
-export type { ClientFiles } from "./certificate-files.ts";
-export type { ClientCredentials } from "./client-credentials.ts";
-export { CountersignError, problemOf } from "./client-error.ts";
-export type { EnrollOptions } from "./enroll-client.ts";
-export type { ClientOptions } from "./make-client.ts";
-export type { DispatcherOptions } from "./renewing-dispatcher.ts";
+export type { ClientFiles } from "./files/certificate-files.ts";
+export type { ClientCredentials } from "./node/client-credentials.ts";
+export { CountersignError, problemOf } from "./node/client-error.ts";
+export type { EnrollOptions } from "./node/enroll-client.ts";
+export type { ClientOptions } from "./node/make-client.ts";
+export type { DispatcherOptions } from "./node/renewing-dispatcher.ts";
 
 /** What undici takes, and Node's own `fetch`, whose types are those of another version of undici. */
 export type ClientDispatcher = Dispatcher &
@@ -55,7 +59,7 @@ export async function enroll(options: EnrollOptions): Promise<ClientCredentials>
     const { files, passphrase } = options;
     if (passphrase !== undefined && !files)
       refuseFaults("enroll()", ["passphrase: it encrypts the key's file, and there are no files"]);
-    return await (await import("./enroll-client.ts")).enrollClient(options);
+    return await (await import("./node/enroll-client.ts")).enrollClient(options);
   } catch (error) {
     throw asCountersignError(error);
   }

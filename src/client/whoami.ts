@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Refusal } from "../domain/errors.ts";
-import { type Answer, httpsRequest, httpsUrl, otherListener, parseAnswer } from "./https.ts";
+import { type Answer, httpsRequest, httpsUrl, otherListener, parseAnswer } from "./ca/https.ts";
 
 const answerSchema = z.object({
   account: z.string(),

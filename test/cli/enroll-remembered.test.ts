@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
-import { rememberCa, rememberedCaUrl } from "../../src/client/known-cas.ts";
+import { rememberCa, rememberedCaUrl } from "../../src/client/ca/known-cas.ts";
 import { parseFingerprint } from "../../src/domain/identifiers.ts";
 import { command } from "../support/command.ts";
 import type { Ran } from "../support/run.ts";

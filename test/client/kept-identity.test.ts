@@ -8,8 +8,8 @@ import {
   CountersignError,
   createAgent,
 } from "../../src/client/index.ts";
-import { renewFiles } from "../../src/client/renew-files.ts";
-import { renew } from "../../src/client/renew.ts";
+import { renewFiles } from "../../src/client/renewal/renew-files.ts";
+import { renew } from "../../src/client/renewal/renew.ts";
 import { DAY } from "../../src/domain/time.ts";
 import { freshRequest } from "../support/client.ts";
 import { cloneAlarms, enrolledFiles, heldBy, issuedTo } from "../support/client-files.ts";

@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { Announced } from "../../src/client/announced.ts";
-import { readCertificate } from "../../src/client/certificate-files.ts";
-import { type DaemonEvent, type DaemonParts, keepRenewed } from "../../src/client/renew-daemon.ts";
-import { renewFiles } from "../../src/client/renew-files.ts";
+import { Announced } from "../../src/client/renewal/announced.ts";
+import { readCertificate } from "../../src/client/files/certificate-files.ts";
+import { type DaemonEvent, type DaemonParts, keepRenewed } from "../../src/client/renewal/renew-daemon.ts";
+import { renewFiles } from "../../src/client/renewal/renew-files.ts";
 import { Refusal } from "../../src/domain/errors.ts";
 import { DAY, HOUR, MINUTE, SECOND } from "../../src/domain/time.ts";
 import { type ClientFolder, enrolledFiles, heldBy } from "../support/client-files.ts";

@@ -15,9 +15,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { enrollToFiles } from "../../src/client/enroll-files.ts";
-import { openKey, requestOf } from "../../src/client/key-files.ts";
-import { type RenewFiles, renewFiles } from "../../src/client/renew-files.ts";
+import { enrollToFiles } from "../../src/client/enrol/enroll-files.ts";
+import { openKey, requestOf } from "../../src/client/files/key-files.ts";
+import { type RenewFiles, renewFiles } from "../../src/client/renewal/renew-files.ts";
 import type { ErrorCode } from "../../src/domain/errors.ts";
 import { fingerprintOf, parseFingerprint } from "../../src/domain/identifiers.ts";
 import { HOUR } from "../../src/domain/time.ts";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { test } from "vitest";
-import { renew } from "../../src/client/renew.ts";
+import { renew } from "../../src/client/renewal/renew.ts";
 import { enrolled, freshRequest } from "../support/client.ts";
 import { drippingCa } from "../support/dripping-ca.ts";
 import { expectRefusal } from "../support/issuing.ts";

@@ -3,7 +3,7 @@ import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { readFileSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
-import { type Pending, awaitApproval } from "../../src/client/request.ts";
+import { type Pending, awaitApproval } from "../../src/client/enrol/request.ts";
 import { codec } from "../../src/x509/codec.ts";
 import { freshRequest } from "../support/client.ts";
 import { expectRefusal } from "../support/issuing.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { retryAfter } from "../../src/client/retry.ts";
+import { retryAfter } from "../../src/client/renewal/retry.ts";
 import type { ErrorCode } from "../../src/domain/errors.ts";
 import { HOUR, MINUTE, SECOND } from "../../src/domain/time.ts";
 

@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import type { RenewalStep } from "../../src/client/renew-files.ts";
+import type { RenewalStep } from "../../src/client/renewal/renew-files.ts";
 import { type ClientFolder, cloneAlarms, enrolledFiles, heldBy, issuedTo } from "../support/client-files.ts";
 import { RenewalDoor } from "../support/renewal-door.ts";
 import { type Ran, countersign, projectRoot, run } from "../support/run.ts";

@@ -1,4 +1,4 @@
-import { renewFiles } from "../../src/client/renew-files.ts";
+import { renewFiles } from "../../src/client/renewal/renew-files.ts";
 
 // A program: renews a credential in files, due or not, and kills itself when a step is reached. Never when there is no
 // such step: then it says on standard output what came of it.

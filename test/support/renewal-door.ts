@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { type Server, createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { TLSSocket } from "node:tls";
-import type { ClientFiles } from "../../src/client/certificate-files.ts";
+import type { ClientFiles } from "../../src/client/files/certificate-files.ts";
 import { type TestAnswer, call } from "./client.ts";
 import { listenerCertificate } from "./own-issuer.ts";
 

@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { type KeyType, keyTypes } from "../../domain/key-policy.ts";
 import { Refusal } from "../../domain/errors.ts";
-import type { EnrollToFiles } from "../../client/enroll-files.ts";
-import type { EnrolmentPlan } from "../../client/enroll-plan.ts";
+import type { EnrollToFiles } from "../../client/enrol/enroll-files.ts";
+import type { EnrolmentPlan } from "../../client/enrol/enroll-plan.ts";
 import { withJson } from "../options.ts";
 import { fields, print } from "../output.ts";
 import { shellWord } from "../shell-word.ts";
@@ -59,9 +59,9 @@ export function enrollCommand(program: Command): void {
 }
 
 async function runEnroll(options: EnrollFlags): Promise<void> {
-  const { enrollToFiles } = await import("../../client/enroll-files.ts");
-  const { planEnrolment } = await import("../../client/enroll-plan.ts");
-  const { tellClocks } = await import("../../client/clock-fault.ts");
+  const { enrollToFiles } = await import("../../client/enrol/enroll-files.ts");
+  const { planEnrolment } = await import("../../client/enrol/enroll-plan.ts");
+  const { tellClocks } = await import("../../client/ca/clock-fault.ts");
   const { namingPassphrase } = await import("../passphrase.ts");
   const wanted = await wantedBy(options);
   if (options.caUrl === undefined || options.fingerprint === undefined) tellCa(options, wanted);
@@ -81,7 +81,7 @@ async function runEnroll(options: EnrollFlags): Promise<void> {
     },
   );
   await remember(wanted);
-  const { enforceUrl } = await import("../../client/ca-health.ts");
+  const { enforceUrl } = await import("../../client/ca/ca-health.ts");
   const url = await enforceUrl(wanted.caUrl, enrolled.root).catch(() => undefined);
   const call = callLine(wanted, url);
   const { account, fingerprint, serial, notAfter, hadKey } = enrolled;
@@ -115,7 +115,7 @@ function withKeyLeft(error: unknown, key: string): unknown {
 
 /** What is given, completed by what is remembered, with its secrets read. */
 async function wantedBy(options: EnrollFlags): Promise<EnrollToFiles> {
-  const { recallCa, toldCaUrl } = await import("../../client/known-cas.ts");
+  const { recallCa, toldCaUrl } = await import("../../client/ca/known-cas.ts");
   const { parseFingerprint } = await import("../../domain/identifiers.ts");
   const { parseToken } = await import("../../domain/token.ts");
   const { readPasswordFile, readSecret } = await import("../../files/files.ts");
@@ -154,7 +154,7 @@ function tellCa({ json }: EnrollFlags, { caUrl, fingerprint }: EnrollToFiles): v
 
 /** That it can't be remembered is no failure: the certificate is there. */
 async function remember(ca: EnrollToFiles): Promise<void> {
-  const { rememberCa } = await import("../../client/known-cas.ts");
+  const { rememberCa } = await import("../../client/ca/known-cas.ts");
   try {
     rememberCa(ca, process.env);
   } catch (error) {

@@ -24,9 +24,9 @@ export function whoamiCommand(program: Command): void {
 
 async function runWhoami(url: string, options: WhoamiFlags): Promise<void> {
   const { whoami } = await import("../../client/whoami.ts");
-  const { tellClocks } = await import("../../client/clock-fault.ts");
-  const { readIdentityFiles } = await import("../../client/identity-source.ts");
-  const { openedKey } = await import("../../client/identity.ts");
+  const { tellClocks } = await import("../../client/ca/clock-fault.ts");
+  const { readIdentityFiles } = await import("../../client/node/identity-source.ts");
+  const { openedKey } = await import("../../client/node/identity.ts");
   const { readPasswordFile } = await import("../../files/files.ts");
   const { namingPassphrase } = await import("../passphrase.ts");
   const { passphraseFile } = options;

@@ -1,6 +1,6 @@
-import { MINUTE } from "../domain/time.ts";
-import { otherListener } from "./https.ts";
-import { type Enrolled, askForCertificate, caEndpoint } from "./enroll.ts";
+import { MINUTE } from "../../domain/time.ts";
+import { otherListener } from "../ca/https.ts";
+import { type Enrolled, askForCertificate, caEndpoint } from "../enrol/enroll.ts";
 
 /** For a whole answer: one that comes drop by drop would hold up a renewal for ever. */
 const PATIENCE = MINUTE;

@@ -1,9 +1,9 @@
-import type { ErrorCode } from "../domain/errors.ts";
-import type { Fingerprint } from "../domain/identifiers.ts";
-import type { Clock } from "../domain/ports.ts";
-import { HOUR, type Instant, MINUTE } from "../domain/time.ts";
+import type { ErrorCode } from "../../domain/errors.ts";
+import type { Fingerprint } from "../../domain/identifiers.ts";
+import type { Clock } from "../../domain/ports.ts";
+import { HOUR, type Instant, MINUTE } from "../../domain/time.ts";
 import type { Announced } from "./announced.ts";
-import type { ClientCertificate } from "./certificate-files.ts";
+import type { ClientCertificate } from "../files/certificate-files.ts";
 import { DueWatch } from "./due-watch.ts";
 import type { Renewal } from "./renew-files.ts";
 import { Retry, faultOf, finalCodes } from "./retry.ts";

@@ -1,9 +1,9 @@
 import { type KeyObject, createPublicKey } from "node:crypto";
-import { keyTypeOf } from "../domain/key-policy.ts";
-import { readInput, readOwnFile } from "../files/files.ts";
-import { encryptPrivateKey, openPrivateKey } from "../x509/private-key.ts";
-import { parseRequest } from "../x509/request-reader.ts";
-import { makeRequest } from "../x509/request-writer.ts";
+import { keyTypeOf } from "../../domain/key-policy.ts";
+import { readInput, readOwnFile } from "../../files/files.ts";
+import { encryptPrivateKey, openPrivateKey } from "../../x509/private-key.ts";
+import { parseRequest } from "../../x509/request-reader.ts";
+import { makeRequest } from "../../x509/request-writer.ts";
 
 /** Opens a client's private key, PEM. Throws FILE_UNREADABLE, PASSWORD_WRONG, PASSWORD_REQUIRED. */
 export function openKey(path: string, passphrase: string | undefined): KeyObject {

@@ -1,7 +1,7 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import { type RequestOptions, request } from "node:https";
-import { type ErrorCode, Refusal, UsageRefusal, isErrorCode } from "../domain/errors.ts";
-import { SECOND } from "../domain/time.ts";
+import { type ErrorCode, Refusal, UsageRefusal, isErrorCode } from "../../domain/errors.ts";
+import { SECOND } from "../../domain/time.ts";
 
 const TIMEOUT = 20 * SECOND;
 const LARGEST_ANSWER = 1024 * 1024;

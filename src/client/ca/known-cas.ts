@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from "node:fs";
-import { Refusal } from "../domain/errors.ts";
-import { type Fingerprint, parseFingerprint } from "../domain/identifiers.ts";
-import { SECRET, makePrivateFolder, writeFileAtomically } from "../files/files.ts";
+import { Refusal } from "../../domain/errors.ts";
+import { type Fingerprint, parseFingerprint } from "../../domain/identifiers.ts";
+import { SECRET, makePrivateFolder, writeFileAtomically } from "../../files/files.ts";
 import { httpsUrl } from "./https.ts";
 
 /** A CA that somebody here has enrolled with. */

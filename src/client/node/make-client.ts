@@ -1,17 +1,17 @@
 import { X509Certificate } from "node:crypto";
 import type { SecureContext } from "node:tls";
-import { fingerprintOf } from "../domain/identifiers.ts";
-import { refuseFaults } from "../domain/option-faults.ts";
-import type { Clock } from "../domain/ports.ts";
+import { fingerprintOf } from "../../domain/identifiers.ts";
+import { refuseFaults } from "../../domain/option-faults.ts";
+import type { Clock } from "../../domain/ports.ts";
 import { type ClientCredentials, credentialsOf, keyIn } from "./client-credentials.ts";
 import { type CountersignError, asCountersignError } from "./client-error.ts";
 import { type OptionName, requireOptions } from "./client-options.ts";
-import type { ClientFiles } from "./certificate-files.ts";
+import type { ClientFiles } from "../files/certificate-files.ts";
 import { FileSource, memorySource } from "./identity-source.ts";
 import { type Identity, contextOf, readIdentity } from "./identity.ts";
 import { KeptIdentity } from "./kept-identity.ts";
-import { rememberedCaUrl } from "./known-cas.ts";
-import type { Credentials } from "./renew.ts";
+import { rememberedCaUrl } from "../ca/known-cas.ts";
+import type { Credentials } from "../renewal/renew.ts";
 
 /** Who a client is, and how that is kept current. */
 export interface ClientOptions {

@@ -1,5 +1,5 @@
-import { type ErrorCode, Refusal } from "../domain/errors.ts";
-import { HOUR, MINUTE, SECOND } from "../domain/time.ts";
+import { type ErrorCode, Refusal } from "../../domain/errors.ts";
+import { HOUR, MINUTE, SECOND } from "../../domain/time.ts";
 
 const FIRST = 5 * SECOND;
 const SHORTEST = SECOND;

@@ -1,6 +1,6 @@
-import { BACKDATING } from "../domain/profile.ts";
-import type { Instant } from "../domain/time.ts";
-import type { ClientCertificate } from "./certificate-files.ts";
+import { BACKDATING } from "../../domain/profile.ts";
+import type { Instant } from "../../domain/time.ts";
+import type { ClientCertificate } from "../files/certificate-files.ts";
 
 /** Of how many new certificates in a row that are due at once the clock is to blame; one may be an old answer. */
 const TOO_MANY = 2;

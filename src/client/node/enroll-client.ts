@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Refusal } from "../domain/errors.ts";
-import { parseFingerprint } from "../domain/identifiers.ts";
-import type { KeyType } from "../domain/key-policy.ts";
-import { SECOND } from "../domain/time.ts";
-import { parseToken } from "../domain/token.ts";
-import { readInput } from "../files/files.ts";
-import { makeKeyPair } from "../keys/key-pair.ts";
-import { makeRequest } from "../x509/request-writer.ts";
+import { Refusal } from "../../domain/errors.ts";
+import { parseFingerprint } from "../../domain/identifiers.ts";
+import type { KeyType } from "../../domain/key-policy.ts";
+import { SECOND } from "../../domain/time.ts";
+import { parseToken } from "../../domain/token.ts";
+import { readInput } from "../../files/files.ts";
+import { makeKeyPair } from "../../keys/key-pair.ts";
+import { makeRequest } from "../../x509/request-writer.ts";
 import { type ClientCredentials, credentialsOf } from "./client-credentials.ts";
-import { DEFAULT_KEY_TYPE, enrollToFiles } from "./enroll-files.ts";
-import { type Enrolled, enroll, fetchRoot } from "./enroll.ts";
+import { DEFAULT_KEY_TYPE, enrollToFiles } from "../enrol/enroll-files.ts";
+import { type Enrolled, enroll, fetchRoot } from "../enrol/enroll.ts";
 import { readIdentity } from "./identity.ts";
-import { type ClientFiles, requireChainFor } from "./certificate-files.ts";
+import { type ClientFiles, requireChainFor } from "../files/certificate-files.ts";
 
 export interface EnrollOptions {
   /** The CA listener, `https://…`. */

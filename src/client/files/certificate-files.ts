@@ -1,11 +1,11 @@
 import { type KeyObject, X509Certificate } from "node:crypto";
 import { existsSync, realpathSync } from "node:fs";
-import { Refusal } from "../domain/errors.ts";
-import { type Fingerprint, fingerprintOf } from "../domain/identifiers.ts";
-import { renewalDue } from "../domain/renewal.ts";
-import type { Validity } from "../domain/profile.ts";
-import type { Instant } from "../domain/time.ts";
-import { readInput } from "../files/files.ts";
+import { Refusal } from "../../domain/errors.ts";
+import { type Fingerprint, fingerprintOf } from "../../domain/identifiers.ts";
+import { renewalDue } from "../../domain/renewal.ts";
+import type { Validity } from "../../domain/profile.ts";
+import type { Instant } from "../../domain/time.ts";
+import { readInput } from "../../files/files.ts";
 
 /** Where a client's credential is: private key, certificate with its issuing CA, root; all PEM. */
 export interface ClientFiles {

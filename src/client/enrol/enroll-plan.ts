@@ -1,6 +1,6 @@
-import { requireWritablePlace } from "../files/files.ts";
-import { type KeyType, keyTypeOf } from "../domain/key-policy.ts";
-import { enforceUrl } from "./ca-health.ts";
+import { requireWritablePlace } from "../../files/files.ts";
+import { type KeyType, keyTypeOf } from "../../domain/key-policy.ts";
+import { enforceUrl } from "../ca/ca-health.ts";
 import { DEFAULT_KEY_TYPE, type EnrollToFiles, checkFiles, requireRootPlace } from "./enroll-files.ts";
 import { fetchRoot } from "./enroll.ts";
 

@@ -1,11 +1,11 @@
 import { createPrivateKey } from "node:crypto";
 import { existsSync, realpathSync, statSync } from "node:fs";
-import { Refusal } from "../domain/errors.ts";
-import { keyTypeOf } from "../domain/key-policy.ts";
-import type { Clock } from "../domain/ports.ts";
-import { readInput } from "../files/files.ts";
-import { makeKeyPair } from "../keys/key-pair.ts";
-import { makeRequest } from "../x509/request-writer.ts";
+import { Refusal } from "../../domain/errors.ts";
+import { keyTypeOf } from "../../domain/key-policy.ts";
+import type { Clock } from "../../domain/ports.ts";
+import { readInput } from "../../files/files.ts";
+import { makeKeyPair } from "../../keys/key-pair.ts";
+import { makeRequest } from "../../x509/request-writer.ts";
 import { type Identity, MismatchedPair, openedKey, readIdentity } from "./identity.ts";
 import {
   type ClientFiles,
@@ -13,7 +13,7 @@ import {
   requireCertificateOf,
   requireEnrolled,
   successorFrom,
-} from "./certificate-files.ts";
+} from "../files/certificate-files.ts";
 
 /** Where an identity is found, and renewed. */
 export interface IdentitySource {
@@ -77,7 +77,7 @@ class MemorySource implements IdentitySource {
   async #renew(caUrl: string): Promise<Identity> {
     const before = this.#current;
     const { ca, pem: cert } = before;
-    const { renew } = await import("./renew.ts");
+    const { renew } = await import("../renewal/renew.ts");
     this.#pending ??= makeNext(before);
     const { key, csr } = await this.#pending;
     const { chain } = await renew(caUrl, { key: openedKey(before), cert, ca }, csr);
@@ -132,7 +132,7 @@ export class FileSource implements IdentitySource {
   }
 
   async renew({ fingerprint: overdue }: Identity, caUrl: string): Promise<Identity> {
-    const { renewFiles } = await import("./renew-files.ts");
+    const { renewFiles } = await import("../renewal/renew-files.ts");
     const [files, passphrase, clock] = [this.#files, this.#passphrase, this.#clock];
     await renewFiles({ caUrl, files, passphrase, overdue, clock });
     return this.refresh();

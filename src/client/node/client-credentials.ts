@@ -1,9 +1,9 @@
 import { inspect } from "node:util";
-import { type Fingerprint, parseSerial } from "../domain/identifiers.ts";
-import type { Instant } from "../domain/time.ts";
+import { type Fingerprint, parseSerial } from "../../domain/identifiers.ts";
+import type { Instant } from "../../domain/time.ts";
 import type { Identity } from "./identity.ts";
-import type { ClientFiles } from "./certificate-files.ts";
-import type { Credentials } from "./renew.ts";
+import type { ClientFiles } from "../files/certificate-files.ts";
+import type { Credentials } from "../renewal/renew.ts";
 
 /** A client's credentials, as `enroll()` and renewals give them. Frozen. `key` is not enumerable, so that no log shows it. */
 export interface ClientCredentials extends Omit<Credentials, "passphrase"> {

@@ -1,6 +1,6 @@
-import { Refusal } from "../domain/errors.ts";
-import type { Clock } from "../domain/ports.ts";
-import { DAY, HOUR, MINUTE, SECOND, formatTime } from "../domain/time.ts";
+import { Refusal } from "../../domain/errors.ts";
+import type { Clock } from "../../domain/ports.ts";
+import { DAY, HOUR, MINUTE, SECOND, formatTime } from "../../domain/time.ts";
 import { OutsideValidity, httpsRequest, httpsUrl } from "./https.ts";
 
 /** Clocks that differ by less are right. */

@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { type ErrorCode, Refusal } from "../domain/errors.ts";
-import { MINUTE, SECOND, formatTime, parseTime } from "../domain/time.ts";
-import { parseRequest } from "../x509/request-reader.ts";
+import { type ErrorCode, Refusal } from "../../domain/errors.ts";
+import { MINUTE, SECOND, formatTime, parseTime } from "../../domain/time.ts";
+import { parseRequest } from "../../x509/request-reader.ts";
 import { type Enrolled, caEndpoint, readEnrolled } from "./enroll.ts";
-import { type Answer, httpsRequest, parseAnswer } from "./https.ts";
+import { type Answer, httpsRequest, parseAnswer } from "../ca/https.ts";
 
 const PATH = "v1/requests";
 

@@ -1,8 +1,8 @@
 import { X509Certificate } from "node:crypto";
-import { keyTypes } from "../domain/key-policy.ts";
-import { isObject, refuseFaults } from "../domain/option-faults.ts";
+import { keyTypes } from "../../domain/key-policy.ts";
+import { isObject, refuseFaults } from "../../domain/option-faults.ts";
 import { keyIn } from "./client-credentials.ts";
-import { httpsUrl } from "./https.ts";
+import { httpsUrl } from "../ca/https.ts";
 
 // Options are looked at before anything is made of them: what nobody reads might have been what somebody relied on, and types
 // hold nobody to anything in JavaScript.

@@ -1,11 +1,11 @@
 import type { KeyObject, X509Certificate } from "node:crypto";
-import { Refusal } from "../domain/errors.ts";
-import type { Fingerprint } from "../domain/identifiers.ts";
-import type { Clock } from "../domain/ports.ts";
-import type { Instant } from "../domain/time.ts";
-import { readInput } from "../files/files.ts";
-import { type HeldLock, withLock } from "../files/lock.ts";
-import { isEncrypted } from "../x509/private-key.ts";
+import { Refusal } from "../../domain/errors.ts";
+import type { Fingerprint } from "../../domain/identifiers.ts";
+import type { Clock } from "../../domain/ports.ts";
+import type { Instant } from "../../domain/time.ts";
+import { readInput } from "../../files/files.ts";
+import { type HeldLock, withLock } from "../../files/lock.ts";
+import { isEncrypted } from "../../x509/private-key.ts";
 import {
   type ClientCertificate,
   type ClientFiles,
@@ -14,9 +14,9 @@ import {
   requireCertificateOf,
   resolveFiles,
   successorFrom,
-} from "./certificate-files.ts";
-import { tellClocks } from "./clock-fault.ts";
-import { keyPem, openKey } from "./key-files.ts";
+} from "../files/certificate-files.ts";
+import { tellClocks } from "../ca/clock-fault.ts";
+import { keyPem, openKey } from "../files/key-files.ts";
 import { PendingRenewal, type PendingCsr } from "./pending-renewal.ts";
 import { renew } from "./renew.ts";
 

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
-import { PUBLIC, readInput, writeFileAtomically } from "../files/files.ts";
-import type { Fingerprint } from "../domain/identifiers.ts";
+import { PUBLIC, readInput, writeFileAtomically } from "../../files/files.ts";
+import type { Fingerprint } from "../../domain/identifiers.ts";
 
 /**
  * Which certificate those who use the files were last told of: `CERT.told` holds its fingerprint. It is there before the

@@ -1,4 +1,4 @@
-import { type ErrorCode, Refusal, errorTable, isErrorCode } from "../domain/errors.ts";
+import { type ErrorCode, Refusal, errorTable, isErrorCode } from "../../domain/errors.ts";
 
 /** What this library throws: the code is stable (docs/errors.md), the message is a sentence for people. */
 export class CountersignError extends Error {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { caEndpoint } from "./enroll.ts";
+import { caEndpoint } from "../enrol/enroll.ts";
 import { httpsRequest, parseAnswer } from "./https.ts";
 
 const answerSchema = z.object({ enforcePort: z.int().min(1).max(65535).optional() });

@@ -1,4 +1,4 @@
-import type { Fingerprint } from "../domain/identifiers.ts";
+import type { Fingerprint } from "../../domain/identifiers.ts";
 import type { DaemonParts } from "./renew-daemon.ts";
 import { Retry, faultOf } from "./retry.ts";
 

@@ -1,10 +1,10 @@
-import type { Clock } from "../domain/ports.ts";
-import { MINUTE } from "../domain/time.ts";
+import type { Clock } from "../../domain/ports.ts";
+import { MINUTE } from "../../domain/time.ts";
 import { type CountersignError, asCountersignError } from "./client-error.ts";
-import { DueWatch } from "./due-watch.ts";
+import { DueWatch } from "../renewal/due-watch.ts";
 import type { IdentitySource } from "./identity-source.ts";
 import type { Identity } from "./identity.ts";
-import { Retry, finalCodes } from "./retry.ts";
+import { Retry, finalCodes } from "../renewal/retry.ts";
 
 export interface Keeping {
   readonly source: IdentitySource;

@@ -1,15 +1,15 @@
 import type { KeyObject } from "node:crypto";
 import { existsSync, rmSync } from "node:fs";
-import { Refusal } from "../domain/errors.ts";
-import type { Fingerprint } from "../domain/identifiers.ts";
-import { type KeyType, keyTypeOf } from "../domain/key-policy.ts";
-import { PUBLIC, SECRET, readInput, writeFileAtomically } from "../files/files.ts";
-import { makeKeyPair } from "../keys/key-pair.ts";
-import { pkcs12, requirePkcs12Key } from "../x509/pkcs12-writer.ts";
-import { type ClientFiles, certificatesIn, requireChainFor } from "./certificate-files.ts";
+import { Refusal } from "../../domain/errors.ts";
+import type { Fingerprint } from "../../domain/identifiers.ts";
+import { type KeyType, keyTypeOf } from "../../domain/key-policy.ts";
+import { PUBLIC, SECRET, readInput, writeFileAtomically } from "../../files/files.ts";
+import { makeKeyPair } from "../../keys/key-pair.ts";
+import { pkcs12, requirePkcs12Key } from "../../x509/pkcs12-writer.ts";
+import { type ClientFiles, certificatesIn, requireChainFor } from "../files/certificate-files.ts";
 import { type Enrolled, enroll, fetchRoot } from "./enroll.ts";
-import { isRequestOf, keyPem, openOwnKey, requestOf } from "./key-files.ts";
-import { clearRenewal, enrolmentCsr } from "./pending-renewal.ts";
+import { isRequestOf, keyPem, openOwnKey, requestOf } from "../files/key-files.ts";
+import { clearRenewal, enrolmentCsr } from "../renewal/pending-renewal.ts";
 
 export const DEFAULT_KEY_TYPE: KeyType = "ec-p256";
 

@@ -1,9 +1,9 @@
 import { type KeyObject, X509Certificate } from "node:crypto";
 import { type SecureContext, createSecureContext } from "node:tls";
-import { Refusal } from "../domain/errors.ts";
-import { openPrivateKey } from "../x509/private-key.ts";
-import { type ClientCertificate, type ClientFiles, clientCertificate } from "./certificate-files.ts";
-import type { Credentials } from "./renew.ts";
+import { Refusal } from "../../domain/errors.ts";
+import { openPrivateKey } from "../../x509/private-key.ts";
+import { type ClientCertificate, type ClientFiles, clientCertificate } from "../files/certificate-files.ts";
+import type { Credentials } from "../renewal/renew.ts";
 
 /** What a client is known by, read and checked. */
 export interface Identity extends ClientCertificate {

@@ -1,9 +1,9 @@
 import type { RequestOptions } from "node:https";
 import { z } from "zod";
-import { Refusal } from "../domain/errors.ts";
-import { type Fingerprint, fingerprintOf } from "../domain/identifiers.ts";
-import { certificatesIn } from "./certificate-files.ts";
-import { httpsRequest, httpsUrl, parseAnswer } from "./https.ts";
+import { Refusal } from "../../domain/errors.ts";
+import { type Fingerprint, fingerprintOf } from "../../domain/identifiers.ts";
+import { certificatesIn } from "../files/certificate-files.ts";
+import { httpsRequest, httpsUrl, parseAnswer } from "../ca/https.ts";
 
 /** Goes to a terminal as it is. */
 const word = z.string().regex(/^\P{Cc}*$/u);

@@ -1,8 +1,8 @@
 import type { KeyObject } from "node:crypto";
 import { existsSync, rmSync, statSync } from "node:fs";
-import { Refusal } from "../domain/errors.ts";
-import type { Fingerprint } from "../domain/identifiers.ts";
-import { keyTypeOf } from "../domain/key-policy.ts";
+import { Refusal } from "../../domain/errors.ts";
+import type { Fingerprint } from "../../domain/identifiers.ts";
+import { keyTypeOf } from "../../domain/key-policy.ts";
 import {
   PUBLIC,
   SECRET,
@@ -12,10 +12,10 @@ import {
   readableAs,
   removeTemporaries,
   writeFileAtomically,
-} from "../files/files.ts";
-import { makeKeyPair } from "../keys/key-pair.ts";
-import { type ClientCertificate, type ClientFiles, resolveFiles } from "./certificate-files.ts";
-import { isRequestOf, keyPem, openKey, openOwnKey, requestOf } from "./key-files.ts";
+} from "../../files/files.ts";
+import { makeKeyPair } from "../../keys/key-pair.ts";
+import { type ClientCertificate, type ClientFiles, resolveFiles } from "../files/certificate-files.ts";
+import { isRequestOf, keyPem, openKey, openOwnKey, requestOf } from "../files/key-files.ts";
 
 const FOREIGN = "Find out who has put it there, and enrol again.";
 
