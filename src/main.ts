@@ -32,7 +32,7 @@ import { type Server, limitAnswers, timeLimits } from "./http/server.ts";
 import { openRequests } from "./serve/approval.ts";
 import { caRoutes } from "./serve/ca-routes.ts";
 import { createCaServer } from "./serve/ca-server.ts";
-import { estFacts } from "./serve/est.ts";
+import { estParts } from "./serve/est.ts";
 import { type Opened, started } from "./serve/opened.ts";
 import { Renewals } from "./serve/renewals.ts";
 import { startRouting } from "./serve/routing.ts";
@@ -194,7 +194,7 @@ async function start(
     renew: (own, wanted) => countOutcome(metrics.renewals, () => renew({ ...issuing, ...own }, wanted)),
     ask: openRequests(issuing, config.approval, logger),
     roots: toPem("CERTIFICATE", root.der),
-    ...estFacts(root.der, issuers, () => profiles),
+    est: estParts(root.der, issuers, () => profiles),
     enforcePort: () => (isAtSameHost(config) ? enforcePort : undefined),
   });
   const caServer = createCaServer({ config, authenticator, certificate: certificate.current, logger, app });

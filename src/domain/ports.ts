@@ -91,8 +91,10 @@ export interface Codec {
   verifyPossession(request: CertificationRequest): void;
   /** The names that a CSR asks for. Throws CSR_MALFORMED. */
   requestedNames(request: CertificationRequest): RequestedNames;
-  /** Whether a CSR asks for no other names than a certificate has. Throws CSR_MALFORMED. */
+  /** Whether a CSR asks for no other names than a certificate of ours has. Throws CSR_MALFORMED. */
   keepsNames(request: CertificationRequest, certificate: Uint8Array): boolean;
+  /** Those names of a certificate of ours that a CSR can ask for. */
+  certificateNames(certificate: Uint8Array): RequestedNames;
   /** Signs a leaf; it is not to be released before `compareLeaf` has seen it. */
   signLeaf(issuer: Issuer, template: LeafTemplate): Promise<Uint8Array>;
   /** Reads what was signed again, and names the ways in which it is not what was meant; none is the good answer. */

@@ -17,11 +17,12 @@ import { type OwnRenewal, renewEndpoint } from "./renew-endpoint.ts";
 import { type RequestForCertificate, requestEndpoint } from "./request-endpoint.ts";
 import { type OwnRevocation, revokeOwnEndpoint } from "./revoke-own-endpoint.ts";
 
-export interface CaAppParts extends Pick<EstParts, "certsOnly" | "authorities" | "csrAttributes"> {
+export interface CaAppParts {
   readonly enrol: (enrolment: Enrolment) => Promise<Answer>;
   readonly ownRenewal: OwnRenewal;
   /** Takes requests without a token; `undefined` where approval is not turned on. */
   readonly ask: ((asked: RequestForCertificate) => Promise<Outcome>) | undefined;
+  readonly est: Pick<EstParts, "certsOnly" | "authorities" | "csrAttributes">;
   readonly ownRevocation: OwnRevocation;
   readonly keyCompromise: KeyCompromise;
   /** The trusted roots, PEM. */
@@ -100,7 +101,7 @@ export function caAppRoutes(parts: CaAppParts): Express {
     .post((request, response) => proofEndpoint(keyCompromise, request, response))
     .all(methodNotAllowed("POST"));
 
-  addEst(app, parts);
+  addEst(app, { ...parts.est, enrol, ask, ownRenewal });
   finish(app, logger);
   return app;
 }

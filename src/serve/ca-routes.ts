@@ -15,13 +15,9 @@ import type { Asked, Outcome } from "../services/issue/ask.ts";
 import { ENDED_CALLERS, type RenewalParts, type RenewalRequest } from "../services/issue/renew.ts";
 import { KeyCompromiseDesk } from "../services/key-compromise.ts";
 import { revokeOwn } from "../services/own-revocation.ts";
-import { certsOnly } from "../x509/certs-only.ts";
 import { keyProofs } from "../x509/key-proof.ts";
 
-export interface CaRouteParts extends Pick<
-  CaAppParts,
-  "enrol" | "roots" | "enforcePort" | "authorities" | "csrAttributes"
-> {
+export interface CaRouteParts extends Pick<CaAppParts, "enrol" | "roots" | "enforcePort" | "est"> {
   readonly renew: (parts: RenewingParts, wanted: RenewalRequest) => Promise<Answer>;
   /** Takes requests without a token; `undefined` where approval is not turned on. */
   readonly ask: ((asked: Asked) => Promise<Outcome>) | undefined;
@@ -39,8 +35,7 @@ type RenewingParts = Pick<RenewalParts, "present" | "applied" | "endedCallers">;
 
 /** What the CA listener answers, by the services that do it. */
 export function caRoutes(parts: CaRouteParts): RequestListener {
-  const { database, clock, logger, authenticator, enrol, ask, roots, enforcePort } = parts;
-  const { authorities, csrAttributes } = parts;
+  const { database, clock, logger, authenticator, enrol, ask, roots, enforcePort, est } = parts;
   const compromises = new KeyCompromiseDesk({ database, clock, randomBytes, logger, keys: keyProofs });
   const applied = (changes: { readonly first: number; readonly last: number }): Promise<void> =>
     awaitOwn(parts, parts.identity, changes, parts.patience);
@@ -48,7 +43,7 @@ export function caRoutes(parts: CaRouteParts): RequestListener {
   const present = (der: Uint8Array): PresentedCertificate =>
     authenticator.presentOwn(new X509Certificate(der), clock.now());
   return caApp({
-    ...{ roots, enforcePort, authorities, csrAttributes, certsOnly, logger },
+    ...{ roots, enforcePort, est, logger },
     enrol: ({ address, ...enrolment }) =>
       enrol({ ...enrolment, address: address === undefined ? undefined : withoutMapping(address) }),
     ask:

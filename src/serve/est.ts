@@ -1,21 +1,23 @@
 import type { Slug } from "../domain/names.ts";
 import type { Profile } from "../domain/profile.ts";
 import type { HomeIssuers } from "../home/issuers.ts";
-import type { EstParts } from "../http/est/routes.ts";
+import type { CaAppParts } from "../http/ca-app.ts";
 import { DEFAULT_PROFILE } from "../services/requests.ts";
+import { certsOnly } from "../x509/certs-only.ts";
 import { csrAttributes } from "../x509/csr-attributes.ts";
 
-/** What EST's clients are told before they enrol, by the profiles and issuing CAs that are in force when they ask. */
-export function estFacts(
+/** What EST answers with, by the profiles and issuing CAs that are in force when it is asked. */
+export function estParts(
   root: Uint8Array,
   issuers: Pick<HomeIssuers, "signing" | "records">,
   profiles: () => ReadonlyMap<string, Profile>,
-): Pick<EstParts, "authorities" | "csrAttributes"> {
+): CaAppParts["est"] {
   const issuing = (name: Slug): readonly Uint8Array[] => {
     const issuer = issuers.signing(name);
     return issuer ? [issuer.der] : [];
   };
   return {
+    certsOnly,
     authorities(label) {
       if (label === undefined) return [root, ...issuers.records.flatMap(({ name }) => issuing(name))];
       const profile = profiles().get(label);

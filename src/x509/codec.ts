@@ -14,10 +14,10 @@ import { toPem } from "./pem.ts";
 import { verifyPossession } from "./request-proof.ts";
 import { parseRequest } from "./request-reader.ts";
 import { requestedNames } from "./requested-names.ts";
-import { keepsNames } from "./same-names.ts";
+import { certificateNames, keepsNames } from "./same-names.ts";
 
 export const codec: Codec = {
-  ...{ parseRequest, verifyPossession, requestedNames, keepsNames },
+  ...{ parseRequest, verifyPossession, requestedNames, keepsNames, certificateNames },
   ...{ signLeaf, compareLeaf, signCrl },
   ...{ readOcspRequest, ocspIssuerNames, signOcspAnswers, ocspFailure },
   toPem: (der) => toPem("CERTIFICATE", der),

@@ -1,8 +1,10 @@
 import { Refusal } from "../domain/errors.ts";
+import type { RequestedNames } from "../domain/host-names.ts";
 import type { CertificationRequest } from "../domain/ports.ts";
 import { readCertificate } from "./certificate-reader.ts";
 import { DerError, DerReader, requireDer, tags } from "./der-reader.ts";
 import { extensionIds } from "./extensions.ts";
+import { readLeaf } from "./leaf-reader.ts";
 import { asksForNewNames, subjectAltNameIn } from "./requested-names.ts";
 
 /**
@@ -19,8 +21,10 @@ export function keepsNames(request: CertificationRequest, der: Uint8Array): bool
     if (asked.length > 0 && !isEqual(asked, relativeNames(subject))) return false;
     const names = subjectAltNameIn(request);
     const askedFor = names ? generalNames(names) : []; // strongSwan's tool writes an extension without a name
-    const own = extensions.find(({ id }) => id === extensionIds.subjectAltName)?.value;
-    return askedFor.length === 0 || isEqual(askedFor, own ? generalNames(own) : []);
+    const value = extensions.find(({ id }) => id === extensionIds.subjectAltName)?.value;
+    const own = value ? generalNames(value) : [];
+    // URIs are the profile's to give, and many programs cannot write one.
+    return askedFor.length === 0 || isEqual(askedFor, own) || isEqual(askedFor, own.filter(isNoUri));
   } catch (error) {
     if (error instanceof DerError) throw new Refusal("CSR_MALFORMED", undefined, error.message);
     throw error;
@@ -32,6 +36,12 @@ function subjectIn({ proof }: CertificationRequest): Uint8Array {
   const info = new DerReader(proof.info).enter(tags.sequence);
   info.integer();
   return info.read(tags.sequence).encoded;
+}
+
+/** The DNS names and addresses in a certificate (DER) of ours. */
+export function certificateNames(der: Uint8Array): RequestedNames {
+  const { dnsNames, addresses } = readLeaf(der);
+  return { dnsNames, addresses };
 }
 
 function isEqual(one: readonly string[], other: readonly string[]): boolean {
@@ -64,13 +74,28 @@ function textOf(tag: number, contents: Uint8Array): string {
   return octets.toString("latin1");
 }
 
-/** Each name of a subjectAltName, as hex of its DER: their order says nothing. */
+const DNS_NAME = 0x82;
+const URI = "86";
+
+const isNoUri = (name: string): boolean => !name.startsWith(URI);
+
+/** Each name of a subjectAltName, as hex of its DER: their order says nothing, nor does the case of a DNS name. */
 function generalNames(value: Uint8Array): string[] {
   requireDer(value);
   const outer = new DerReader(value);
   const reader = outer.enter(tags.sequence);
   outer.end();
   const names: string[] = [];
-  while (!reader.atEnd) names.push(Buffer.from(reader.next().encoded).toString("hex"));
+  while (!reader.atEnd) {
+    const { tag, contents, encoded } = reader.next();
+    const octets = Buffer.from(encoded);
+    if (tag === DNS_NAME) octets.set(lowerCase(contents), octets.length - contents.length);
+    names.push(octets.toString("hex"));
+  }
   return names.sort();
+}
+
+/** Of ASCII alone. */
+function lowerCase(text: Uint8Array): Uint8Array {
+  return text.map((octet) => (octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet));
 }

@@ -1,10 +1,10 @@
 import { X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { toPem } from "../../src/x509/pem.ts";
 import { type TestCredential, call, enrolled, requestCertificate } from "../support/client.ts";
-import { type MadeRequest, basic, certificatesIn, est, makeCsr } from "../support/est-client.ts";
+import { type MadeRequest, basic, certificatesIn, est, generalName, makeCsr } from "../support/est-client.ts";
 import { commonName } from "../support/fixtures-csr.ts";
 import { sharedServer } from "../support/server.ts";
 
@@ -178,8 +178,6 @@ describe("/simplereenroll", () => {
     expect(await whoami(made, leaf)).toMatchObject({ account: "acme" });
     const again = await est(server, "simplereenroll", { csr: made.csr, credential: old });
     expect(leafIn(again).fingerprint256).toBe(leaf.fingerprint256);
-    const [, listed] = (await server.admin("list", "--line", old.fingerprint)) as unknown as object[];
-    expect(listed).toBeDefined();
     const next = await est(server, "simplereenroll", {
       csr: made.csr,
       credential: { key: made.key, cert: leaf.toString() },
@@ -187,6 +185,32 @@ describe("/simplereenroll", () => {
     expect(leafIn(next).publicKey.export({ format: "der", type: "spki" })).toEqual(
       leaf.publicKey.export({ format: "der", type: "spki" }),
     );
+  });
+
+  test("keeps the DNS names of a certificate, whether the CSR names them or not", async () => {
+    const profile = JSON.parse(readFileSync(join(server.home, "profiles", "server.json"), "utf8")) as object;
+    const both = { ...profile, extendedKeyUsage: ["serverAuth", "clientAuth"] };
+    writeFileSync(join(server.home, "profiles", "gateway.json"), JSON.stringify(both));
+    server.process.kill("SIGHUP");
+    await expect.poll(async () => (await est(server, "gateway/cacerts")).status).toBe(200);
+    await server.admin("account", "create", "gw", "--dns", "a.example,b.example");
+    const authorization = basic(await server.token("gw", "--profile", "gateway"));
+    const names = ["a.example", "b.example"].map((name) => generalName("dns", name));
+    const first = makeCsr({ names });
+    let credential = {
+      key: first.key,
+      cert: leafIn(await est(server, "simpleenroll", { csr: first.csr, authorization })).toString(),
+    };
+    for (const asked of [{}, { names }, { subject: [commonName("gw")], names: names.toReversed() }]) {
+      const { key, csr } = makeCsr(asked);
+      const leaf = leafIn(await est(server, "simplereenroll", { csr, credential }));
+      expect(leaf.subject).toBe("CN=gw");
+      expect(leaf.subjectAltName).toMatch(/^DNS:a\.example, DNS:b\.example, URI:/);
+      credential = { key, cert: leaf.toString() };
+    }
+    const fewer = makeCsr({ names: names.slice(1) });
+    const refused = await est(server, "simplereenroll", { csr: fewer.csr, credential });
+    expect(refused).toMatchObject({ status: 400, json: { code: "NAMES_CHANGED" } });
   });
 
   test("an answer that was lost is given again over JSON as well", async () => {

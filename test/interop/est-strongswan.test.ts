@@ -3,7 +3,7 @@ import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, beforeAll, describe, expect, test } from "vitest";
-import { byFiles, codeOf, csrFrom, curl, whoami } from "../support/est-calls.ts";
+import { byFiles, codeOf, csrFrom, curl, whoami } from "../support/est-curl.ts";
 import { eventually } from "../support/eventually.ts";
 import { requireProgram } from "../support/judges.ts";
 import { makeTokens } from "../support/own-issuer.ts";

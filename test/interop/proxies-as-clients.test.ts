@@ -72,6 +72,9 @@ function seen({ status, text }: ProxyAnswer): string {
   return typeof fingerprint === "string" ? fingerprint : `${String(status)} ${text}`;
 }
 
+/** Milliseconds between calls, which others may use. */
+const PAUSE = 10;
+
 /** Calls again and again. */
 class BusyCaller {
   readonly answers: string[] = [];
@@ -83,7 +86,10 @@ class BusyCaller {
   }
 
   async #call(proxy: RunningProxy, by: LocalWay): Promise<void> {
-    while (!this.#isOver) this.answers.push(await proxy.get("/whoami", by).then(seen, String));
+    while (!this.#isOver) {
+      this.answers.push(await proxy.get("/whoami", by).then(seen, String));
+      await new Promise((resolve) => setImmediate(() => setTimeout(resolve, PAUSE)));
+    }
     by.agent?.destroy();
   }
 

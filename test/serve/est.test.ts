@@ -3,7 +3,7 @@ import { parseSlug } from "../../src/domain/names.ts";
 import type { Issuer } from "../../src/domain/ports.ts";
 import type { Profile } from "../../src/domain/profile.ts";
 import type { IssuerRecord } from "../../src/domain/records.ts";
-import { estFacts } from "../../src/serve/est.ts";
+import { estParts } from "../../src/serve/est.ts";
 
 // What EST tells of a CA with several issuers and profiles, as they are at the moment of asking.
 
@@ -20,7 +20,7 @@ const profile = (issuer: Profile["issuer"], ...keyTypes: Profile["keyTypes"]) =>
 
 test("the issuing CAs that sign, or the one of a label's profile, behind the root", () => {
   const profiles = new Map([["client", profile(first, "ec-p256")]]);
-  const { authorities } = estFacts(der(0), issuers, () => profiles);
+  const { authorities } = estParts(der(0), issuers, () => profiles);
   expect(authorities(undefined)).toEqual([der(0), der(1), der(2)]);
   expect(authorities("client")).toEqual([der(0), der(1)]);
   expect(authorities("device")).toBeUndefined();
@@ -32,7 +32,7 @@ test("the issuing CAs that sign, or the one of a label's profile, behind the roo
 
 test("the key that a profile likes best; without a label that of the profile client", () => {
   const profiles = new Map([["device", profile(first, "rsa-3072", "ec-p256")]]);
-  const { csrAttributes } = estFacts(der(0), issuers, () => profiles);
+  const { csrAttributes } = estParts(der(0), issuers, () => profiles);
   const hex = (label?: string) => {
     const attributes = csrAttributes(label);
     return attributes && Buffer.from(attributes).toString("hex");

@@ -27,7 +27,10 @@ export interface TestRequest {
   readonly tls?: AgentOptions;
 }
 
-/** One https request; answers whatever the status is, rejects when the connection fails. */
+/**
+ * One https request; answers whatever the status is. Rejects when the connection fails, and when our API refuses with a code
+ * that its description does not have of that route.
+ */
 export function call(url: string, options: TestRequest = {}): Promise<TestAnswer> {
   const { method = "GET", headers = {}, body, agent, tls } = options;
   return new Promise((resolve, reject) => {
@@ -41,7 +44,7 @@ export function call(url: string, options: TestRequest = {}): Promise<TestAnswer
         const { statusCode: status = 0, headers } = response;
         const { reusedSocket } = sent;
         const answer = { status, headers, text, json: parse(text), reusedSocket, localPort, resumedSession };
-        resolve(status < 400 ? answer : described(method, url, answer));
+        resolve(status < 400 ? answer : requireDescribedRefusal(method, url, answer));
       });
     });
     sent.on("error", reject);
@@ -49,8 +52,7 @@ export function call(url: string, options: TestRequest = {}): Promise<TestAnswer
   });
 }
 
-/** Rejects a refusal that the OpenAPI document does not have of its route. */
-async function described(method: string, url: string, answer: TestAnswer): Promise<TestAnswer> {
+async function requireDescribedRefusal(method: string, url: string, answer: TestAnswer): Promise<TestAnswer> {
   if (!/\/v1\/|\/\.well-known\/est\//.test(url)) return answer;
   const { requireDescribed } = await import("./described.ts"); // most files need none of it
   requireDescribed(method, url, answer.json["code"]);

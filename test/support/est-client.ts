@@ -34,7 +34,7 @@ export function makeCsr(
     : [];
   const csr = buildCsr({
     privateKey,
-    spki: createPublicKey(privateKey.export({ format: "pem", type: "pkcs8" })).export({
+    spki: createPublicKey(privateKey).export({
       format: "der",
       type: "spki",
     }),

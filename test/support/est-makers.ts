@@ -2,13 +2,13 @@ import { spawnSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "vitest";
-import { byFiles } from "./est-calls.ts";
+import { byFiles } from "./est-curl.ts";
 import { goProgram } from "./go-program.ts";
 import { requireCerttool, requireProgram } from "./judges.ts";
 import { projectRoot, runOk } from "./run.ts";
 
 /** What a CSR asks for. */
-export interface AskedNames {
+export interface CommonNameAndUri {
   readonly commonName: string;
   readonly uri: string;
 }
@@ -20,7 +20,7 @@ export interface Maker {
   /** Without it, the running test is skipped. */
   readonly require: (context: TestContext) => void;
   /** Makes a key where there is none of this name, and with it a CSR; returns the file to be sent. */
-  readonly request: (folder: string, key: string, asked: AskedNames) => Promise<string>;
+  readonly request: (folder: string, key: string, asked: CommonNameAndUri) => Promise<string>;
   /** Puts a certificate beside its key, with its chain (both PEM); returns curl's configuration with them. */
   readonly install: (folder: string, key: string, leaf: string, chain: string) => Promise<string>;
 }

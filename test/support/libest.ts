@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { ConnectionOptions } from "node:tls";
-import { run } from "./run.ts";
+import { certificatesIn } from "./est-curl.ts";
 import { tlsTo } from "./tls-to.ts";
 
 // What libest's `estclient` sends, and how it reads what it is answered. Debian stable has no package of it, and it cannot be
@@ -95,8 +95,6 @@ export function libestReads(answer: string): LibestAnswer {
 
 /** The certificates (PEM) in an answer, read as libest reads them: OpenSSL's base64 filter, and its PKCS#7. */
 export async function libestCertificates({ body }: LibestAnswer): Promise<string[]> {
-  const script = "openssl base64 -d | openssl pkcs7 -inform DER -print_certs";
-  const { code, stdout, stderr } = await run("bash", ["-o", "pipefail", "-c", script], { input: body });
-  if (code !== 0) throw new Error(stderr);
-  return stdout.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----\n/g) ?? [];
+  const printed = await certificatesIn(body);
+  return printed.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----\n/g) ?? [];
 }

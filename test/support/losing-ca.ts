@@ -28,6 +28,7 @@ export async function losingCa(
   credential: string,
 ): Promise<LosingCa> {
   const asked: string[] = [];
+  const faults: unknown[] = [];
   const root = readFileSync(server.root);
 
   const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -48,7 +49,10 @@ export async function losingCa(
   const tls = { ...listenerCertificate(server.home), requestCert: true, rejectUnauthorized: false };
   const listeners = ["127.0.0.1", "127.0.0.2"].map((host) =>
     createServer(tls, (request, response) => {
-      pass(request, response).catch(() => request.socket.destroy());
+      pass(request, response).catch((error: unknown) => {
+        faults.push(error);
+        request.socket.destroy();
+      });
     }).listen(0, host),
   );
   await Promise.all(listeners.map((listener) => once(listener, "listening")));
@@ -64,6 +68,7 @@ export async function losingCa(
         listener.closeAllConnections();
       }
       await Promise.all(listeners.map((listener) => once(listener, "close")));
+      if (faults.length > 0) throw new AggregateError(faults, "the CA did not answer");
     },
   };
 }

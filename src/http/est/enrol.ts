@@ -62,7 +62,7 @@ export async function simpleReenroll(
   label: string | undefined,
 ): Promise<void> {
   const body = await readBody(request);
-  const wanted = (): Wanted => ({ csr: csrIn(request, body), profile: label, keepsNames: true });
+  const wanted = (): Wanted => ({ csr: csrIn(request, body), profile: label, requireSameNames: true });
   const answer = await renewOwn(ownRenewal, { request, response, wanted });
   sendCertificates(request, response, certsOnly([answer.record.der]));
 }
@@ -70,7 +70,7 @@ export async function simpleReenroll(
 interface Wanted {
   readonly csr: Uint8Array;
   readonly profile: string | undefined;
-  readonly keepsNames?: true;
+  readonly requireSameNames?: true;
 }
 
 interface Exchange {

@@ -1,6 +1,7 @@
 import type { CallLimits } from "../../domain/call-limits.ts";
 import { Refusal } from "../../domain/errors.ts";
 import type { SpkiHash } from "../../domain/identifiers.ts";
+import type { RequestedNames } from "../../domain/host-names.ts";
 import type { KeyType } from "../../domain/key-policy.ts";
 import type { Scope } from "../../domain/names.ts";
 import type { CertificationRequest, Issuer } from "../../domain/ports.ts";
@@ -64,6 +65,8 @@ export function applyProfile(
     readonly scopes: readonly Scope[] | undefined;
     readonly limits?: CallLimits | undefined;
     readonly notAfter: Instant | undefined;
+    /** What it is renewed from (DER): where the CSR asks for no names, or is to ask for no others, they are that one's. */
+    readonly predecessor?: { readonly der: Uint8Array; readonly requireSameNames: boolean } | undefined;
   },
 ): Order {
   parts.onStep?.("profile");
@@ -74,6 +77,19 @@ export function applyProfile(
   return {
     ...{ account, profile, issuer, scopes, limits, spki, spkiHash, keyType },
     validity: decideValidity(profile, parts.clock.now(), issuer.notAfter, notAfter),
-    names: decideNames(profile, account, parts.trustDomain, () => parts.codec.requestedNames(request)),
+    names: decideNames(profile, account, parts.trustDomain, () =>
+      namesAskedFor(parts, request, wanted.predecessor),
+    ),
   };
+}
+
+function namesAskedFor(
+  { codec }: Pick<IssuingParts, "codec">,
+  request: CertificationRequest,
+  predecessor: Parameters<typeof applyProfile>[2]["predecessor"],
+): RequestedNames {
+  const asked = codec.requestedNames(request);
+  if (!predecessor) return asked;
+  const isNone = asked.dnsNames.length + asked.addresses.length === 0;
+  return isNone || predecessor.requireSameNames ? codec.certificateNames(predecessor.der) : asked;
 }

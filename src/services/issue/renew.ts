@@ -38,10 +38,10 @@ export interface RenewalRequest {
     /** PEM or DER. */
     readonly csr: Uint8Array;
     readonly notAfter?: Instant | undefined;
-    /** The one that it has to have been issued by; `undefined` for whichever that is. */
+    /** The profile that it has to be of; `undefined` for any. */
     readonly profile?: string | undefined;
     /** Refuses a CSR that asks for other names; else they are ignored, as they are in an enrolment. */
-    readonly keepsNames?: boolean | undefined;
+    readonly requireSameNames?: boolean | undefined;
   };
 }
 
@@ -66,7 +66,8 @@ interface Renewing {
 }
 
 /**
- * Renews the credential that a caller presents: its successor has the same account, profile, scopes and limits. Once:
+ * Renews the credential that a caller presents: its successor has the same account, profile, scopes and limits, and where
+ * its CSR asks for no names, the same ones. Once:
  * the same CSR gets the same certificate again, also when the old one has ended meanwhile; another CSR is a second renewal,
  * which raises the clone alarm.
  *
@@ -77,7 +78,7 @@ export async function renew(parts: RenewalParts, wanted: RenewalRequest): Promis
   // Who asks, and may it? Nothing is read of a stranger's CSR.
   const renewing = await whoRenews(parts, wanted);
 
-  const { csr, notAfter, profile: asked, keepsNames } = wanted.read();
+  const { csr, notAfter, profile: asked, requireSameNames } = wanted.read();
   const request = readRequest(parts, csr);
   const earlier = await earlierAnswer(parts, renewing, request, wanted);
   if (earlier) return answer(parts, earlier);
@@ -87,10 +88,15 @@ export async function renew(parts: RenewalParts, wanted: RenewalRequest): Promis
   if (asked !== undefined && asked !== predecessor.profile) {
     throw new Refusal("PROFILE_UNKNOWN", "The certificate is not of that profile.");
   }
-  if (keepsNames && !parts.codec.keepsNames(request, predecessor.der)) throw new Refusal("NAMES_CHANGED");
+  if (requireSameNames && !parts.codec.keepsNames(request, predecessor.der))
+    throw new Refusal("NAMES_CHANGED");
   const profile = requireProfile(parts.profiles(), predecessor.profile);
   const { scopes, limits, fingerprint } = predecessor;
-  const order = applyProfile(parts, request, { account, profile, scopes, limits, notAfter });
+  const { der } = predecessor;
+  const order = applyProfile(parts, request, {
+    ...{ account, profile, scopes, limits, notAfter },
+    predecessor: { der, requireSameNames: requireSameNames === true },
+  });
   const line = await lineOf(parts.database, fingerprint);
   await requireFewOf(parts, line);
   const claim: RenewalClaim = {

@@ -1,4 +1,4 @@
-import { run } from "./run.ts";
+import { run, runOk } from "./run.ts";
 
 // What tests of EST's clients have in common.
 
@@ -42,6 +42,12 @@ export async function whoami(server: Server, config: string): Promise<string> {
 /** What curl needs to send a CSR; its answer's body is base64, or a problem document. */
 export function csrFrom(file: string): string[] {
   return ["-H", "Content-Type: application/pkcs10", "--data-binary", `@${file}`];
+}
+
+/** The certificates (PEM) of an answer, as OpenSSL reads it. */
+export function certificatesIn(body: string): Promise<string> {
+  const script = "openssl base64 -d | openssl pkcs7 -inform DER -print_certs";
+  return runOk("bash", ["-o", "pipefail", "-c", script], { input: body });
 }
 
 /** The code of a problem document; "" of anything else. */
