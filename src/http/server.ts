@@ -32,7 +32,7 @@ const answerLimits: AnswerLimits = { idle: 30 * SECOND, whole: 10 * MINUTE };
 
 /**
  * Cuts off who asks and does not read: Node has no limit of its own for that, and each would keep a large CRL in memory,
- * also when it was long replaced.
+ * also when it was long replaced, or a connection for ever.
  */
 export function limitAnswers(server: HttpServer, { idle, whole }: AnswerLimits = answerLimits): void {
   // Node looks at how much is still to be sent, so a slow reader is not an idle one.

@@ -8,7 +8,7 @@ import { ConnectionGate } from "../enforce/connection-gate.ts";
 import { serverOptions } from "../enforce/request-limits.ts";
 import { askingTlsOptions, followTrust } from "../enforce/tls.ts";
 import type { TlsCertificate } from "../home/listener-certificate.ts";
-import { timeLimits } from "../http/server.ts";
+import { limitAnswers, timeLimits } from "../http/server.ts";
 
 interface CaServerParts {
   readonly config: Pick<Config, "limits" | "resumption">;
@@ -33,6 +33,7 @@ export function createCaServer({ config, authenticator, certificate, logger, app
   const options = optionsWith(certificate);
   const limits = serverOptions({ ...config.limits, requestTime, idleTime });
   const server = createServer({ ...options, ...limits }, app);
+  limitAnswers(server); // anybody may ask for the API's description, and not read it
   const gate = new ConnectionGate(server, config.limits, logger);
   server.on("secureConnection", (socket: TLSSocket) => {
     authenticator.began(socket);

@@ -6,6 +6,8 @@ import { extensionIds } from "./extensions.ts";
 import { addressFrom } from "./ip-address.ts";
 
 const EXTENSION_REQUEST = "1.2.840.113549.1.9.14";
+/** What older programs for Windows write instead. */
+export const MICROSOFT_EXTENSIONS = "1.3.6.1.4.1.311.2.1.14";
 const CHANGE_SUBJECT_NAME = "1.3.6.1.5.5.7.7.36";
 const MOST_REQUESTED = 100;
 
@@ -25,11 +27,16 @@ export function requestedNames({ attributes }: CertificationRequest): RequestedN
   }
 }
 
-/** The subjectAltName that a CSR asks for, DER, if it does. Throws DerError. */
-export function subjectAltNameIn({
-  attributes,
-}: Pick<CertificationRequest, "attributes">): Uint8Array | undefined {
-  const values = valuesOf(attributes, EXTENSION_REQUEST);
+/**
+ * The subjectAltName that a CSR asks for, DER, if it does. Throws DerError.
+ *
+ * @param type the attribute's
+ */
+export function subjectAltNameIn(
+  { attributes }: Pick<CertificationRequest, "attributes">,
+  type: string = EXTENSION_REQUEST,
+): Uint8Array | undefined {
+  const values = valuesOf(attributes, type);
   if (!values) return undefined;
   const extensions = values.read(tags.sequence).contents;
   values.end();

@@ -5,7 +5,7 @@ import { readCertificate } from "./certificate-reader.ts";
 import { DerError, DerReader, requireDer, tags } from "./der-reader.ts";
 import { extensionIds } from "./extensions.ts";
 import { readLeaf } from "./leaf-reader.ts";
-import { asksForNewNames, subjectAltNameIn } from "./requested-names.ts";
+import { MICROSOFT_EXTENSIONS, asksForNewNames, subjectAltNameIn } from "./requested-names.ts";
 
 /**
  * Whether a CSR asks for no other names than a certificate (DER) has: what it leaves out, subject or subjectAltName, it
@@ -19,8 +19,8 @@ export function keepsNames(request: CertificationRequest, der: Uint8Array): bool
     if (asksForNewNames(request)) return false;
     const asked = relativeNames(subjectIn(request));
     if (asked.length > 0 && !isEqual(asked, relativeNames(subject))) return false;
-    const names = subjectAltNameIn(request);
-    const askedFor = names ? generalNames(names) : []; // strongSwan's tool writes an extension without a name
+    const names = [subjectAltNameIn(request), subjectAltNameIn(request, MICROSOFT_EXTENSIONS)];
+    const askedFor = names.flatMap((each) => (each ? generalNames(each) : [])); // strongSwan's tool may write one without a name
     const value = extensions.find(({ id }) => id === extensionIds.subjectAltName)?.value;
     const own = value ? generalNames(value) : [];
     // URIs are the profile's to give, and many programs cannot write one.

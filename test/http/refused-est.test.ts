@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { errorTable, isErrorCode } from "../../src/domain/errors.ts";
-import { oid, sequence, set, utf8String } from "../../src/x509/der-writer.ts";
+import { octetString, oid, sequence, set, utf8String } from "../../src/x509/der-writer.ts";
 import { toPem } from "../../src/x509/pem.ts";
 import { issuedTo } from "../support/client-files.ts";
 import { type TestCredential, enrolled } from "../support/client.ts";
@@ -226,6 +226,21 @@ describe("a re-enrolment under other names (§4.2.2)", () => {
     ["another account's URI", { subject: own, names: [uri("other")] }],
     ["its URI as a DNS name", { names: [generalName("dns", "spiffe://countersign.internal/account/acme")] }],
     ["a DNS name that it has not", { subject: own, names: [generalName("dns", "db.example.internal")] }],
+    [
+      "a DNS name in Microsoft's attribute",
+      {
+        more: [
+          sequence(
+            oid("1.3.6.1.4.1.311.2.1.14"),
+            set(
+              sequence(
+                sequence(oid("2.5.29.17"), octetString(sequence(generalName("dns", "db.example.internal")))),
+              ),
+            ),
+          ),
+        ],
+      },
+    ],
     [
       "a ChangeSubjectName (RFC 6402 §2.8)",
       { subject: own, more: [sequence(oid("1.3.6.1.5.5.7.7.36"), set(sequence(sequence())))] },

@@ -43,7 +43,7 @@ export async function simpleEnroll(
     if (outcome.pending) sendPending(response, outcome);
     else sendCertificates(request, response, parts.certsOnly([outcome.answer.record.der]));
   } catch (error) {
-    // Whoever came without a token, or with a certificate that is no good, may have one to send (§3.2.3).
+    // Whoever came without a token, or with a stranger's certificate, may have one to send (§3.2.3).
     if (error instanceof Refusal && error.status === 401) response.setHeader("WWW-Authenticate", CHALLENGE);
     throw error;
   }
