@@ -3,6 +3,7 @@ import {
   type Config,
   type RawConfig,
   homeDirectory,
+  listenerNames,
   readConfigFile,
   resolveConfig,
   withoutRoutes,
@@ -38,8 +39,11 @@ export function loadConfig(options: CommonOptions, flags: RawConfig = {}): Confi
 /** The routes of an initialised home. Throws HOME_MISSING, CONFIG_INVALID. */
 export function loadRoutes(options: CommonOptions): readonly Route[] {
   const home = homeDirectory(options.home, process.env);
-  return toRoutes(resolveConfig(home, {}, process.env, readConfigFile(home)).routes);
+  return toRoutes(resolveConfig(home, { listen: nowhere }, process.env, readConfigFile(home)).routes);
 }
+
+/** What an upstream may not be depends on what runs the routes: `serve`, or `gateway` alone. */
+const nowhere = Object.fromEntries(listenerNames.map((name) => [name, "127.0.0.1:0"]));
 
 /** Opens the home's database for as long as the work takes. */
 export async function withState<Result>(
