@@ -3,12 +3,13 @@ import {
   type Config,
   type RawConfig,
   homeDirectory,
+  listenerNames,
   readConfigFile,
   resolveConfig,
   withoutRoutes,
 } from "../config.ts";
 import { toRoutes } from "../config-routes.ts";
-import type { Route } from "../domain/route.ts";
+import type { RoutingRules } from "../domain/route.ts";
 import type { Database } from "../domain/ports.ts";
 import { SECOND } from "../domain/time.ts";
 import { openState, systemClock } from "../home/open.ts";
@@ -35,11 +36,15 @@ export function loadConfig(options: CommonOptions, flags: RawConfig = {}): Confi
   return resolveConfig(home, flags, process.env, withoutRoutes(readConfigFile(home)));
 }
 
-/** The routes of an initialised home. Throws HOME_MISSING, CONFIG_INVALID. */
-export function loadRoutes(options: CommonOptions): readonly Route[] {
+/** Where calls go, by an initialised home. Throws HOME_MISSING, CONFIG_INVALID. */
+export function loadRouting(options: CommonOptions): RoutingRules {
   const home = homeDirectory(options.home, process.env);
-  return toRoutes(resolveConfig(home, {}, process.env, readConfigFile(home)).routes);
+  const config = resolveConfig(home, { listen: nowhere }, process.env, readConfigFile(home));
+  return { routes: toRoutes(config.routes), forwardAuth: config.forwardAuth };
 }
+
+/** What an upstream may not be depends on what runs the routes: `serve`, or `gateway` alone. */
+const nowhere = Object.fromEntries(listenerNames.map((name) => [name, "127.0.0.1:0"]));
 
 /** Opens the home's database for as long as the work takes. */
 export async function withState<Result>(

@@ -102,21 +102,41 @@ export class RouteTable {
   }
 }
 
+/** What says where calls go. */
+export interface RoutingRules {
+  readonly routes: readonly Route[];
+  /** Where proxies ask, and the accounts of those that may. */
+  readonly forwardAuth: { readonly path: string; readonly accounts: readonly string[] } | undefined;
+}
+
+interface AskedCall {
+  readonly host?: string | undefined;
+  readonly method: string;
+  /** Without query. */
+  readonly path: string;
+  /** Of the caller, if it has one. */
+  readonly account?: string | undefined;
+}
+
 /** Where a call of serve's enforcement listener would go: what it answers itself has no route. */
 export function destinationOf(
-  routes: readonly Route[],
-  {
-    host = "",
-    method,
-    path,
-  }: { readonly host?: string | undefined; readonly method: string; readonly path: string },
+  { routes, forwardAuth }: RoutingRules,
+  { host = "", method, path, account = "" }: AskedCall,
 ): Found | { readonly code: "TARGET_AMBIGUOUS" } | { readonly route: undefined } {
   if (isOwnRoute(method, path)) return { route: undefined };
+  if (path === forwardAuth?.path) {
+    if (!forwardAuth.accounts.includes(account)) return { code: "NO_ROUTE" };
+    return forProxies.includes(method)
+      ? { route: undefined }
+      : { code: "METHOD_NOT_ALLOWED", allow: forProxies };
+  }
   if (routes.length === 0) return { code: "NO_ROUTE" };
   const paths = readingsOf(path);
   const found = paths && new RouteTable(routes).findForAll(host.toLowerCase(), method, paths);
   return found ?? { code: "TARGET_AMBIGUOUS" };
 }
+
+const forProxies = ["GET", "HEAD"];
 
 /** The first would show callers what was added for the service, the second is for proxies of another kind. */
 const never = ["TRACE", "CONNECT"];

@@ -6,8 +6,8 @@ import type { Instant } from "../domain/time.ts";
 import type { CredentialUse } from "../domain/use.ts";
 import type { AccountCount, AccountCounts } from "./account-counts.ts";
 import type { Incoming } from "./transport.ts";
+import { agentOf, plainAgent } from "./user-agent.ts";
 
-const LONGEST_AGENT = 200;
 /** As many credentials as a server is made for. Of more than these at once, while nothing can be written, none is begun. */
 const MOST = 1_000_000;
 
@@ -74,7 +74,7 @@ export class UseRecorder {
     return Array.from(taken, ([fingerprint, { account, lastAt, address, agent, requests, denials }]) => ({
       ...{ fingerprint, account, address, requests, denials },
       lastAt: lastAt === 0 ? undefined : lastAt,
-      agent: agent === undefined ? undefined : plain(agent),
+      agent: agent === undefined ? undefined : plainAgent(agent),
     }));
   }
 
@@ -134,24 +134,4 @@ export class UseRecorder {
     this.#entries.set(fingerprint, entry);
     return entry;
   }
-}
-
-/** `headers` would be made of these first. */
-function agentOf(rawHeaders: readonly string[]): string | undefined {
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i];
-    if (name?.length === 10 && name.toLowerCase() === "user-agent") return bounded(rawHeaders[i + 1] ?? "");
-  }
-  return undefined;
-}
-
-/** A copy, for a slice would keep the whole in memory. */
-function bounded(agent: string): string {
-  if (agent.length <= LONGEST_AGENT) return agent;
-  return Buffer.from(agent.slice(0, LONGEST_AGENT), "latin1").toString("latin1");
-}
-
-/** Without what would do something to a terminal or a line of text. */
-function plain(agent: string): string {
-  return agent.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "");
 }

@@ -29,15 +29,16 @@ export function loadGateway(config: Pick<Config, "home" | "routes" | "upstreams"
       return pem;
     };
     const { url, socket, connectTime, connections, serverName, health } = given;
+    const files = {
+      ca: read("ca", (pem) => new X509Certificate(pem)),
+      cert: read("cert", (pem) => new X509Certificate(pem)),
+      key: read("key", (pem) => createPrivateKey(pem)),
+    };
+    if (areOfTwoPairs(files)) faults.push(`upstreams.${name}: cert and key are not of one pair`);
     return {
       ...{ name, origin: url, connectTime, connections, health },
       socket: socket === undefined ? undefined : resolve(config.home, socket),
-      tls: {
-        ca: read("ca", (pem) => new X509Certificate(pem)),
-        cert: read("cert", (pem) => new X509Certificate(pem)),
-        key: read("key", (pem) => createPrivateKey(pem)),
-        servername: serverName,
-      },
+      tls: { ...files, servername: serverName },
     };
   });
   if (faults.length > 0)
@@ -59,5 +60,15 @@ function passes(check: (pem: string) => unknown, pem: string): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+/** Whether a certificate and a key, PEM, are each well formed, but the one is not the other's: each handshake would fail. */
+function areOfTwoPairs({ cert, key }: Partial<Record<"cert" | "key", string | undefined>>): boolean {
+  if (cert === undefined || key === undefined) return false;
+  try {
+    return !new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false; // what is wrong with one of them is said of that one
   }
 }

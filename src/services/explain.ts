@@ -45,7 +45,7 @@ export type Listing =
  *
  * @param presented the certificate as a handshake would find it, but for its validity, which the record tells
  * @param call.address without it, address rules are taken to be met
- * @param call.route where it would go; without it, routes are not asked
+ * @param call.route where it would go, of an account; without it, routes are not asked
  * @param call.listing asks the CRLs of other CAs
  */
 export async function explain(
@@ -55,7 +55,7 @@ export async function explain(
     readonly now: Instant;
     readonly address: string | undefined;
     readonly scopes: readonly Scope[];
-    readonly route?: ReturnType<typeof destinationOf> | undefined;
+    readonly route?: ((account: Slug | undefined) => ReturnType<typeof destinationOf>) | undefined;
     readonly listing?: ((issuer: IssuerId, serial: Serial) => Listing) | undefined;
   },
 ): Promise<Explanation> {
@@ -68,7 +68,8 @@ export async function explain(
   const [renewal] = onRecord ? await stores.renewals.byPredecessors([fingerprint]) : [];
   const renewed = renewal?.successor === undefined ? {} : { renewedBy: renewal.successor };
   const isOutOfTime = record && outsideValidity(record, call.now) !== undefined;
-  const found = call.route && "route" in call.route ? call.route.route : undefined;
+  const destination = call.route?.(account?.slug);
+  const found = destination && "route" in destination ? destination.route : undefined;
   const scopes = [...new Set([...call.scopes, ...(found?.scopes ?? [])])];
   const decision = decide({
     presented:
@@ -87,8 +88,8 @@ export async function explain(
     const named = nameRule({ code, record, account, address: call.address, scopes });
     return named === undefined ? {} : { rule: named };
   };
-  if (decision.allowed && call.route && "code" in call.route) {
-    const { code } = call.route;
+  if (decision.allowed && destination && "code" in destination) {
+    const { code } = destination;
     const because = errorTable[code][1];
     const named = code === "NO_ROUTE" ? rule(code) : {};
     return { allowed: false, code, because, ...named, fingerprint, account: decision.caller.account };

@@ -20,7 +20,7 @@ export function nameRule(denied: Denied): string | undefined {
   const { code, record, account } = denied;
   if (code === "CERT_UNKNOWN") return "no credential on record has this fingerprint";
   if (code === "NO_ROUTE")
-    return "the enforcement listener has GET and HEAD /whoami and the routes of config.json, and nothing else";
+    return "the enforcement listener has GET and HEAD /whoami, what forwardAuth has for its accounts, the routes of config.json, and nothing else";
   return (record && ofCredential(code, record)) ?? (account && ofAccount(denied, account));
 }
 

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { changeConfig } from "../support/change-config.ts";
 import { call, enrolled, keepAlive } from "../support/client.ts";
+import { freePort } from "../support/free-port.ts";
 import { freshHome } from "../support/fresh-home.ts";
+
 import { listenOn } from "../support/gateway-scene.ts";
 import { listenerCertificate, signedOffRecord } from "../support/own-issuer.ts";
 import { countersign, projectRoot } from "../support/run.ts";
@@ -20,17 +22,19 @@ test("the routes alone, beside the CA's process: revocation, certificate and rea
     response.end(String(request.headers["x-client-account"])),
   );
   const upstream = await listenOn(service);
-  changeConfig(home, {
-    upstreams: { app: { url: upstream, health: { path: "/", interval: "1s" } } },
-    routes: [{ path: "/**", upstream: "app" }],
-  });
+  const app = { url: upstream, health: { path: "/", interval: "1s" } };
+  changeConfig(home, { upstreams: { app }, routes: [{ path: "/**", upstream: "app" }] });
   const ca = await serveHome(workspace);
+  const caller = await enrolled(ca, await ca.token("acme"));
+  // Where `serve` has its public listener by default, and `gateway` has none.
+  changeConfig(home, { upstreams: { app, elsewhere: { url: "http://127.0.0.1:8080" } } });
   const own = listenerCertificate(home);
   const [cert, key] = [workspace.file("gateway.crt"), workspace.file("gateway.key")];
   await writeFile(cert, own.cert);
   await writeFile(key, own.key);
   const main = join(projectRoot, "src/cli/main.ts");
-  const listen = ["--enforce-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
+  const metrics = `127.0.0.1:${String(await freePort())}`;
+  const listen = ["--enforce-listen", "127.0.0.1:0", "--metrics-listen", metrics];
   const gateway = await spawnServer(process.execPath, [
     ...[main, "gateway", "--home", home, "--json", "--cert", cert, "--key", key, ...listen],
   ]);
@@ -41,10 +45,10 @@ test("the routes alone, beside the CA's process: revocation, certificate and rea
     service.close();
   });
 
-  const caller = await enrolled(ca, await ca.token("acme"));
   const agent = keepAlive(caller);
   expect((await call(`${gateway.enforce}/x`, { agent })).text).toBe("acme");
   expect((await call(`${gateway.enforce}/whoami`, { agent })).json["account"]).toBe("acme");
+  expect(await ca.admin("why", caller.fingerprint, "--path", "/x")).toMatchObject({ route: "/**" });
   const ready = async (): Promise<number> => (await fetch(`${gateway.metrics}/readyz`)).status;
   expect(await ready()).toBe(200);
   expect(await (await fetch(`${gateway.metrics}/metrics`)).text()).toContain(
@@ -53,9 +57,12 @@ test("the routes alone, beside the CA's process: revocation, certificate and rea
 
   gateway.process.kill("SIGHUP");
   await expect.poll(() => gateway.log()).toContain("the listener's certificate was read again");
+  expect(gateway.log()).toContain("the routes were read again");
   await writeFile(key, "no key");
+  changeConfig(home, { upstreams: { app, elsewhere: { url: `http://${metrics}` } } });
   gateway.process.kill("SIGHUP");
   await expect.poll(() => gateway.log()).toContain("the old one stays");
+  expect(gateway.log()).toContain(`upstreams.elsewhere.url: http://${metrics} leads back to this server`);
   expect((await call(`${gateway.enforce}/x`, { tls: caller })).text).toBe("acme");
 
   await ca.admin("revoke", caller.fingerprint);

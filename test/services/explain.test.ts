@@ -179,7 +179,9 @@ onEachDatabase("why a certificate", (db) => {
 
   test("asks for a route only when one is given, and after all else", async () => {
     const certificate = await issued();
-    const at = (method: string, path: string) => ({ route: destinationOf([], { method, path }) });
+    const at = (method: string, path: string) => ({
+      route: () => destinationOf({ routes: [], forwardAuth: undefined }, { method, path }),
+    });
     for (const method of ["GET", "HEAD"]) {
       expect((await ask(certificate, {}, at(method, "/whoami"))).code).toBe("ALLOWED");
     }
@@ -201,7 +203,8 @@ onEachDatabase("why a certificate", (db) => {
     ];
     const config = parseGatewayConfig({ upstreams: { app: { url: "http://127.0.0.1:1" } }, routes: given });
     const at = async (method: string, path: string, host?: string) => {
-      const route = destinationOf(toRoutes(config.routes), { method, path, host });
+      const routing = { routes: toRoutes(config.routes), forwardAuth: undefined };
+      const route = () => destinationOf(routing, { method, path, host });
       const { code, route: name } = await ask(certificate, {}, { route });
       return [code, name].filter(Boolean).join(" ");
     };

@@ -82,11 +82,19 @@ async function falseCa(
   return { ca, leaf: await inPem(keys, leaf) };
 }
 
+interface Certified {
+  readonly purposes: Purposes;
+  readonly isCa?: boolean;
+  readonly subject?: string | x509.Name;
+  /** Other names of its subject, whatever is in them. */
+  readonly names?: readonly { readonly type: "url" | "dns"; readonly value: string }[];
+}
+
 /** Signed with the stolen key of a home's own CA, as its commands never would. */
 export async function certifiedByHome(
   home: string,
   by: "issuer" | "root",
-  { purposes, isCa = false }: { readonly purposes: Purposes; readonly isCa?: boolean },
+  { purposes, isCa = false, subject = "CN=acme", names = [] }: Certified,
 ): Promise<KeyAndCertificate> {
   const read = (...path: string[]): string => readFileSync(join(home, ...path), "latin1");
   const passphrase = read("secrets", by === "root" ? "root.password" : "password").trim();
@@ -95,7 +103,7 @@ export async function certifiedByHome(
   const its = common(purposes);
   const { KeyUsageFlags: flags, KeyUsagesExtension: Usages } = x509;
   const certificate = await x509.X509CertificateGenerator.create({
-    ...{ ...its, subject: "CN=acme", publicKey: keys.publicKey },
+    ...{ ...its, subject, publicKey: keys.publicKey },
     issuer: certificateOf(home, by).subjectName,
     signingKey: signer.toCryptoKey(p256, false, ["sign"]),
     extensions: [
@@ -104,6 +112,7 @@ export async function certifiedByHome(
       isCa
         ? new Usages(flags.digitalSignature | flags.keyCertSign, true)
         : new Usages(flags.digitalSignature, true),
+      ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension([...names])] : []),
     ],
   });
   return inPem(keys, certificate);

@@ -38,7 +38,7 @@ async function runGateway(options: GatewayFlags): Promise<void> {
   const { refuseInTls, http2, enforceListen, metricsListen, cert, key } = options;
   const flags = {
     ...{ refuseInTls, http2, resumption: options.resumption ? undefined : false },
-    listen: { enforce: enforceListen, metrics: metricsListen },
+    listen: { ...unopened, enforce: enforceListen, metrics: metricsListen },
   };
   const config = resolveConfig(home, flags, process.env, readConfigFile(home));
   const logger = await serverLogger();
@@ -48,3 +48,6 @@ async function runGateway(options: GatewayFlags): Promise<void> {
     say: ({ enforce, metrics }) => fields({ "Calls over mTLS": enforce, Metrics: `${metrics}/metrics` }),
   });
 }
+
+/** Of `serve` alone: here an upstream may be there, whatever config.json says of them. Port 0 is no upstream's. */
+const unopened = { ca: "127.0.0.1:0", public: "127.0.0.1:0" };

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { Slug } from "../../domain/names.ts";
 import { type CommonOptions, withCommon } from "../options.ts";
 import { fields, print } from "../output.ts";
 
@@ -29,7 +30,7 @@ async function runWhy(id: string, options: WhyFlags): Promise<void> {
   const { listingsOf } = await import("../../home/trust-copies.ts");
   const { explain } = await import("../../services/explain.ts");
   const { certificateInQuestion } = await import("../named-certificate.ts");
-  const { loadRoutes, withState } = await import("../state.ts");
+  const { loadRouting, withState } = await import("../state.ts");
   const { parseAddress } = await import("../../domain/address.ts");
   const { ip, method = "GET", path = "/" } = options;
   const address = ip === undefined ? undefined : parseAddress(ip);
@@ -40,7 +41,8 @@ async function runWhy(id: string, options: WhyFlags): Promise<void> {
     const foreign = trusted.flatMap(({ cas }) => cas.map((ca) => ca.certificate));
     const question = await certificateInQuestion(database, id, foreign);
     const asked = { host: options.host, method, path: path.split("?", 1)[0] ?? path };
-    const route = isRouted ? destinationOf(loadRoutes(options), asked) : undefined;
+    const routing = isRouted ? loadRouting(options) : undefined;
+    const route = routing && ((account: Slug | undefined) => destinationOf(routing, { ...asked, account }));
     const listing = await listingsOf(trusted);
     return explain(database, question, { now: Date.now(), address, scopes, route, listing });
   });

@@ -15,6 +15,7 @@ import { logDenial } from "../denial-log.ts";
 import { deny, denyUpgrade } from "../denial.ts";
 import type { EnforceListenerParts } from "../listener.ts";
 import { type Incoming, addressOf } from "../transport.ts";
+import { type CallFields, callFields, logCall } from "./access-log.ts";
 import { Destinations, type Refused, type Routed } from "./destinations.ts";
 import { type Outcome, forward, hasBody } from "./forward.ts";
 import { forwardUpgrade } from "./forward-upgrade.ts";
@@ -147,6 +148,7 @@ export class Gateway {
       socket.destroy();
       return;
     }
+    const fields = callFields(request, caller, destination, requestId);
     const begun = this.#parts.stopwatch();
     this.#count(route, 1);
     void forwardUpgrade({
@@ -158,7 +160,7 @@ export class Gateway {
       this.#count(route, -1);
       if (code) denyUpgrade(socket, { code }, requestId);
       const outcome = { code, error: undefined, received: 0, sent: 0 };
-      this.#over(request, caller, route, requestId, begun, status, outcome);
+      this.#over(fields, begun, status, outcome);
     });
   };
 
@@ -193,6 +195,7 @@ export class Gateway {
       deny(response, { code: "UPSTREAM_UNREACHABLE" }, requestId); // it was taken away while it was looked up who is calling
       return;
     }
+    const fields = callFields(request, caller, destination, requestId);
     const begun = this.#parts.stopwatch();
     this.#count(route, 1);
     const outcome = await forward({
@@ -205,7 +208,7 @@ export class Gateway {
     const { code } = outcome;
     if (code !== undefined && code !== "CALLER_LEFT" && !response.headersSent)
       deny(response, { code }, requestId);
-    this.#over(request, caller, route, requestId, begun, response.statusCode, outcome);
+    this.#over(fields, begun, response.statusCode, outcome);
   }
 
   /** For the upstream; `undefined` when the caller is gone. */
@@ -251,29 +254,13 @@ export class Gateway {
     logDenial(logger, request, { code, account, fingerprint }, requestId);
   }
 
-  #over(
-    request: Incoming,
-    { account, fingerprint }: Caller,
-    { name }: Route,
-    requestId: string,
-    begun: number,
-    status: number,
-    { code, error, received, sent }: Outcome,
-  ): void {
+  #over(fields: CallFields, begun: number, status: number, outcome: Outcome): void {
+    const { route, account } = fields;
+    const { code, received, sent } = outcome;
     const duration = this.#parts.stopwatch() - begun;
     const told = code === "CALLER_LEFT" ? 499 : status;
-    this.#parts.onCall?.({ ...{ route: name, account, status: told, code, duration, received, sent } });
-    const level = code?.startsWith("UPSTREAM_") === true ? "warn" : "info";
-    this.#parts.logger[level](
-      {
-        ...{ requestId, route: name, account, fingerprint, method: request.method },
-        // Not the query: it may have secrets in it.
-        path: request.url?.split("?", 1)[0],
-        ...{ status: told, code, duration: Math.round(duration), received, sent },
-        ...(error && level === "warn" && { fault: (error as NodeJS.ErrnoException).code ?? error.message }),
-      },
-      "call",
-    );
+    this.#parts.onCall?.({ route, account, status: told, code, duration, received, sent });
+    logCall(this.#parts.logger, fields, told, duration, outcome);
   }
 
   #count({ name }: Route, change: 1 | -1): void {

@@ -34,17 +34,34 @@ function clientCert(leaf: X509Certificate, issuer: X509Certificate | undefined):
 
 /** Envoy's x-forwarded-client-cert, of this hop alone. */
 function xfcc(leaf: X509Certificate): string[] {
-  const subject = leaf.subject
-    .split("\n")
-    .reverse()
-    .join(",")
-    .replaceAll(/[^ -~]/g, "?");
-  const uri = /(?:^|, )URI:([^",]+)/.exec(leaf.subjectAltName ?? "")?.[1];
+  const uri = uriOf(leaf);
   const fields = [
     `Hash=${hash("sha256", leaf.raw, "hex")}`,
     `Cert="${encodeURIComponent(leaf.toString())}"`,
-    `Subject="${subject.replaceAll(/["\\]/g, "\\$&")}"`,
+    `Subject="${subjectOf(leaf)}"`,
     ...(uri === undefined ? [] : [`URI=${uri}`]),
   ];
   return ["X-Forwarded-Client-Cert", fields.join(";")];
+}
+
+/**
+ * The subject (RFC 2253), with `?` for what would have to be escaped, once for it and once more for the quotes around it: not
+ * everybody undoes both, and who does not would read on in what a CA of others wrote.
+ */
+function subjectOf(leaf: X509Certificate): string {
+  // Node's types leave out that an empty subject is undefined (RFC 5280 §4.1.2.6 has it with a critical SAN).
+  const lines = (leaf.subject as string | undefined)?.split("\n") ?? [];
+  const escaped = /\\(?:[0-9A-F]{2}|.)/g;
+  return lines
+    .reverse()
+    .join(",")
+    .replaceAll(escaped, "?")
+    .replaceAll(/[^ -~]|"/g, "?");
+}
+
+/** The first URI, where no reader can find the end of it, of its field or of its element within it. */
+function uriOf({ subjectAltName = "" }: X509Certificate): string | undefined {
+  // Names with a comma are in quotes, and have it as \u002c there.
+  const first = /(?:^|, )URI:([^,]*)/.exec(subjectAltName)?.[1] ?? "";
+  return /^[A-Za-z0-9._~:/@+-]+$/.test(first) ? first : undefined;
 }

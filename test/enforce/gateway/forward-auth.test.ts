@@ -185,6 +185,26 @@ test("whoever is no configured proxy finds nothing there, whatever the routes an
   for (const by of [scene.good, scene.edge]) expect((await asking(by, upgrade)).status).toBe(404);
 });
 
+test("why says of a call there what the server does, whatever its route would let through", async () => {
+  const broad = await scene.caller("broad", "--scopes", "everything");
+  const { server } = scene;
+  const compared = async (by: TestCredential, method: string, path: string) => {
+    const { status, json } = await call(server.enforce + path, {
+      tls: { key: by.key, cert: by.cert, ca: by.ca },
+      ...{ method, headers: about(scene.good) },
+    });
+    const why = await server.admin("why", by.fingerprint, "--method", method, "--path", path);
+    return [status === 200 ? "ALLOWED" : json["code"], why["code"], why["route"]];
+  };
+  for (const method of ["GET", "POST"])
+    expect(await compared(broad, method, "/forward-auth")).toEqual(["NO_ROUTE", "NO_ROUTE", undefined]);
+  expect(await compared(scene.edge, "GET", "/forward-auth")).toEqual(["ALLOWED", "ALLOWED", undefined]);
+  const refused = "METHOD_NOT_ALLOWED";
+  expect(await compared(scene.edge, "POST", "/forward-auth")).toEqual([refused, refused, undefined]);
+  const missing = "SCOPE_MISSING";
+  expect(await compared(scene.edge, "GET", "/forward-auth/")).toEqual([missing, missing, "/**"]);
+});
+
 test("the proxy's other calls are anybody's: they need their route's scopes", async () => {
   const { key, cert, ca } = scene.edge;
   const told = async (path: string) =>

@@ -5,7 +5,8 @@ import { connect as connectHttp2 } from "node:http2";
 import type { IncomingMessage, RequestListener } from "node:http";
 import { expect, test } from "vitest";
 import { call } from "../../support/client.ts";
-import { gatewayGround } from "../../support/gateway-scene.ts";
+import { exchange, gatewayGround } from "../../support/gateway-scene.ts";
+import { tlsTo } from "../../support/tls-to.ts";
 
 const MIB = 1024 * 1024;
 
@@ -226,6 +227,39 @@ test("a call over HTTP/2 goes through as well", async () => {
   }
 });
 
+test("a call is logged with where it came from and what it asked for, and with nothing secret", async () => {
+  const sent = { "User-Agent": `till/2.0 \u009b31m${"x".repeat(1000)}`, Authorization: "Bearer hidden" };
+  const headers = { ...sent, Cookie: "a=hidden", "X-Request-Id": "logged-1" };
+  await call(`${ground.url}/a?token=hidden`, { ...asGood(), headers });
+  const lineOf = (id: string) => ground.scene.log.find(({ requestId }) => requestId === id);
+  await expect.poll(() => lineOf("logged-1")).toBeDefined();
+  expect(lineOf("logged-1")).toEqual({
+    ...{ message: "call", requestId: "logged-1", route: "/**", account: "acme" },
+    ...{ fingerprint: ground.good.fingerprint, address: "127.0.0.1", host: new URL(ground.url).host },
+    ...{ httpVersion: "1.1", method: "GET", path: "/a", status: 201 },
+    ...{ received: 0, sent: expect.any(Number) as unknown, duration: expect.any(Number) as unknown },
+    userAgent: `till/2.0 31m${"x".repeat(187)}`,
+  });
+  const socket = await tlsTo(ground.url, ground.good);
+  const { host } = new URL(ground.url);
+  const head = `GET https://user:hidden@${host}/c?hidden HTTP/1.1\r\nHost: ${host}\r\nX-Request-Id: logged-3`;
+  await exchange(socket, `${head}\r\n\r\n`, 20);
+  expect(lineOf("logged-3")).toMatchObject({ message: "call", path: "/c", host });
+  socket.destroy();
+  const url = await ground.listen([{ path: "/**", upstream: "app" }], { http2: true });
+  const session = connectHttp2(url, asGood().tls);
+  const stream = session.request({ ":path": "/events", "x-request-id": "logged-2" });
+  stream.on("error", () => undefined);
+  await once(stream, "data");
+  session.destroy();
+  await expect.poll(() => lineOf("logged-2")).toBeDefined();
+  // As it was: by now there is no connection to ask.
+  expect(lineOf("logged-2")).toMatchObject({
+    ...{ address: "127.0.0.1", host: new URL(url).host, httpVersion: "2.0", method: "GET" },
+    ...{ path: "/events", status: 499, userAgent: undefined },
+  });
+});
+
 test("an event stream is cut when its caller is revoked, and the service notices", async () => {
   const victim = await ground.scene.credential("acme");
   const { key, cert, ca } = victim;
@@ -239,7 +273,8 @@ test("an event stream is cut when its caller is revoked, and the service notices
   await expect
     .poll(() =>
       ground.scene.log.some(
-        ({ message, route, status }) => message === "call" && route === "/**" && status === 499,
+        ({ message, route, status, address }) =>
+          message === "call" && route === "/**" && status === 499 && address === "127.0.0.1",
       ),
     )
     .toBe(true);

@@ -90,7 +90,10 @@ test("whoever gets no connection to the service in time is told so", async () =>
   expect(answer.toString()).toMatch(/^HTTP\/1\.1 504 /);
   expect(answer.toString()).toContain("UPSTREAM_TIMEOUT");
   expect(ground.scene.log).toContainEqual(
-    expect.objectContaining({ message: "call", status: 504, code: "UPSTREAM_TIMEOUT" }),
+    expect.objectContaining({
+      ...{ message: "call", status: 504, code: "UPSTREAM_TIMEOUT" },
+      ...{ address: "127.0.0.1", host: "127.0.0.1", httpVersion: "1.1" },
+    }),
   );
   waiting.destroy();
   busy.closeAllConnections();

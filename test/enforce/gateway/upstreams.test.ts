@@ -87,6 +87,34 @@ test("a service over https is verified, and asks for the gateway's own certifica
   expect(await said((await gatewayTo(wrongName)).url)).toBe("502 UPSTREAM_UNREACHABLE");
 });
 
+test("a certificate and a key that are no pair are a fault, beside others, at the start and later", async () => {
+  const workspace = await testWorkspace();
+  const own = await ground.scene.credential("acme");
+  const other = await ground.scene.credential("acme");
+  const files = { cert: own.cert, key: own.key, theirs: other.key, junk: "junk" };
+  for (const [name, pem] of Object.entries(files)) await writeFile(workspace.file(name), pem);
+  const [cert, none] = [workspace.file("cert"), workspace.file("none")];
+  const upstream = (key: string) => ({ url: "https://127.0.0.1:1", cert, key: workspace.file(key) });
+  const settings = {
+    upstreams: {
+      ...{ a: { ...upstream("theirs"), ca: none }, b: upstream("theirs") },
+      ...{ c: upstream("junk"), d: upstream("key") },
+    },
+    routes: [],
+  };
+  const fault = (name: string) => `upstreams.${name}: cert and key are not of one pair`;
+  const faults = [
+    ...[`upstreams.a.ca: ${none} cannot be read`, fault("a"), fault("b")],
+    `upstreams.c.key: ${workspace.file("junk")} is not what it should be`,
+  ].join("; ");
+  expect(() => ground.scene.enforcer.createGateway(settings, ground.scene.certificate)).toThrow(
+    `: ${faults}.`,
+  );
+  expect(() => {
+    ground.gateway.reconfigure(settings);
+  }).toThrow(`: ${faults}.`);
+});
+
 test("a service that is not there, and that comes back", async () => {
   const { url: address, server } = await service("here");
   const { url, gateway } = await gatewayTo({ url: address, health: { path: "/", interval: "1s" } });
