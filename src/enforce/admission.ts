@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { TLSSocket } from "node:tls";
 import type { Caller, Decision, Denial } from "../domain/decision.ts";
-import type { DenialCode } from "../domain/errors.ts";
+import type { DenialCode, ExcessCode } from "../domain/errors.ts";
 import type { Scope, Slug } from "../domain/names.ts";
 import type { Logger } from "../domain/ports.ts";
 import type { Authenticator } from "./authenticator.ts";
@@ -24,11 +25,11 @@ export interface AdmissionParts {
 }
 
 /**
- * @param request without one, it was decided on a handshake
+ * @param request without one, it was decided on a handshake, or its headers could not be read
  * @param account whose the credential is, when it is on record
  */
 type OnDecision = (
-  code: DenialCode | "ALLOWED",
+  code: DenialCode | ExcessCode | "ALLOWED",
   request: Incoming | undefined,
   account: Slug | undefined,
 ) => void;
@@ -94,6 +95,27 @@ export class Admission {
     deny(response, denial, this.logDenial(request, denial));
   }
 
+  /** Refuses what is beyond the server's limits, and was let through. */
+  exceeds(request: Incoming, response: Outgoing, code: ExcessCode): void {
+    deny(response, { code }, this.#noteExcess(request, code, randomUUID()));
+  }
+
+  /** Notes that a request is cut off, for its body is too long: unless it has its answer, whoever it was of. */
+  cut(request: Incoming, response: Outgoing): void {
+    if (response.writableEnded) return;
+    const given = response.getHeader("x-request-id");
+    this.#noteExcess(request, "BODY_TOO_LARGE", typeof given === "string" ? given : randomUUID());
+  }
+
+  /** Notes that a connection's request has larger headers than are read. @returns the id that the answer is to carry */
+  unread(socket: TLSSocket): string {
+    const [requestId, code] = [randomUUID(), "HEADERS_TOO_LARGE"] as const;
+    const { fingerprint, account } = this.#authenticator.holderOn(socket);
+    this.#onDecision?.(code, undefined, account);
+    this.#logger.info({ requestId, code, fingerprint, account, address: socket.remoteAddress }, "denied");
+    return requestId;
+  }
+
   /** Answers where no decision could be made: that must not be a way in. */
   fail(response: Outgoing, error: unknown): void {
     this.#logger.error({ err: error }, "a decision failed");
@@ -117,6 +139,15 @@ export class Admission {
     if (decision.rates && !response.headersSent)
       for (const [name, value] of rateHeaders(decision)) response.setHeader(name, value);
     handler(request as IncomingMessage, response as ServerResponse, decision.caller);
+  }
+
+  #noteExcess(request: Incoming, code: ExcessCode, requestId: string): string {
+    const { caller } = request;
+    const { fingerprint, account } = caller ?? {};
+    if (caller) this.#authenticator.deniedLater(request, caller, code);
+    this.#onDecision?.(code, request, account);
+    logDenial(this.#logger, request, { code, fingerprint, account }, requestId);
+    return requestId;
   }
 
   #note(request: Incoming, answer: Answer | undefined, decision: Decision): void {

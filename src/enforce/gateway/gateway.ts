@@ -203,7 +203,7 @@ export class Gateway {
     });
     this.#count(route, -1);
     const { code } = outcome;
-    if (code !== undefined && code !== "CALLER_LEFT" && !response.headersSent)
+    if (code !== undefined && code !== "CALLER_LEFT" && code !== "BODY_TOO_LARGE" && !response.headersSent)
       deny(response, { code }, requestId);
     this.#over(request, caller, route, requestId, begun, response.statusCode, outcome);
   }
@@ -261,7 +261,7 @@ export class Gateway {
     { code, error, received, sent }: Outcome,
   ): void {
     const duration = this.#parts.stopwatch() - begun;
-    const told = code === "CALLER_LEFT" ? 499 : status;
+    const told = code === "CALLER_LEFT" ? 499 : code === "BODY_TOO_LARGE" ? 413 : status;
     this.#parts.onCall?.({ ...{ route: name, account, status: told, code, duration, received, sent } });
     const level = code?.startsWith("UPSTREAM_") === true ? "warn" : "info";
     this.#parts.logger[level](
