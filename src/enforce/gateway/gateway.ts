@@ -20,6 +20,7 @@ import { type Outcome, forward, hasBody } from "./forward.ts";
 import { forwardUpgrade } from "./forward-upgrade.ts";
 import { identityHeaders } from "./identity-headers.ts";
 import { certificateHeaders } from "./peer-identity.ts";
+import { OpenCalls } from "./open-calls.ts";
 import { endToEnd } from "./request-headers.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -60,7 +61,7 @@ type GatewayEntrances = Required<Pick<EnforceListenerParts, "handler" | "upgrade
 export class Gateway {
   readonly #parts: GatewayParts;
   readonly #destinations: Destinations;
-  readonly #open = new Map<string, number>();
+  readonly #open = new OpenCalls();
   #upstreams = new Map<string, Upstream>();
 
   constructor(parts: GatewayParts, settings: GatewaySettings) {
@@ -89,9 +90,9 @@ export class Gateway {
     return [...this.#upstreams.values()].flatMap(({ isUp, settings }) => (isUp ? [] : [settings.name]));
   }
 
-  /** Calls under way, by route. */
-  get open(): ReadonlyMap<string, number> {
-    return this.#open;
+  /** What is under way, by route and account. */
+  get open(): ReturnType<OpenCalls["entries"]> {
+    return this.#open.entries();
   }
 
   /** What a request has to be allowed; to be decided before it is served. */
@@ -148,16 +149,22 @@ export class Gateway {
       return;
     }
     const begun = this.#parts.stopwatch();
-    this.#count(route, 1);
+    const open = this.#open.of(route.name, caller.account);
+    let counted: "calls" | "upgraded" = "calls";
+    open.calls += 1;
     void forwardUpgrade({
       ...{ request, socket, head, protocol, headers, target },
       dispatcher: upstream.dispatcher,
       answerTime: route.times.answer,
       patience: upstream.settings.connectTime,
-    }).then(({ code, status }) => {
-      this.#count(route, -1);
+      onUpgraded() {
+        open.calls -= 1;
+        open[(counted = "upgraded")] += 1;
+      },
+    }).then(({ code, status, received, sent }) => {
+      open[counted] -= 1;
       if (code) denyUpgrade(socket, { code }, requestId);
-      const outcome = { code, error: undefined, received: 0, sent: 0 };
+      const outcome = { code, error: undefined, received, sent };
       this.#over(request, caller, route, requestId, begun, status, outcome);
     });
   };
@@ -194,14 +201,15 @@ export class Gateway {
       return;
     }
     const begun = this.#parts.stopwatch();
-    this.#count(route, 1);
+    const open = this.#open.of(route.name, caller.account);
+    open.calls += 1;
     const outcome = await forward({
       ...{ request, response, headers, target },
       dispatcher: upstream.dispatcher,
       times: route.times,
       patience: upstream.settings.connectTime,
     });
-    this.#count(route, -1);
+    open.calls -= 1;
     const { code } = outcome;
     if (code !== undefined && code !== "CALLER_LEFT" && code !== "BODY_TOO_LARGE" && !response.headersSent)
       deny(response, { code }, requestId);
@@ -274,10 +282,6 @@ export class Gateway {
       },
       "call",
     );
-  }
-
-  #count({ name }: Route, change: 1 | -1): void {
-    this.#open.set(name, (this.#open.get(name) ?? 0) + change);
   }
 }
 

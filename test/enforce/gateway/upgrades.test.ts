@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import type { TestCredential } from "../../support/client.ts";
 import { exchange, gatewayGround, listenOn } from "../../support/gateway-scene.ts";
@@ -64,6 +64,12 @@ test("a WebSocket goes through, both ways, until its credential is revoked", asy
   await ground.scene.revoke(victim);
   await closed;
   await expect.poll(() => other?.readyState).toBe(WebSocket.CLOSED);
+  const { fingerprint } = victim;
+  const line = await vi.waitUntil(() =>
+    ground.scene.log.find((one) => one.message === "call" && one["fingerprint"] === fingerprint),
+  );
+  expect(line["received"]).toBeGreaterThan(300_000);
+  expect(line["sent"]).toBeGreaterThan(300_000);
 });
 
 test("a socket that the service closes is closed for the caller", async () => {
