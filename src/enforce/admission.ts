@@ -8,6 +8,7 @@ import type { Logger } from "../domain/ports.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { logDenial } from "./denial-log.ts";
 import { deny } from "./denial.ts";
+import { matchedRoute } from "./express.ts";
 import { rateHeaders } from "./rate-headers.ts";
 import { type Answer, type Incoming, type Outgoing, answerOf, isGone } from "./transport.ts";
 
@@ -22,6 +23,8 @@ export interface AdmissionParts {
   readonly logger: Logger;
   /** Told of every decision, for the metrics. */
   readonly onDecision?: OnDecision | undefined;
+  /** What the log calls the route that a request has, or would have. */
+  readonly routeOf?: ((request: Incoming) => string | undefined) | undefined;
 }
 
 /**
@@ -41,8 +44,10 @@ export class Admission {
   readonly #authenticator: Authenticator;
   readonly #logger: Logger;
   readonly #onDecision: OnDecision | undefined;
+  readonly #routeOf: (request: Incoming) => string | undefined;
 
-  constructor({ authenticator, logger, onDecision }: AdmissionParts) {
+  constructor({ authenticator, logger, onDecision, routeOf = matchedRoute }: AdmissionParts) {
+    this.#routeOf = routeOf;
     this.#authenticator = authenticator;
     this.#logger = logger;
     this.#onDecision = onDecision;
@@ -90,9 +95,13 @@ export class Admission {
     request.caller = undefined;
   }
 
-  /** Answers what was refused. */
-  refuse(request: Incoming, response: Outgoing, denial: Denial): void {
-    deny(response, denial, this.logDenial(request, denial));
+  /**
+   * Answers what was refused.
+   *
+   * @param route its name, where only the door knows it
+   */
+  refuse(request: Incoming, response: Outgoing, denial: Denial, route?: string): void {
+    deny(response, denial, this.logDenial(request, denial, route));
   }
 
   /** Refuses what is beyond the server's limits, and was let through. */
@@ -123,9 +132,9 @@ export class Admission {
   }
 
   /** @returns the id that the answer is to carry */
-  logDenial(request: Incoming, denial: Denial): string {
+  logDenial(request: Incoming, denial: Denial, route = this.#routeOf(request)): string {
     const requestId = randomUUID();
-    logDenial(this.#logger, request, denial, requestId);
+    logDenial(this.#logger, request, { ...denial, route }, requestId);
     return requestId;
   }
 
@@ -146,7 +155,8 @@ export class Admission {
     const { fingerprint, account } = caller ?? {};
     if (caller) this.#authenticator.deniedLater(request, caller, code);
     this.#onDecision?.(code, request, account);
-    logDenial(this.#logger, request, { code, fingerprint, account }, requestId);
+    const route = this.#routeOf(request);
+    logDenial(this.#logger, request, { code, route, fingerprint, account }, requestId);
     return requestId;
   }
 

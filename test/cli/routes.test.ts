@@ -55,6 +55,12 @@ test("serve has routes, and its own answer beside them", async () => {
   expect(json["account"]).toBe("acme");
   const nobody = await call(`${server.enforce}/orders/1`, { tls: { ca: caller.ca } });
   expect(nobody.json["code"]).toBe("CERT_REQUIRED");
+  await call(`${server.enforce}/whoami`, { tls: { ca: caller.ca } });
+  // By whose name it would have been served.
+  const denied = (route: string, path: string) =>
+    `"route":"${route}","address":"127.0.0.1","method":"GET","path":"${path}"`;
+  await expect.poll(() => server.log()).toContain(denied("/whoami", "/whoami"));
+  expect(server.log()).toContain(denied("/**", "/orders/1"));
 });
 
 test("a call is logged, without its query, and counted", async () => {

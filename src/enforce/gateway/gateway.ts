@@ -55,7 +55,9 @@ export interface GatewayParts {
   readonly onRefused?: ((request: Incoming, caller: Caller, code: GatewayCode) => void) | undefined;
 }
 
-type GatewayEntrances = Required<Pick<EnforceListenerParts, "handler" | "upgrade" | "scopesOf" | "limitsOf">>;
+type GatewayEntrances = Required<
+  Pick<EnforceListenerParts, "handler" | "upgrade" | "scopesOf" | "limitsOf" | "routeOf">
+>;
 
 /** Lets callers that were let through on to the upstream of their route, and tells it who they are. */
 export class Gateway {
@@ -175,6 +177,7 @@ export class Gateway {
       ...{ handler, upgrade: this.handleUpgrade },
       scopesOf: (request) => this.scopesOf(request),
       limitsOf: (request) => this.limitsOf(request),
+      routeOf: (request) => this.routeOf(request),
     };
   }
 
@@ -256,7 +259,8 @@ export class Gateway {
     const { logger, onRefused } = this.#parts;
     onRefused?.(request, caller, code);
     const { account, fingerprint } = caller;
-    logDenial(logger, request, { code, account, fingerprint }, requestId);
+    const route = this.routeOf(request);
+    logDenial(logger, request, { code, route, account, fingerprint }, requestId);
   }
 
   #over(

@@ -18,7 +18,9 @@ const asGood = () => ({ key: ground.good.key, cert: ground.good.cert, ca: ground
 function logged(path: string): unknown[] {
   return ground.scene.log
     .filter((line) => line["path"] === path)
-    .map(({ message, code, status, account, requestId }) => ({ message, code, status, account, requestId }));
+    .map(({ message, code, status, account, route, requestId }) => ({
+      ...{ message, code, status, account, route, requestId },
+    }));
 }
 
 test.each(["HTTP/1.1", "HTTP/2"])("a body that says it is too long is refused by name, by %s", async (by) => {
@@ -27,7 +29,8 @@ test.each(["HTTP/1.1", "HTTP/2"])("a body that says it is too long is refused by
   expect([status, type]).toEqual([413, "application/problem+json"]);
   const { code, requestId } = JSON.parse(text) as { code: string; requestId: string };
   expect(code).toBe("BODY_TOO_LARGE");
-  expect(logged(path)).toEqual([{ message: "denied", code, status: undefined, account: "acme", requestId }]);
+  const of = { account: "acme", route: "/**", requestId };
+  expect(logged(path)).toEqual([{ message: "denied", code, status: undefined, ...of }]);
   expect(ground.asked).toEqual([]);
 });
 
@@ -37,7 +40,7 @@ test("one that grows too long is not said to be the caller's leaving", async () 
     "POST /grows HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\nX-Request-Id: r-1\r\n\r\n";
   const piece = `2710\r\n${"x".repeat(10_000)}\r\n`;
   expect(await exchange(socket, head + piece.repeat(10), 2000)).toBe("");
-  const of = { code: "BODY_TOO_LARGE", account: "acme", requestId: "r-1" };
+  const of = { code: "BODY_TOO_LARGE", account: "acme", route: "/**", requestId: "r-1" };
   await expect
     .poll(() => logged("/grows"))
     .toEqual([

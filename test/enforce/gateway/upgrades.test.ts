@@ -116,20 +116,23 @@ test("a service that refuses is heard", async () => {
 });
 
 test.each([
-  ["/plain", "GET", "websocket", "", 403, "UPGRADE_REFUSED"],
-  ["/chat", "GET", "h2c", "", 403, "UPGRADE_REFUSED"],
-  ["/chat", "GET", "websocket, h2c", "", 403, "UPGRADE_REFUSED"],
-  ["/chat", "POST", "websocket", "", 403, "UPGRADE_REFUSED"],
-  ["/chat", "GET", "websocket", "Content-Length: 5\r\n", 403, "UPGRADE_REFUSED"],
-  ["/admin", "GET", "websocket", "", 403, "SCOPE_MISSING"],
-  ["/%61dmin", "GET", "websocket", "", 403, "SCOPE_MISSING"],
-  ["/x/../admin", "GET", "websocket", "", 400, "TARGET_AMBIGUOUS"],
-])("%s %s does not leave HTTP for %s (%j)", async (path, method, protocol, more, status, code) => {
+  ["/plain", "GET", "websocket", "", 403, "UPGRADE_REFUSED", "/plain"],
+  ["/chat", "GET", "h2c", "", 403, "UPGRADE_REFUSED", "/**"],
+  ["/chat", "GET", "websocket, h2c", "", 403, "UPGRADE_REFUSED", "/**"],
+  ["/chat", "POST", "websocket", "", 403, "UPGRADE_REFUSED", "/**"],
+  ["/chat", "GET", "websocket", "Content-Length: 5\r\n", 403, "UPGRADE_REFUSED", "/**"],
+  ["/admin", "GET", "websocket", "", 403, "SCOPE_MISSING", "/admin"],
+  ["/%61dmin", "GET", "websocket", "", 403, "SCOPE_MISSING", "/admin"],
+  ["/x/../admin", "GET", "websocket", "", 400, "TARGET_AMBIGUOUS", ""],
+])("%s %s does not leave HTTP for %s (%j)", async (path, method, protocol, more, status, code, route) => {
   const socket = await tlsTo(url, ground.good);
   const head = `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n${more}\r\n`;
   const answer = await exchange(socket, head);
   expect(answer).toContain(`HTTP/1.1 ${String(status)} `);
   expect(answer).toContain(`"code":"${code}"`);
+  const [, requestId] = /"requestId":"([^"]+)"/.exec(answer) ?? [];
+  const line = ground.scene.log.find((one) => one["requestId"] === requestId);
+  expect(line).toMatchObject({ message: "denied", code, path, ...(route !== "" && { route }) });
   socket.destroy();
 });
 
