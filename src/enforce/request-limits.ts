@@ -6,7 +6,7 @@ import type { Limits } from "../domain/limits.ts";
 import { SECOND } from "../domain/time.ts";
 import type { Incoming, Outgoing } from "./transport.ts";
 
-/** How often Node looks for requests that take too long: by so much later than the limit are they cut off. */
+/** How often Node looks for requests that take too long, at least: by so much later than the limit are they cut off. */
 const CHECK_INTERVAL = 5 * SECOND;
 
 /** What Node itself holds a server's callers to. */
@@ -16,7 +16,7 @@ export function serverOptions(limits: Limits): ServerOptions {
     headersTimeout: Math.min(limits.headerTime, limits.requestTime),
     requestTimeout: limits.requestTime,
     keepAliveTimeout: limits.idleTime,
-    connectionsCheckingInterval: CHECK_INTERVAL,
+    connectionsCheckingInterval: Math.min(CHECK_INTERVAL, limits.headerTime, limits.requestTime),
     maxHeaderSize: limits.headerSize,
   };
 }
