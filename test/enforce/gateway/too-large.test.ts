@@ -61,6 +61,22 @@ test("nor over HTTP/2", async () => {
     .toMatchObject([{ message: "denied" }, { message: "call", status: 413, code: "BODY_TOO_LARGE" }]);
 });
 
+test.each(["a server of HTTP/1.1", "one that speaks HTTP/2 as well"])(
+  "larger headers than are read, by %s",
+  async (by) => {
+    const socket = await tlsTo(by.includes("HTTP/2") ? http2 : ground.url, ground.good);
+    const answer = await exchange(
+      socket,
+      `GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ${"x".repeat(20_000)}`,
+      2000,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 431 [^]*"code":"HEADERS_TOO_LARGE"/);
+    const [, requestId] = /"requestId":"([^"]+)"/.exec(answer) ?? [];
+    const line = { message: "denied", code: "HEADERS_TOO_LARGE", account: "acme", requestId };
+    expect(ground.scene.log).toContainEqual(expect.objectContaining(line));
+  },
+);
+
 async function post1(path: string): Promise<{ status: number; type: unknown; text: string }> {
   const { status, headers, text } = await call(ground.url + path, {
     ...{ method: "POST", body: large, tls: asGood() },
