@@ -85,6 +85,11 @@ const denials = {
   NO_ROUTE: [404, "There is nothing at this path."],
 } as const;
 
+/** Of what a request has too much, besides its body. */
+const excess = {
+  HEADERS_TOO_LARGE: [431, "The request's headers are more, or larger, than are taken here."],
+} as const;
+
 /** Why a call that was let through has no answer of its upstream's. */
 const proxying = {
   TARGET_AMBIGUOUS: [400, "The request's target can be read in more than one way."],
@@ -151,12 +156,15 @@ const table = {
   ...keyGeneration,
   ...revoking,
   ...denials,
+  ...excess,
   ...proxying,
   ...administration,
 };
 
 export type IssuingCode = keyof typeof issuing | "ACCOUNT_SUSPENDED";
 export type DenialCode = keyof typeof denials;
+/** What a request has too much of, whoever it is of. */
+export type ExcessCode = keyof typeof excess | "BODY_TOO_LARGE";
 /** Why a gateway answers itself; one that nobody is left to hear is for the log. */
 export type GatewayCode = keyof typeof proxying | "NO_ROUTE" | "METHOD_NOT_ALLOWED" | "BODY_MALFORMED";
 /** What went wrong, in a word that stays: docs/errors.md has them all. */
@@ -166,6 +174,7 @@ export type ErrorCode = keyof typeof table;
 export const errorTable: Readonly<Record<ErrorCode, readonly [status: number, sentence: string]>> = table;
 
 export const denialCodes = Object.keys(denials) as readonly DenialCode[];
+export const excessCodes: readonly ExcessCode[] = ["BODY_TOO_LARGE", "HEADERS_TOO_LARGE"];
 /** What a gateway says of its own routes, besides the decision. */
 export const gatewayCodes = Object.keys(proxying) as readonly ErrorCode[];
 

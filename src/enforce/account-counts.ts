@@ -1,10 +1,6 @@
+import { MOST_NAMED, OTHER } from "../domain/bounded-names.ts";
 import type { ErrorCode } from "../domain/errors.ts";
 import type { Slug } from "../domain/names.ts";
-
-/** So many accounts are counted by name; what comes after them is counted together. */
-const MOST = 1000;
-/** No slug begins so: an account that is called `other` is counted by itself. */
-const OTHER = "_other";
 
 export interface AccountCount {
   requests: number;
@@ -24,7 +20,7 @@ export class AccountCounts {
   }
 
   #begin(account: string): AccountCount {
-    const name = this.#counts.size < MOST ? account : OTHER;
+    const name = this.#counts.size < MOST_NAMED ? account : OTHER;
     const count = this.#counts.get(name) ?? { requests: 0, denials: new Map<ErrorCode, number>() };
     this.#counts.set(name, count);
     return count;

@@ -1,12 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { TLSSocket } from "node:tls";
 import type { Caller, Decision, Denial } from "../domain/decision.ts";
-import type { DenialCode } from "../domain/errors.ts";
+import type { DenialCode, ExcessCode } from "../domain/errors.ts";
 import type { Scope, Slug } from "../domain/names.ts";
 import type { Logger } from "../domain/ports.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { logDenial } from "./denial-log.ts";
 import { deny } from "./denial.ts";
+import { matchedRoute } from "./express.ts";
 import { rateHeaders } from "./rate-headers.ts";
 import { type Answer, type Incoming, type Outgoing, answerOf, isGone } from "./transport.ts";
 
@@ -21,14 +23,16 @@ export interface AdmissionParts {
   readonly logger: Logger;
   /** Told of every decision, for the metrics. */
   readonly onDecision?: OnDecision | undefined;
+  /** What the log calls the route that a request has, or would have. */
+  readonly routeOf?: ((request: Incoming) => string | undefined) | undefined;
 }
 
 /**
- * @param request without one, it was decided on a handshake
+ * @param request without one, it was decided on a handshake, or its headers could not be read
  * @param account whose the credential is, when it is on record
  */
 type OnDecision = (
-  code: DenialCode | "ALLOWED",
+  code: DenialCode | ExcessCode | "ALLOWED",
   request: Incoming | undefined,
   account: Slug | undefined,
 ) => void;
@@ -40,8 +44,10 @@ export class Admission {
   readonly #authenticator: Authenticator;
   readonly #logger: Logger;
   readonly #onDecision: OnDecision | undefined;
+  readonly #routeOf: (request: Incoming) => string | undefined;
 
-  constructor({ authenticator, logger, onDecision }: AdmissionParts) {
+  constructor({ authenticator, logger, onDecision, routeOf = matchedRoute }: AdmissionParts) {
+    this.#routeOf = routeOf;
     this.#authenticator = authenticator;
     this.#logger = logger;
     this.#onDecision = onDecision;
@@ -89,9 +95,34 @@ export class Admission {
     request.caller = undefined;
   }
 
-  /** Answers what was refused. */
-  refuse(request: Incoming, response: Outgoing, denial: Denial): void {
-    deny(response, denial, this.logDenial(request, denial));
+  /**
+   * Answers what was refused.
+   *
+   * @param route its name, where only the door knows it
+   */
+  refuse(request: Incoming, response: Outgoing, denial: Denial, route?: string): void {
+    deny(response, denial, this.logDenial(request, denial, route));
+  }
+
+  /** Refuses what is beyond the server's limits, and was let through. */
+  exceeds(request: Incoming, response: Outgoing, code: ExcessCode): void {
+    deny(response, { code }, this.#noteExcess(request, code, randomUUID()));
+  }
+
+  /** Notes that a request is cut off, for its body is too long: unless it has its answer, whoever it was of. */
+  cut(request: Incoming, response: Outgoing): void {
+    if (response.writableEnded) return;
+    const given = response.getHeader("x-request-id");
+    this.#noteExcess(request, "BODY_TOO_LARGE", typeof given === "string" ? given : randomUUID());
+  }
+
+  /** Notes that a connection's request has larger headers than are read. @returns the id that the answer is to carry */
+  unread(socket: TLSSocket): string {
+    const [requestId, code] = [randomUUID(), "HEADERS_TOO_LARGE"] as const;
+    const { fingerprint, account } = this.#authenticator.holderOn(socket);
+    this.#onDecision?.(code, undefined, account);
+    this.#logger.info({ requestId, code, fingerprint, account, address: socket.remoteAddress }, "denied");
+    return requestId;
   }
 
   /** Answers where no decision could be made: that must not be a way in. */
@@ -101,9 +132,9 @@ export class Admission {
   }
 
   /** @returns the id that the answer is to carry */
-  logDenial(request: Incoming, denial: Denial): string {
+  logDenial(request: Incoming, denial: Denial, route = this.#routeOf(request)): string {
     const requestId = randomUUID();
-    logDenial(this.#logger, request, denial, requestId);
+    logDenial(this.#logger, request, { ...denial, route }, requestId);
     return requestId;
   }
 
@@ -117,6 +148,16 @@ export class Admission {
     if (decision.rates && !response.headersSent)
       for (const [name, value] of rateHeaders(decision)) response.setHeader(name, value);
     handler(request as IncomingMessage, response as ServerResponse, decision.caller);
+  }
+
+  #noteExcess(request: Incoming, code: ExcessCode, requestId: string): string {
+    const { caller } = request;
+    const { fingerprint, account } = caller ?? {};
+    if (caller) this.#authenticator.deniedLater(request, caller, code);
+    this.#onDecision?.(code, request, account);
+    const route = this.#routeOf(request);
+    logDenial(this.#logger, request, { code, route, fingerprint, account }, requestId);
+    return requestId;
   }
 
   #note(request: Incoming, answer: Answer | undefined, decision: Decision): void {

@@ -1,12 +1,14 @@
 import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import {
+  type Caller,
   type Credential,
   type Decision,
   type Denial,
   type PresentedCertificate,
   decide,
 } from "../domain/decision.ts";
+import type { ErrorCode } from "../domain/errors.ts";
 import { markOf } from "../domain/history.ts";
 import type { Fingerprint, IssuerId } from "../domain/identifiers.ts";
 import type { Scope } from "../domain/names.ts";
@@ -40,7 +42,7 @@ export interface AuthenticatorParts {
   /** How this process is known to the commands that wait for it. */
   readonly identity: { readonly id: string; readonly pid: number; readonly host: string };
   /** Told of every decision. */
-  readonly use?: Pick<UseRecorder, "count"> | undefined;
+  readonly use?: Pick<UseRecorder, "count" | "deniedLater"> | undefined;
   /** Told of a certificate that has ended, and is presented all the same. */
   readonly onEnded?: ((use: EndedUse) => void) | undefined;
   /** Told of every change after it was applied. */
@@ -216,6 +218,18 @@ export class Authenticator {
   /** What one of our own certificates is to the decision by our own check, whatever OpenSSL finds of its time. */
   presentOwn(leaf: X509Certificate, now: Instant): PresentedCertificate {
     return describeLeaf(leaf, this.trust.ownHaveSigned(leaf, now) ? undefined : "other", () => false);
+  }
+
+  /** Counts as denied what was let through, and is refused all the same. */
+  deniedLater(request: Incoming, caller: Caller, code: ErrorCode): void {
+    this.#use?.deniedLater(request, caller, code);
+  }
+
+  /** Whose a connection is, for the log: nothing is decided. */
+  holderOn(transport: Transport): Pick<Denial, "fingerprint" | "account"> {
+    const seen = this.#callers.seenOn(transport);
+    const account = this.#callers.knownOn(transport, seen)?.account.slug;
+    return { fingerprint: seen.presented?.fingerprint, account };
   }
 
   /** Notes the answer to a request that was decided on: it may have to be cut. */

@@ -44,6 +44,11 @@ export class ConnectionRegistry {
     return this.#open;
   }
 
+  /** How many each account has that has any. */
+  *byAccount(): Iterable<readonly [account: Slug, connections: number]> {
+    for (const [account, connections] of this.#byAccount) yield [account, connections.size];
+  }
+
   /** Credentials that have one. */
   get credentials(): readonly Fingerprint[] {
     return [...this.#byFingerprint.keys()];

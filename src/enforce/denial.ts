@@ -19,6 +19,12 @@ const hopeless: readonly ErrorCode[] = [
   "CONNECTION_LIMIT",
 ] satisfies readonly DenialCode[];
 
+/**
+ * Those after which one of HTTP/1.1 can't: it has one host, and one that was not meant will not be meant later; and what is
+ * left of a request that is too large is read by nobody.
+ */
+const last: readonly ErrorCode[] = ["MISDIRECTED", "BODY_TOO_LARGE", "HEADERS_TOO_LARGE"];
+
 /** What of a denial is told. */
 interface Refused extends Pick<Denial, "rates"> {
   readonly code: ErrorCode;
@@ -35,8 +41,7 @@ export function deny(response: Outgoing, denial: Refused, requestId: string): vo
   response.statusCode = status;
   for (const [name, value] of headers) response.setHeader(name, value);
   if (response instanceof ServerResponse) {
-    // HTTP/1.1 has one host a connection: one that was not meant will not be meant later.
-    if (hopeless.includes(code) || code === "MISDIRECTED") response.setHeader("Connection", "close");
+    if (hopeless.includes(code) || last.includes(code)) response.setHeader("Connection", "close");
     response.end(body);
     return;
   }

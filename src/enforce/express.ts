@@ -31,6 +31,15 @@ export function decidingMiddleware(admission: Admission, open: OpenPaths | undef
   };
 }
 
+/** The route of Express that a request was matched with, as the app has written it; `undefined` before it was. */
+export function matchedRoute(request: object): string | undefined {
+  const { route, baseUrl = "" } = request as {
+    readonly route?: { path?: unknown };
+    readonly baseUrl?: string;
+  };
+  return typeof route?.path === "string" ? baseUrl + route.path : undefined;
+}
+
 /**
  * Decides anew, with scopes. It refuses everybody where nothing decided before it: an app that forgot the door would have
  * routes without one.

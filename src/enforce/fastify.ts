@@ -18,7 +18,7 @@ export interface FastifyDoorOptions {
 /** Of a Fastify request, what the door needs. */
 interface FastifyRequest {
   readonly raw: Incoming;
-  readonly routeOptions: { readonly config?: unknown };
+  readonly routeOptions: { readonly config?: unknown; readonly url?: string };
 }
 interface FastifyReply {
   readonly raw: Outgoing;
@@ -118,7 +118,7 @@ function scopeHook(admission: Admission): Hook {
       const decision = await admission.ask(request, scopes, answerOf(response));
       if (decision.allowed) return;
       reply.hijack(); // answered here, whatever the app does with answers
-      admission.refuse(request, response, decision);
+      admission.refuse(request, response, decision, routeOptions.url);
     } catch (error) {
       reply.hijack();
       admission.fail(response, error);

@@ -2,16 +2,17 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { type Http2SecureServer, createSecureServer } from "node:http2";
 import { type Server, createServer } from "node:https";
 import type { Caller } from "../domain/decision.ts";
-import { Refusal } from "../domain/errors.ts";
+import { type ExcessCode, Refusal } from "../domain/errors.ts";
 import { type Limits, defaultLimits } from "../domain/limits.ts";
 import type { Scope } from "../domain/names.ts";
 import { Admission, type AdmissionParts, type Handler } from "./admission.ts";
 import type { ConnectionGate } from "./connection-gate.ts";
 import { closeEntrances, guardServer, openEntrance } from "./guard.ts";
 import { type OpenPath, OpenPaths } from "./open-paths.ts";
+import { answerParserFaults } from "./parser-faults.ts";
 import { holdToLimits, serverOptions } from "./request-limits.ts";
 import { refuseInTls } from "./tls-gate.ts";
-import type { Incoming } from "./transport.ts";
+import type { Incoming, Outgoing } from "./transport.ts";
 import { type EnforceTlsOptions, type TlsCertificate, enforceTlsOptions } from "./tls.ts";
 import { type UpgradeHandler, addUpgradeRoute } from "./upgrade.ts";
 
@@ -87,8 +88,22 @@ function enter(server: Server | Http2SecureServer, parts: EnforceListenerParts):
     response.writeContinue();
     handler(request, response, caller);
   };
-  const served = (by: Handler) => (request: IncomingMessage, response: ServerResponse) => {
-    if (!holdToLimits(request, response, parts.limitsOf?.(request) ?? limits)) return;
+  const onCut = (request: Incoming, response: Outgoing): void => {
+    admission.cut(request, response);
+  };
+  const excessive = (code: ExcessCode): Handler => {
+    return (request, response) => {
+      admission.exceeds(request, response, code);
+    };
+  };
+  const refusals = {
+    BODY_TOO_LARGE: excessive("BODY_TOO_LARGE"),
+    HEADERS_TOO_LARGE: excessive("HEADERS_TOO_LARGE"),
+  };
+  const served = (handle: Handler) => (request: IncomingMessage, response: ServerResponse) => {
+    const excess = holdToLimits(request, response, parts.limitsOf?.(request) ?? limits, onCut);
+    // Only to whom the decision lets through: a stranger is told nothing but that.
+    const by = excess === undefined ? handle : refusals[excess];
     if (open?.covers(request) !== true) {
       admission.admit(request, response, by, parts.scopesOf?.(request));
       return;
@@ -99,6 +114,7 @@ function enter(server: Server | Http2SecureServer, parts: EnforceListenerParts):
   openEntrance(server, "request", served(handler));
   openEntrance(server, "checkContinue", served(continuing));
   openEntrance(server, "checkExpectation", served(refuseExpectation));
+  answerParserFaults(server, admission);
   const { upgrade: onUpgrade, scopesOf = () => [] } = parts;
   if (onUpgrade) {
     addUpgradeRoute(server, { handler: onUpgrade, covers: () => true, scopesOf }, { ...parts, admission });

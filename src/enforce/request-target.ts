@@ -46,7 +46,7 @@ function namesHost(name: string): boolean {
 }
 
 /** The path of a request's target, without the query; absolute-form has one too (RFC 9112 §3.2.2). */
-export function pathOf(request: Incoming): string {
+export function pathOf(request: { readonly url?: string | undefined }): string {
   const target = request.url ?? "/";
   const path = target.startsWith("/") ? target : (absoluteForm(target)?.pathname ?? target);
   return path.split("?", 1)[0] ?? path;

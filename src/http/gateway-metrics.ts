@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { BoundedNames } from "../domain/bounded-names.ts";
 
 /** A call that is over; milliseconds and octets. */
 interface Call {
@@ -11,23 +12,27 @@ interface Call {
   readonly sent: number;
 }
 
-/** So many accounts are told apart; what comes after them is counted together, as no account is called. */
-const MOST = 1000;
-const OTHER = "_other";
+/** What is under way on a route, of one account or all that are not told apart. */
+interface Open {
+  readonly route: string;
+  readonly account: string;
+  readonly calls: number;
+  readonly upgraded: number;
+}
 
-/** Seconds. */
-const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60];
+/** Seconds. Few: each is a series for every route and account. */
+const BUCKETS = [0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30];
 
 /**
  * Registers what became of calls that have a route.
  *
- * @param open calls under way, by route
+ * @param open what is under way; of a bounded number of accounts
  * @param down upstreams that are not well
  * @returns what is to be told: of each call when it is over, and of each that is denied
  */
 export function registerGatewayMetrics(
   registry: Registry,
-  read: { readonly open: () => ReadonlyMap<string, number>; readonly down: () => readonly string[] },
+  read: { readonly open: () => readonly Open[]; readonly down: () => readonly string[] },
 ): {
   readonly onCall: (call: Call) => void;
   readonly onDenied: (
@@ -49,16 +54,21 @@ export function registerGatewayMetrics(
   });
   const seconds = new Histogram({
     ...{ ...shared, name: "countersign_gateway_seconds", help: "From a call to the end of its answer." },
-    ...{ labelNames: ["route"], buckets: BUCKETS },
+    ...{ labelNames: ["route", "account"], buckets: BUCKETS },
   });
-  new Gauge({
-    ...{ ...shared, name: "countersign_gateway_open", help: "Calls and upgraded connections under way." },
-    labelNames: ["route"],
-    collect() {
-      this.reset();
-      for (const [route, count] of read.open()) this.set({ route }, count);
-    },
-  });
+  const openGauge = (name: string, help: string, count: "calls" | "upgraded"): Gauge =>
+    new Gauge({
+      ...{ ...shared, name, help, labelNames: ["route", "account"] },
+      collect() {
+        this.reset();
+        for (const open of read.open()) {
+          const { route, account } = open;
+          this.set({ route, account }, open[count]);
+        }
+      },
+    });
+  openGauge("countersign_gateway_open", "Calls under way.", "calls");
+  openGauge("countersign_gateway_upgraded_open", "Open connections that have left HTTP.", "upgraded");
   new Gauge({
     ...{
       ...shared,
@@ -75,23 +85,18 @@ export function registerGatewayMetrics(
     ...{ ...shared, name: "countersign_gateway_denials_total", help: "Calls of a route that were denied." },
     labelNames: ["route", "account", "code"],
   });
-  const accounts = new Set<string>();
-  const nameOf = (account: string): string => {
-    if (!accounts.has(account) && accounts.size >= MOST) return OTHER;
-    accounts.add(account);
-    return account;
-  };
+  const names = new BoundedNames();
   const onCall = ({ route, account: slug, status, code, duration, received, sent }: Call): void => {
-    const account = nameOf(slug);
+    const account = names.of(slug);
     calls.inc({ route, account, status: String(status), code: code ?? "" });
     octets.inc({ route, account, direction: "received" }, received);
     octets.inc({ route, account, direction: "sent" }, sent);
-    seconds.observe({ route }, duration / 1000);
+    seconds.observe({ route, account }, duration / 1000);
   };
   return {
     onCall,
     onDenied({ route, account, code }) {
-      denials.inc({ route, account: account === undefined ? "" : nameOf(account), code });
+      denials.inc({ route, account: account === undefined ? "" : names.of(account), code });
     },
   };
 }

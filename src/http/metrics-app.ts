@@ -4,6 +4,7 @@ import { Refusal } from "../domain/errors.ts";
 import type { Logger } from "../domain/ports.ts";
 import type { CrlStanding } from "../services/crl-publisher.ts";
 import { plainApp } from "./app.ts";
+import { type DecisionReads, registerDecisionGauges } from "./decision-gauges.ts";
 import { finish, methodNotAllowed } from "./errors.ts";
 import { addHealth } from "./health.ts";
 import { metricsEndpoint } from "./metrics-endpoint.ts";
@@ -24,27 +25,15 @@ export interface Metrics {
 export type CrlGauges = Omit<CrlStanding, "issuerId"> & { readonly name: string };
 
 /** @param read what the gauges show when they are asked */
-export function createMetrics(read: {
-  readonly credentials: () => number;
-  readonly connections: () => number;
-  readonly stalenessSeconds: () => number;
-  readonly issuerSeconds: () => readonly { readonly name: string; readonly left: number }[];
-  readonly crls: () => readonly CrlGauges[];
-}): Metrics {
+export function createMetrics(
+  read: DecisionReads & {
+    readonly issuerSeconds: () => readonly { readonly name: string; readonly left: number }[];
+    readonly crls: () => readonly CrlGauges[];
+  },
+): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const gauge = (name: string, help: string, value: () => number): Gauge =>
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(value());
-      },
-    });
-  gauge("countersign_credentials", "Credentials in memory.", read.credentials);
-  gauge("countersign_connections", "Open connections of known credentials.", read.connections);
-  gauge("countersign_staleness_seconds", "Age of what decisions are made from.", read.stalenessSeconds);
+  registerDecisionGauges(registry, read);
   new Gauge({
     name: "countersign_issuer_seconds_left",
     help: "Time until a CA's certificate ends.",

@@ -1,4 +1,5 @@
 import type { Logger } from "../domain/ports.ts";
+import type { AccountCounts } from "../enforce/account-counts.ts";
 import { Authenticator } from "../enforce/authenticator.ts";
 import { UseRecorder } from "../enforce/use-recorder.ts";
 import { type EnforcerOptions, type EnforcerState, openEnforcerState } from "../home/enforcer-state.ts";
@@ -19,13 +20,18 @@ export interface Enforcing extends Pick<EnforcerState, "resumption" | "limits"> 
 /**
  * Opens the records of a CA, and follows them.
  *
+ * @param accounts where requests are counted by account
  * @throws Refusal as `openEnforcerState`; nothing is left open then
  */
-export async function startEnforcing(options: EnforcerOptions, logger: Logger): Promise<Enforcing> {
+export async function startEnforcing(
+  options: EnforcerOptions,
+  logger: Logger,
+  accounts?: AccountCounts,
+): Promise<Enforcing> {
   const { database, resumption, limits, trusted } = await openEnforcerState(options, logger);
   const clock = systemClock;
   try {
-    const use = new UseRecorder();
+    const use = new UseRecorder(accounts);
     const retiredUse = retiredUseAlone({ database, clock, logger, use });
     const authenticator = await Authenticator.start({
       ...{ database, clock, logger, use, identity: processIdentity() },

@@ -5,16 +5,20 @@ import type { Config } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
 import type { Logger } from "../domain/ports.ts";
 import { purposeIds } from "../domain/profile.ts";
+import { AccountCounts } from "../enforce/account-counts.ts";
 import { requireOptions } from "../enforce/check-options.ts";
 import type { ConnectionGate } from "../enforce/connection-gate.ts";
 import { createEnforceListener } from "../enforce/listener.ts";
 import { enforceTlsOptions } from "../enforce/tls.ts";
 import { readInput } from "../files/files.ts";
 import { urlHost } from "../home/open.ts";
+import { registerAccountCounters } from "../http/account-counters.ts";
+import { registerDecisionGauges } from "../http/decision-gauges.ts";
 import { registerGateMetrics } from "../http/gate-metrics.ts";
 import { metricsApp } from "../http/metrics-app.ts";
 import { limitAnswers, timeLimits } from "../http/server.ts";
 import { startEnforcing } from "./enforcing.ts";
+import { decisionReads } from "./metrics.ts";
 import { type Opened, started } from "./opened.ts";
 import { startRouting } from "./routing.ts";
 
@@ -58,7 +62,8 @@ async function start(
   opened: Opened,
 ): Promise<Omit<RunningGateway, "stop">> {
   const { home, limits } = config;
-  const enforcing = await startEnforcing({ home, logger }, logger);
+  const accounts = new AccountCounts();
+  const enforcing = await startEnforcing({ home, logger }, logger, accounts);
   opened.onStop(() => enforcing.close());
   const { authenticator, use } = enforcing;
 
@@ -68,6 +73,8 @@ async function start(
     ...{ name: "countersign_decisions_total", help: "Decisions on requests, by code.", labelNames: ["code"] },
     registers: [registry],
   });
+  registerDecisionGauges(registry, decisionReads(authenticator));
+  registerAccountCounters(registry, () => accounts.entries());
   const gates = new Map<string, ConnectionGate>();
   registerGateMetrics(registry, gates);
   const metrics = { registry, decisions };

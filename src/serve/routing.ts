@@ -7,6 +7,7 @@ import type { Authenticator } from "../enforce/authenticator.ts";
 import { forwardAuth, isForwardAuth } from "../enforce/gateway/forward-auth.ts";
 import { Gateway } from "../enforce/gateway/gateway.ts";
 import { isOwn, ownRoutes } from "../enforce/own-routes.ts";
+import { pathOf } from "../enforce/request-target.ts";
 import type { UseRecorder } from "../enforce/use-recorder.ts";
 import { loadGateway } from "../home/gateway.ts";
 import { registerGatewayMetrics } from "../http/gateway-metrics.ts";
@@ -65,6 +66,10 @@ export function startRouting({ config, authenticator, logger, use, metrics }: Ro
   return {
     entrances: {
       ...gateway.entrances(ownRoutes(behindOwn)),
+      routeOf(request) {
+        const isAnsweredHere = isOwn(request) || isForwardAuth(request, settings);
+        return isAnsweredHere ? pathOf(request) : gateway.routeOf(request);
+      },
       onDecision(code, request, account) {
         metrics.decisions.inc({ code });
         const route = code === "ALLOWED" || !request ? undefined : gateway.routeOf(request);

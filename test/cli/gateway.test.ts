@@ -51,9 +51,13 @@ test("the routes alone, beside the CA's process: revocation, certificate and rea
   expect(await ca.admin("why", caller.fingerprint, "--path", "/x")).toMatchObject({ route: "/**" });
   const ready = async (): Promise<number> => (await fetch(`${gateway.metrics}/readyz`)).status;
   expect(await ready()).toBe(200);
-  expect(await (await fetch(`${gateway.metrics}/metrics`)).text()).toContain(
-    'countersign_decisions_total{code="ALLOWED"}',
-  );
+  const shown = await (await fetch(`${gateway.metrics}/metrics`)).text();
+  expect(shown).toContain('countersign_decisions_total{code="ALLOWED"}');
+  for (const name of ["credentials", "connections", 'account_connections{account="acme"}'])
+    expect(shown).toMatch(new RegExp(`^countersign_${name} [1-9]`, "m"));
+  expect(shown).toMatch(/^countersign_staleness_seconds \d/m);
+  expect(shown).toContain('countersign_account_requests_total{account="acme"} 2');
+  expect(shown).toContain("# TYPE countersign_account_denials_total counter");
 
   gateway.process.kill("SIGHUP");
   await expect.poll(() => gateway.log()).toContain("the listener's certificate was read again");

@@ -1,12 +1,14 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
+import type { Duplex } from "node:stream";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { changeConfig } from "../support/change-config.ts";
 import { type TestCredential, call, enrolled, keepAlive } from "../support/client.ts";
 import { freshHome } from "../support/fresh-home.ts";
-import { listenOn } from "../support/gateway-scene.ts";
+import { exchange, listenOn } from "../support/gateway-scene.ts";
 import { countersign } from "../support/run.ts";
 import { type TestServer, serveHome } from "../support/server.ts";
+import { tlsTo } from "../support/tls-to.ts";
 import { type Workspace, makeWorkspace } from "../support/workspace.ts";
 
 let workspace: Workspace;
@@ -16,6 +18,11 @@ let upstream = "";
 const service = createServer((request, response) => {
   if (request.url === "/sick") response.statusCode = 500;
   response.end(`${String(request.headers["x-client-account"])} ${String(request.url)}`);
+});
+service.on("upgrade", (_request, socket: Duplex) => {
+  socket.on("error", () => undefined);
+  socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
+  socket.pipe(socket);
 });
 
 beforeAll(async () => {
@@ -48,6 +55,12 @@ test("serve has routes, and its own answer beside them", async () => {
   expect(json["account"]).toBe("acme");
   const nobody = await call(`${server.enforce}/orders/1`, { tls: { ca: caller.ca } });
   expect(nobody.json["code"]).toBe("CERT_REQUIRED");
+  await call(`${server.enforce}/whoami`, { tls: { ca: caller.ca } });
+  // By whose name it would have been served.
+  const denied = (route: string, path: string) =>
+    `"route":"${route}","address":"127.0.0.1","method":"GET","path":"${path}"`;
+  await expect.poll(() => server.log()).toContain(denied("/whoami", "/whoami"));
+  expect(server.log()).toContain(denied("/**", "/orders/1"));
 });
 
 test("a call is logged, without its query, and counted", async () => {
@@ -58,11 +71,43 @@ test("a call is logged, without its query, and counted", async () => {
   expect(text).toMatch(
     /countersign_gateway_calls_total\{route="\/\*\*",account="acme",status="200",code=""\} \d/,
   );
-  expect(text).toContain('countersign_gateway_seconds_count{route="/**"}');
-  expect(text).toContain('countersign_gateway_open{route="/**"} 0');
+  expect(text).toMatch(/countersign_gateway_seconds_count\{route="\/\*\*",account="acme"\} \d/);
+  expect(text).toContain('countersign_gateway_open{route="/**",account="acme"} 0');
   expect(text).toMatch(
     /countersign_gateway_octets_total\{route="\/\*\*",account="acme",direction="sent"\} \d/,
   );
+});
+
+test("a call whose body is too large is counted as a denial", async () => {
+  const body = Buffer.alloc(100_000);
+  const { json } = await call(`${server.enforce}/large`, { method: "POST", body, tls: caller });
+  expect(json["code"]).toBe("BODY_TOO_LARGE");
+  const of = (more: string): string => `{${more}account="acme",code="BODY_TOO_LARGE"} 1`;
+  const { text } = await metrics();
+  expect(text).toContain(`countersign_gateway_denials_total${of('route="/**",')}`);
+  expect(text).toContain(`countersign_account_denials_total${of("")}`);
+  expect(text).toContain('countersign_decisions_total{code="BODY_TOO_LARGE"} 1');
+});
+
+test("an upgraded connection is counted as one, with what went over it when it is closed", async () => {
+  configure([{ name: "chat", path: "/**", upstream: "app", upgrade: ["echo"] }]);
+  const socket = await tlsTo(server.enforce, caller);
+  const ask = "GET /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+  await expect.poll(async () => `${await said("/x")} ${(await metrics()).text}`).toContain('route="chat"');
+  expect(await exchange(socket, ask, 50)).toContain(" 101 ");
+  expect(await exchange(socket, "12345", 50)).toBe("12345");
+  const of = '{route="chat",account="acme"}';
+  const { text: open } = await metrics();
+  expect(open).toContain(`countersign_gateway_upgraded_open${of} 1`);
+  expect(open).toContain(`countersign_gateway_open${of} 0`);
+  expect(open).toMatch(/countersign_account_connections\{account="acme"\} [1-9]/);
+  socket.destroy();
+  await expect.poll(async () => (await metrics()).text).toContain(`countersign_gateway_upgraded_open${of} 0`);
+  const { text } = await metrics();
+  expect(text).toContain(
+    'countersign_gateway_octets_total{route="chat",account="acme",direction="received"} 5',
+  );
+  configure([{ path: "/**", upstream: "app" }]);
 });
 
 test("routes are read anew when the file changes, and on SIGHUP, and no connection is dropped", async () => {

@@ -168,16 +168,6 @@ describe("open connections", () => {
     });
     two.destroy();
   });
-
-  test("in all", async () => {
-    const url = await listening({ connections: 2 });
-    const [one, two] = [keepAlive(caller), keepAlive(caller)];
-    for (const agent of [one, two]) expect((await call(url, { agent })).status).toBe(200);
-    await expect(call(url, { tls: from("127.0.0.2") })).rejects.toThrow();
-    expect(await call(url, { agent: two })).toMatchObject({ status: 200, reusedSocket: true });
-    one.destroy();
-    two.destroy();
-  });
 });
 
 test("a chain of more than 100 KiB is refused in the handshake, and the server goes on", async () => {

@@ -57,6 +57,7 @@ describe("Express", () => {
     api.get(["/live", "/healthz"], (_incoming, response) => {
       response.send("live");
     });
+    api.get("/items/:id", enforcer.requireScope("items:read"));
     made.use("/api", api);
     made.get("/events", (_incoming, response) => {
       response.set("Content-Type", "text/event-stream").write("begun\n");
@@ -73,6 +74,9 @@ describe("Express", () => {
     expect(await known("/whoami")).toBe("200 acme");
     expect(await known("/orders")).toBe("200 orders");
     expect(await asking(url, reader, "POST")("/orders")).toBe("403 SCOPE_MISSING");
+    expect(await known("/api/items/7")).toBe("403 SCOPE_MISSING");
+    const denied = { message: "denied", path: "/api/items/7", route: "/api/items/:id" };
+    expect(scene.log).toContainEqual(expect.objectContaining(denied));
     expect(await stranger("/whoami")).toBe("401 CERT_REQUIRED");
     expect(await stranger("/nowhere")).toBe("401 CERT_REQUIRED");
     expect(await stranger("/healthz")).toBe("200 well, undefined");
@@ -177,6 +181,7 @@ describe.each([false, true])("Fastify, http2: %s", (http2) => {
     app.get("/healthz", () => "well");
     app.get("/whoami", (incoming) => String(incoming.caller?.account));
     app.get("/orders", { config: { scopes: ["orders:read"] } }, () => "orders");
+    app.get("/items/:id", { config: { scopes: ["items:read"] } }, () => "item");
     app.post("/orders", { config: { scopes: ["orders:write"] } }, () => "ordered");
     app.get("/broken", { config: { scopes: "orders:read" as unknown as string[] } }, () => "broken");
     app.get("/events", (_incoming, reply) => {
@@ -201,6 +206,9 @@ describe.each([false, true])("Fastify, http2: %s", (http2) => {
     expect(await known("/within/whoami")).toBe("200 acme");
     expect(await known("/orders")).toBe("200 orders");
     expect(await asking(url, reader, "POST")("/orders")).toBe("403 SCOPE_MISSING");
+    expect(await known(`/items/${http2 ? "2" : "1"}`)).toBe("403 SCOPE_MISSING");
+    const denied = { message: "denied", path: `/items/${http2 ? "2" : "1"}`, route: "/items/:id" };
+    expect(scene.log).toContainEqual(expect.objectContaining(denied));
     expect(await known("/broken")).toBe("503 STATUS_UNAVAILABLE");
     expect(await known("/nowhere")).toMatch(/^404 /);
     const paths = ["/whoami", "/within/whoami", "/earlier", "/orders", "/nowhere", "//healthz", "/%zz"];

@@ -11,6 +11,7 @@ import { type Workspace, makeWorkspace } from "../support/workspace.ts";
 let workspace: Workspace;
 let enforcer: Enforcer;
 let tls: { key: string; cert: string };
+const log: Record<string, unknown>[] = [];
 const services: Server[] = [];
 let [limited, unlimited] = [0, 0];
 beforeAll(async () => {
@@ -20,7 +21,8 @@ beforeAll(async () => {
   await makeTokens(home, "acme", 1);
   const { key, cert } = await issuedAt(home, "acme", 0);
   tls = { key, cert };
-  enforcer = await createEnforcer({ home });
+  const write = (fields: object, message: string): number => log.push({ ...fields, message });
+  enforcer = await createEnforcer({ home, logger: { info: write, warn: write, error: write } });
   limited = await listening({ headerCount: 20, headerSize: 4096, bodySize: 1024 });
   unlimited = await listening({});
 });
@@ -51,9 +53,9 @@ async function listening(limits: object): Promise<number> {
 }
 
 /** Everything that comes back until the other side closes the connection, or has answered with `got`. */
-function exchange(port: number, sent: string): Promise<string> {
+function exchange(port: number, sent: string, brought: object = tls): Promise<string> {
   return new Promise((resolve) => {
-    const socket = connect({ host: "127.0.0.1", port, ...tls, rejectUnauthorized: false });
+    const socket = connect({ host: "127.0.0.1", port, ...brought, rejectUnauthorized: false });
     let text = "";
     socket.setEncoding("latin1").on("data", (part: string) => {
       text += part;
@@ -93,6 +95,44 @@ describe("a request", () => {
     ],
   ])("%s", async (_name, sent, answer) => {
     expect(await exchange(limited, sent)).toMatch(answer);
+  });
+});
+
+describe("what is too large", () => {
+  const acme = { account: "acme", fingerprint: expect.any(String) as string, address: "127.0.0.1" };
+  const sent = { ...acme, method: "POST", path: "/" };
+  const lines = (since: number): object[] => log.slice(since).filter(({ message }) => message === "denied");
+
+  test.each([
+    ["headers in number", head(...headers(19), "Content-Length: 0"), "HEADERS_TOO_LARGE", sent],
+    ["headers in size", head(`X: ${"x".repeat(5000)}`), "HEADERS_TOO_LARGE", acme],
+    ["a body", withLength(1025), "BODY_TOO_LARGE", sent],
+  ])("is told and logged: %s", async (_name, request, code, fields) => {
+    const before = log.length;
+    const answer = await exchange(limited, request);
+    expect(answer).toMatch(/\r\nContent-Type: application\/problem\+json\r\n/);
+    const document = JSON.parse(answer.slice(answer.indexOf("{"))) as { code: string; requestId: string };
+    expect(document.code).toBe(code);
+    const { requestId } = document;
+    expect(lines(before)).toEqual([{ message: "denied", requestId, code, ...fields }]);
+  });
+
+  test("is logged: a body that is cut off", async () => {
+    const before = log.length;
+    expect(await exchange(limited, chunked(3))).toBe("");
+    const requestId = expect.any(String) as string;
+    expect(lines(before)).toEqual([{ message: "denied", requestId, code: "BODY_TOO_LARGE", ...sent }]);
+  });
+
+  test("is not told to a stranger", async () => {
+    expect(await exchange(limited, withLength(1025), {})).toContain('"code":"CERT_REQUIRED"');
+  });
+
+  test("is the last that is read of a connection: one answer, one line", async () => {
+    const before = log.length;
+    const twice = head(`X: ${"x".repeat(5000)}`).repeat(20);
+    expect((await exchange(limited, twice)).match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 431"]);
+    expect(lines(before)).toHaveLength(1);
   });
 });
 

@@ -109,7 +109,8 @@ function refuse(
 ): void {
   const { code, fingerprint, account } = denial;
   onDenied?.(code);
-  logger.info({ requestId, code, fingerprint, account, address: addressIn(request), proxy }, "denied");
+  const fields = { requestId, code, route: settings.path, fingerprint, account, address: addressIn(request) };
+  logger.info({ ...fields, proxy }, "denied");
   denyToProxy(response, denial, requestId, settings.onlyForbids);
 }
 

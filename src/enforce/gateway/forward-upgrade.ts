@@ -20,6 +20,14 @@ export interface ForwardedUpgrade {
   readonly answerTime: number;
   /** For a free connection, milliseconds. */
   readonly patience: number;
+  /** Told when the upstream has left HTTP, and the connections are joined. */
+  readonly onUpgraded: () => void;
+}
+
+/** Octets from the caller, and to it, without headers. */
+interface Octets {
+  received: number;
+  sent: number;
 }
 
 /**
@@ -30,12 +38,13 @@ export interface ForwardedUpgrade {
  */
 export function forwardUpgrade(
   call: ForwardedUpgrade,
-): Promise<{ readonly status: number; readonly code: GatewayCode | undefined }> {
+): Promise<{ readonly status: number; readonly code: GatewayCode | undefined } & Readonly<Octets>> {
   const { request, socket, head, dispatcher, target, protocol, headers, answerTime, patience } = call;
   return new Promise((resolve) => {
+    const octets: Octets = { received: 0, sent: 0 };
     const fail = (code: GatewayCode): void => {
       clearTimeout(waiting);
-      resolve({ status: errorTable[code][0], code });
+      resolve({ status: errorTable[code][0], code, ...octets });
     };
     let controller: Dispatcher.DispatchController | undefined;
     let answered: number | undefined;
@@ -45,7 +54,7 @@ export function forwardUpgrade(
     socket.once("close", () => {
       clearTimeout(waiting);
       controller?.abort(new Error("the caller left"));
-      resolve({ status: answered ?? 499, code: undefined });
+      resolve({ status: answered ?? 499, code: undefined, ...octets });
     });
     dispatcher.dispatch(
       {
@@ -69,8 +78,10 @@ export function forwardUpgrade(
           answered = 101;
           const own = [`HTTP/1.1 101 Switching Protocols`, "Connection: Upgrade", `Upgrade: ${protocol}`];
           socket.write([...own, ...lines(given), "", ""].join("\r\n"), "latin1");
+          octets.received += head.length;
           upstream.write(head);
-          join(socket, upstream);
+          join(socket, upstream, octets);
+          call.onUpgraded();
         },
         onResponseStart(given, status, fields) {
           if (status === 101) given.abort(new errors.HTTPParserError("an upgrade to nothing"));
@@ -81,6 +92,7 @@ export function forwardUpgrade(
           socket.write([...own, ...lines(fields), "", ""].join("\r\n"), "latin1");
         },
         onResponseData(given, chunk) {
+          octets.sent += chunk.length;
           if (socket.write(chunk)) return;
           given.pause();
           socket.once("drain", () => {
@@ -108,11 +120,12 @@ function lines(headers: Readonly<Record<string, string | string[] | undefined>>)
 }
 
 /** Each gets what the other says; when one ends, so does the other. */
-function join(a: Duplex, b: Duplex): void {
-  for (const [one, other] of [
-    [a, b],
-    [b, a],
+function join(caller: Duplex, upstream: Duplex, octets: Octets): void {
+  for (const [one, other, way] of [
+    [caller, upstream, "received"],
+    [upstream, caller, "sent"],
   ] as const) {
+    one.on("data", (chunk: Buffer) => (octets[way] += chunk.length));
     one.pipe(other);
     one.once("error", () => other.destroy());
     one.once("close", () => other.destroy());

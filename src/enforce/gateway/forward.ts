@@ -3,6 +3,7 @@ import { IncomingMessage, ServerResponse } from "node:http";
 import { type Dispatcher, errors } from "undici";
 import type { GatewayCode } from "../../domain/errors.ts";
 import type { RouteTimes } from "../../domain/route.ts";
+import { wasCut } from "../request-limits.ts";
 import type { Incoming, Outgoing } from "../transport.ts";
 import { answerHeaders } from "./request-headers.ts";
 
@@ -23,7 +24,7 @@ export interface Forwarded {
 /** How it went. */
 export interface Outcome {
   /** Why there was no answer of the upstream's, or no whole one. */
-  readonly code: GatewayCode | "CALLER_LEFT" | undefined;
+  readonly code: GatewayCode | "CALLER_LEFT" | "BODY_TOO_LARGE" | undefined;
   /** What went wrong, for the log. */
   readonly error: Error | undefined;
   /** Octets of bodies: from the caller, and to it. */
@@ -155,7 +156,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
     }
     const { response } = this.#call;
     this.#body?.destroy();
-    this.#end(error instanceof CallerLeft ? "CALLER_LEFT" : codeOf(error), error);
+    this.#end(error instanceof CallerLeft ? this.#leaving() : codeOf(error), error);
     this.#controller?.abort(error);
     if (!this.#hasBegun) return;
     // A short answer must not look whole.
@@ -164,8 +165,13 @@ class Forwarding implements Dispatcher.DispatchHandler {
   }
 
   #abort(error: Error): void {
-    this.#end("CALLER_LEFT", error);
+    this.#end(this.#leaving(), error);
     this.#controller?.abort(error);
+  }
+
+  /** Why the caller is gone: not always by its own will. */
+  #leaving(): "CALLER_LEFT" | "BODY_TOO_LARGE" {
+    return wasCut(this.#call.request) ? "BODY_TOO_LARGE" : "CALLER_LEFT";
   }
 
   #end(code: Outcome["code"], error: Error | undefined): void {

@@ -21,6 +21,7 @@ import { type Outcome, forward, hasBody } from "./forward.ts";
 import { forwardUpgrade } from "./forward-upgrade.ts";
 import { identityHeaders } from "./identity-headers.ts";
 import { certificateHeaders } from "./peer-identity.ts";
+import { OpenCalls } from "./open-calls.ts";
 import { endToEnd } from "./request-headers.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -55,13 +56,15 @@ export interface GatewayParts {
   readonly onRefused?: ((request: Incoming, caller: Caller, code: GatewayCode) => void) | undefined;
 }
 
-type GatewayEntrances = Required<Pick<EnforceListenerParts, "handler" | "upgrade" | "scopesOf" | "limitsOf">>;
+type GatewayEntrances = Required<
+  Pick<EnforceListenerParts, "handler" | "upgrade" | "scopesOf" | "limitsOf" | "routeOf">
+>;
 
 /** Lets callers that were let through on to the upstream of their route, and tells it who they are. */
 export class Gateway {
   readonly #parts: GatewayParts;
   readonly #destinations: Destinations;
-  readonly #open = new Map<string, number>();
+  readonly #open = new OpenCalls();
   #upstreams = new Map<string, Upstream>();
 
   constructor(parts: GatewayParts, settings: GatewaySettings) {
@@ -90,9 +93,9 @@ export class Gateway {
     return [...this.#upstreams.values()].flatMap(({ isUp, settings }) => (isUp ? [] : [settings.name]));
   }
 
-  /** Calls under way, by route. */
-  get open(): ReadonlyMap<string, number> {
-    return this.#open;
+  /** What is under way, by route and account. */
+  get open(): ReturnType<OpenCalls["entries"]> {
+    return this.#open.entries();
   }
 
   /** What a request has to be allowed; to be decided before it is served. */
@@ -150,16 +153,22 @@ export class Gateway {
     }
     const fields = callFields(request, caller, destination, requestId);
     const begun = this.#parts.stopwatch();
-    this.#count(route, 1);
+    const open = this.#open.of(route.name, caller.account);
+    let counted: "calls" | "upgraded" = "calls";
+    open.calls += 1;
     void forwardUpgrade({
       ...{ request, socket, head, protocol, headers, target },
       dispatcher: upstream.dispatcher,
       answerTime: route.times.answer,
       patience: upstream.settings.connectTime,
-    }).then(({ code, status }) => {
-      this.#count(route, -1);
+      onUpgraded() {
+        open.calls -= 1;
+        open[(counted = "upgraded")] += 1;
+      },
+    }).then(({ code, status, received, sent }) => {
+      open[counted] -= 1;
       if (code) denyUpgrade(socket, { code }, requestId);
-      const outcome = { code, error: undefined, received: 0, sent: 0 };
+      const outcome = { code, error: undefined, received, sent };
       this.#over(fields, begun, status, outcome);
     });
   };
@@ -170,6 +179,7 @@ export class Gateway {
       ...{ handler, upgrade: this.handleUpgrade },
       scopesOf: (request) => this.scopesOf(request),
       limitsOf: (request) => this.limitsOf(request),
+      routeOf: (request) => this.routeOf(request),
     };
   }
 
@@ -197,16 +207,17 @@ export class Gateway {
     }
     const fields = callFields(request, caller, destination, requestId);
     const begun = this.#parts.stopwatch();
-    this.#count(route, 1);
+    const open = this.#open.of(route.name, caller.account);
+    open.calls += 1;
     const outcome = await forward({
       ...{ request, response, headers, target },
       dispatcher: upstream.dispatcher,
       times: route.times,
       patience: upstream.settings.connectTime,
     });
-    this.#count(route, -1);
+    open.calls -= 1;
     const { code } = outcome;
-    if (code !== undefined && code !== "CALLER_LEFT" && !response.headersSent)
+    if (code !== undefined && code !== "CALLER_LEFT" && code !== "BODY_TOO_LARGE" && !response.headersSent)
       deny(response, { code }, requestId);
     this.#over(fields, begun, response.statusCode, outcome);
   }
@@ -251,20 +262,17 @@ export class Gateway {
     const { logger, onRefused } = this.#parts;
     onRefused?.(request, caller, code);
     const { account, fingerprint } = caller;
-    logDenial(logger, request, { code, account, fingerprint }, requestId);
+    const route = this.routeOf(request);
+    logDenial(logger, request, { code, route, account, fingerprint }, requestId);
   }
 
   #over(fields: CallFields, begun: number, status: number, outcome: Outcome): void {
     const { route, account } = fields;
     const { code, received, sent } = outcome;
     const duration = this.#parts.stopwatch() - begun;
-    const told = code === "CALLER_LEFT" ? 499 : status;
+    const told = code === "CALLER_LEFT" ? 499 : code === "BODY_TOO_LARGE" ? 413 : status;
     this.#parts.onCall?.({ route, account, status: told, code, duration, received, sent });
     logCall(this.#parts.logger, fields, told, duration, outcome);
-  }
-
-  #count({ name }: Route, change: 1 | -1): void {
-    this.#open.set(name, (this.#open.get(name) ?? 0) + change);
   }
 }
 

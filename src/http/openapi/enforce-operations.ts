@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { denialCodes } from "../../domain/errors.ts";
+import { denialCodes, excessCodes } from "../../domain/errors.ts";
 import { account, fingerprint, serial, time } from "./fields.ts";
 import type { Operation } from "./operation.ts";
 import { callerCodes } from "./problems.ts";
@@ -33,7 +33,7 @@ const whoami: Operation = {
   answers: {
     200: { description: "The caller.", content: { "application/json": callerSchema }, headers: limited },
   },
-  codes: callerCodes,
+  codes: [...callerCodes, ...excessCodes],
 };
 
 const forwardAuth: Operation = {
@@ -79,7 +79,7 @@ const forwardAuth: Operation = {
       },
     },
   },
-  codes: denialCodes,
+  codes: [...denialCodes, ...excessCodes],
 };
 
 export const enforceOperations: readonly Operation[] = [whoami, forwardAuth];

@@ -278,7 +278,7 @@ test("denials are logged and counted as the caller's, and its use is its own", a
       .at(-1) ?? "";
   expect(JSON.parse(last)).toMatchObject({
     ...{ code: "SCOPE_MISSING", fingerprint: used.fingerprint, account: "used" },
-    ...{ address: "192.0.2.9", proxy: "edge" },
+    ...{ address: "192.0.2.9", proxy: "edge", route: "/forward-auth" },
   });
 });
 

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import type { TestCredential } from "../../support/client.ts";
 import { exchange, gatewayGround, listenOn } from "../../support/gateway-scene.ts";
@@ -64,6 +64,12 @@ test("a WebSocket goes through, both ways, until its credential is revoked", asy
   await ground.scene.revoke(victim);
   await closed;
   await expect.poll(() => other?.readyState).toBe(WebSocket.CLOSED);
+  const { fingerprint } = victim;
+  const line = await vi.waitUntil(() =>
+    ground.scene.log.find((one) => one.message === "call" && one["fingerprint"] === fingerprint),
+  );
+  expect(line["received"]).toBeGreaterThan(300_000);
+  expect(line["sent"]).toBeGreaterThan(300_000);
 });
 
 test("a socket that the service closes is closed for the caller", async () => {
@@ -113,20 +119,23 @@ test("a service that refuses is heard", async () => {
 });
 
 test.each([
-  ["/plain", "GET", "websocket", "", 403, "UPGRADE_REFUSED"],
-  ["/chat", "GET", "h2c", "", 403, "UPGRADE_REFUSED"],
-  ["/chat", "GET", "websocket, h2c", "", 403, "UPGRADE_REFUSED"],
-  ["/chat", "POST", "websocket", "", 403, "UPGRADE_REFUSED"],
-  ["/chat", "GET", "websocket", "Content-Length: 5\r\n", 403, "UPGRADE_REFUSED"],
-  ["/admin", "GET", "websocket", "", 403, "SCOPE_MISSING"],
-  ["/%61dmin", "GET", "websocket", "", 403, "SCOPE_MISSING"],
-  ["/x/../admin", "GET", "websocket", "", 400, "TARGET_AMBIGUOUS"],
-])("%s %s does not leave HTTP for %s (%j)", async (path, method, protocol, more, status, code) => {
+  ["/plain", "GET", "websocket", "", 403, "UPGRADE_REFUSED", "/plain"],
+  ["/chat", "GET", "h2c", "", 403, "UPGRADE_REFUSED", "/**"],
+  ["/chat", "GET", "websocket, h2c", "", 403, "UPGRADE_REFUSED", "/**"],
+  ["/chat", "POST", "websocket", "", 403, "UPGRADE_REFUSED", "/**"],
+  ["/chat", "GET", "websocket", "Content-Length: 5\r\n", 403, "UPGRADE_REFUSED", "/**"],
+  ["/admin", "GET", "websocket", "", 403, "SCOPE_MISSING", "/admin"],
+  ["/%61dmin", "GET", "websocket", "", 403, "SCOPE_MISSING", "/admin"],
+  ["/x/../admin", "GET", "websocket", "", 400, "TARGET_AMBIGUOUS", ""],
+])("%s %s does not leave HTTP for %s (%j)", async (path, method, protocol, more, status, code, route) => {
   const socket = await tlsTo(url, ground.good);
   const head = `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n${more}\r\n`;
   const answer = await exchange(socket, head);
   expect(answer).toContain(`HTTP/1.1 ${String(status)} `);
   expect(answer).toContain(`"code":"${code}"`);
+  const [, requestId] = /"requestId":"([^"]+)"/.exec(answer) ?? [];
+  const line = ground.scene.log.find((one) => one["requestId"] === requestId);
+  expect(line).toMatchObject({ message: "denied", code, path, ...(route !== "" && { route }) });
   socket.destroy();
 });
 
