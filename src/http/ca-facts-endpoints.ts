@@ -11,8 +11,8 @@ export const rootsOperation: Operation = {
   summary: "The trusted root",
   description:
     "Compare its fingerprint with the one that you were given: this answer comes before you can trust the server.",
-  callers: [],
-  answers: {
+  security: [],
+  responses: {
     200: {
       description: "The root's certificate.",
       content: { "application/pem-certificate-chain": text("PEM.") },
@@ -44,8 +44,8 @@ export const caHealthOperation: Operation = {
   method: "get",
   path: "/health",
   summary: "Whether the process answers",
-  callers: [],
-  answers: { 200: { description: "It does.", content: { "application/json": healthSchema } } },
+  security: [],
+  responses: { 200: { description: "It does.", content: { "application/json": healthSchema } } },
   codes: ["INTERNAL"],
 };
 

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { formatTime } from "../domain/time.ts";
 import type { Answer } from "../services/issue/answer.ts";
 import { account, fingerprint, pem, serial, text, time } from "./openapi/fields.ts";
-import type { Answered } from "./openapi/operation.ts";
+import type { OperationResponse } from "./openapi/operation.ts";
 
 const chainDescription = "The leaf, then its issuing CA without the root: a client's certificate file";
 
@@ -19,7 +19,7 @@ const certificateSchema = z
   })
   .meta({ id: "Certificate", description: "A certificate that was issued, and its chain." });
 
-export const certificateAnswer: Answered = {
+export const certificateResponse: OperationResponse = {
   description: "The certificate. With `Accept: application/pem-certificate-chain`, its chain alone.",
   content: {
     "application/json": certificateSchema,

@@ -25,7 +25,7 @@ export const crlOperation: Operation = {
   method: "get",
   path: "/crl/{name}",
   summary: "The CRL of an issuer, whole or as a delta (RFC 5280)",
-  callers: [],
+  security: [],
   parameters: [
     {
       in: "path",
@@ -35,7 +35,7 @@ export const crlOperation: Operation = {
       schema: z.string().regex(/^[0-9a-f]{40}(-delta)?\.(crl|pem)$/),
     },
   ],
-  answers: {
+  responses: {
     200: {
       description: "The latest.",
       content: {

@@ -4,7 +4,7 @@ import { type ErrorCode, Refusal } from "../domain/errors.ts";
 import { type Instant, parseTime } from "../domain/time.ts";
 import type { Enrolment } from "../services/issue/enrol.ts";
 import { octets } from "./openapi/fields.ts";
-import type { Taken } from "./openapi/operation.ts";
+import type { RequestBody } from "./openapi/operation.ts";
 import { mediaType, parseJsonBody } from "./request-body.ts";
 
 /** What is asked for, as it comes in JSON. */
@@ -25,7 +25,7 @@ export const csrFields = {
 };
 
 /** @param schema that JSON is read by */
-export function csrTaken(schema: z.ZodType): Taken {
+export function csrRequestBody(schema: z.ZodType): RequestBody {
   const bare = octets("The CSR by itself, in PEM or DER (RFC 5967).");
   return { required: true, content: { "application/json": schema, "application/pkcs10": bare } };
 }

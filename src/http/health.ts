@@ -14,8 +14,8 @@ export const healthOperations: readonly Operation[] = [
     path: "/healthz",
     summary: "Whether the process answers",
     description: METRICS_TOO,
-    callers: [],
-    answers: {
+    security: [],
+    responses: {
       200: {
         description: "It does.",
         content: { "application/json": z.object({ status: z.literal("ok") }) },
@@ -30,8 +30,8 @@ export const healthOperations: readonly Operation[] = [
     path: "/readyz",
     summary: "Whether it is fit for its work",
     description: METRICS_TOO,
-    callers: [],
-    answers: {
+    security: [],
+    responses: {
       200: {
         description: "It is.",
         content: { "application/json": z.object({ status: z.literal("ready") }) },

@@ -16,7 +16,7 @@ export const issuerOperation: Operation = {
   method: "get",
   path: "/issuers/{name}",
   summary: "The certificate of an issuing CA, or of the root",
-  callers: [],
+  security: [],
   parameters: [
     {
       in: "path",
@@ -25,7 +25,7 @@ export const issuerOperation: Operation = {
       schema: z.string().regex(/^[0-9a-f]{40}\.crt$/),
     },
   ],
-  answers: {
+  responses: {
     200: { description: "The certificate.", content: { "application/pkix-cert": octets("DER.") } },
   },
   codes: ["NOT_FOUND", "INTERNAL"],

@@ -27,9 +27,11 @@ export const nonceOperation: Operation = {
   method: "post",
   path: "/v1/key-compromise",
   summary: "Gives a nonce, to prove possession of a leaked key",
-  callers: [],
-  takes: { required: false, content: { "*/*": octets("Does not count.") } },
-  answers: { 201: { description: "A nonce of this server.", content: { "application/json": nonceSchema } } },
+  security: [],
+  requestBody: { required: false, content: { "*/*": octets("Does not count.") } },
+  responses: {
+    201: { description: "A nonce of this server.", content: { "application/json": nonceSchema } },
+  },
   codes: ["BODY_MALFORMED", "BODY_TOO_LARGE", "INTERNAL"],
 };
 
@@ -70,9 +72,9 @@ export const proofOperation: Operation = {
   description:
     "Every live certificate with the key is revoked as keyCompromise, what came of any by renewal is suspended, and the key is " +
     "blocked. A proof that is refused changes nothing, and leaves its nonce to be used.",
-  callers: [],
-  takes: { required: true, content: { "application/json": proofSchema } },
-  answers: { 200: { description: "The key is blocked.", content: { "application/json": provedSchema } } },
+  security: [],
+  requestBody: { required: true, content: { "application/json": proofSchema } },
+  responses: { 200: { description: "The key is blocked.", content: { "application/json": provedSchema } } },
   codes: [
     "BODY_MALFORMED",
     "BODY_TOO_LARGE",

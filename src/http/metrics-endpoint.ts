@@ -9,8 +9,8 @@ export const metricsOperation: Operation = {
   method: "get",
   path: "/metrics",
   summary: "Figures, in Prometheus' text format",
-  callers: [],
-  answers: {
+  security: [],
+  responses: {
     200: { description: "All of them.", content: { "text/plain": text("The text format, 0.0.4.") } },
   },
   codes: ["INTERNAL"],

@@ -4,7 +4,7 @@ import type { Clock } from "../domain/ports.ts";
 import { SECOND } from "../domain/time.ts";
 import type { Caching, OcspAnswer, OcspOutcome, OcspResponder } from "../services/ocsp/responder.ts";
 import { octets, text } from "./openapi/fields.ts";
-import type { Answered, Operation } from "./openapi/operation.ts";
+import type { Operation, OperationResponse } from "./openapi/operation.ts";
 import { readBody } from "./request-body.ts";
 
 export interface OcspParts {
@@ -22,7 +22,7 @@ const LONGEST_CACHED = 60;
 
 const PATH = "/ocsp";
 
-const ocspAnswer: Answered = {
+const ocspResponse: OperationResponse = {
   description: "An OCSP response, whatever the request's bytes are: some say that they were malformed.",
   content: { "application/ocsp-response": octets("OCSPResponse, DER.") },
   headers: {
@@ -38,9 +38,9 @@ export const ocspOperations: readonly Operation[] = [
     method: "post",
     path: PATH,
     summary: "The status of certificates, by OCSP (RFC 6960)",
-    callers: [],
-    takes: { required: true, content: { "application/ocsp-request": octets("OCSPRequest, DER.") } },
-    answers: { 200: ocspAnswer },
+    security: [],
+    requestBody: { required: true, content: { "application/ocsp-request": octets("OCSPRequest, DER.") } },
+    responses: { 200: ocspResponse },
     codes: ["BODY_MALFORMED", "BODY_TOO_LARGE", "INTERNAL"],
   },
   {
@@ -49,7 +49,7 @@ export const ocspOperations: readonly Operation[] = [
     method: "get",
     path: `${PATH}/{request}`,
     summary: "The same, with the request in the path (RFC 6960 appendix A)",
-    callers: [],
+    security: [],
     parameters: [
       {
         in: "path",
@@ -58,7 +58,7 @@ export const ocspOperations: readonly Operation[] = [
         schema: text("Base64."),
       },
     ],
-    answers: { 200: ocspAnswer, 304: { description: "`If-None-Match` has the ETag." } },
+    responses: { 200: ocspResponse, 304: { description: "`If-None-Match` has the ETag." } },
     codes: ["INTERNAL"],
   },
 ];

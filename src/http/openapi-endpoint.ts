@@ -9,8 +9,8 @@ export const openApiOperation: Operation = {
   method: "get",
   path: "/openapi.json",
   summary: "This document",
-  callers: [],
-  answers: {
+  security: [],
+  responses: {
     200: {
       description: "OpenAPI 3.1.",
       content: {

@@ -28,7 +28,7 @@ function codeOf({ components }: OpenApiDocument) {
 }
 
 describe("what is described is what is there:", () => {
-  const described = (listener: Listener): string[] =>
+  const routesOfDocument = (listener: Listener): string[] =>
     operations.flatMap(({ listeners, method, path }) =>
       listeners.includes(listener) ? [`${method} ${path}`] : [],
     );
@@ -69,7 +69,7 @@ describe("what is described is what is there:", () => {
       },
     ],
   ])("%s", (listener, routes) => {
-    expect(described(listener).sort()).toEqual(routes().sort());
+    expect(routesOfDocument(listener).sort()).toEqual(routes().sort());
   });
 
   test("what is served without Express", () => {

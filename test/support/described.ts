@@ -5,7 +5,7 @@ import type { Operation } from "../../src/http/openapi/operation.ts";
 import { operations } from "../../src/http/openapi/operations.ts";
 
 /** What a route has answered. */
-export interface Answered {
+export interface RealAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly text: string;
@@ -14,23 +14,27 @@ export interface Answered {
 type Json = Readonly<Record<string, unknown>>;
 
 /** In what an answer is not as the document says of its operation; nothing when it is. */
-export function faultsOf(document: OpenApiDocument, { method, path }: Operation, answer: Answered): string[] {
-  const described = at(document, "paths", path, method, "responses", String(answer.status));
-  if (!described) return [`status ${String(answer.status)} is not described`];
-  const headers = Object.entries(described["headers"] ?? {}) as [string, { required: boolean }][];
+export function faultsOf(
+  document: OpenApiDocument,
+  { method, path }: Operation,
+  answer: RealAnswer,
+): string[] {
+  const response = at(document, "paths", path, method, "responses", String(answer.status));
+  if (!response) return [`status ${String(answer.status)} is not described`];
+  const headers = Object.entries(response["headers"] ?? {}) as [string, { required: boolean }][];
   const missing = headers.filter(
     ([name, { required }]) => required && !(name.toLowerCase() in answer.headers),
   );
   return [
     ...missing.map(([name]) => `the header ${name} is missing`),
-    ...bodyFaults(document, described["content"] as Json | undefined, answer),
+    ...bodyFaults(document, response["content"] as Json | undefined, answer),
   ];
 }
 
 function bodyFaults(
   document: OpenApiDocument,
   content: Json | undefined,
-  { headers, text }: Answered,
+  { headers, text }: RealAnswer,
 ): string[] {
   if (!content) return text === "" ? [] : ["a body is not described"];
   const type = String(headers["content-type"]).split(";", 1)[0] ?? "";

@@ -1,17 +1,17 @@
 import { tokenCodes } from "../enrol-endpoint.ts";
 import { text } from "../openapi/fields.ts";
-import type { Answered, Operation, Parameter, Taken } from "../openapi/operation.ts";
+import type { Operation, OperationResponse, Parameter, RequestBody } from "../openapi/operation.ts";
 import { renewalCodes } from "../renew-endpoint.ts";
-import { approvalCodes, pendingAnswer } from "../request-endpoint.ts";
+import { approvalCodes, pendingResponse } from "../request-endpoint.ts";
 
-const csr: Taken = {
+const csr: RequestBody = {
   required: true,
   content: {
     "application/pkcs10": text("The CSR: base64 of DER, with line ends or without; or DER itself, or PEM."),
   },
 };
 
-const certificates = (description: string): Answered => ({
+const certificates = (description: string): OperationResponse => ({
   description,
   content: { "application/pkcs7-mime": text("A certs-only PKCS#7 message, base64 of DER.") },
 });
@@ -25,8 +25,8 @@ const unlabelled: readonly Operation[] = [
     method: "get",
     path: `${common.path}/cacerts`,
     summary: "EST: the root and the issuing CAs (RFC 7030 §4.1)",
-    callers: [],
-    answers: { 200: certificates("All of them; of a label, the root and the profile's own.") },
+    security: [],
+    responses: { 200: certificates("All of them; of a label, the root and the profile's own.") },
     codes: ["INTERNAL"],
   },
   {
@@ -35,8 +35,8 @@ const unlabelled: readonly Operation[] = [
     method: "get",
     path: `${common.path}/csrattrs`,
     summary: "EST: the kind of key that a profile would rather have (RFC 8951 §3.4)",
-    callers: [],
-    answers: {
+    security: [],
+    responses: {
       200: {
         description: "What a CSR should have.",
         content: { "application/csrattrs": text("CsrAttrs, base64 of DER.") },
@@ -53,9 +53,9 @@ const unlabelled: readonly Operation[] = [
     description:
       "For a token as `POST /v1/certificates`, for a certificate as `POST /v1/certificates/renew`. A user name without a password asks " +
       "for an admin's approval, as `POST /v1/requests`, where that is turned on; to come back, send the same CSR again.",
-    callers: ["basicToken", "enrolmentToken", "clientCertificate"],
-    takes: csr,
-    answers: { 200: certificates("The certificate alone."), 202: pendingAnswer },
+    security: ["basicToken", "enrolmentToken", "clientCertificate"],
+    requestBody: csr,
+    responses: { 200: certificates("The certificate alone."), 202: pendingResponse },
     codes: [...new Set([...tokenCodes, ...approvalCodes, ...renewalCodes])],
   },
   {
@@ -66,9 +66,9 @@ const unlabelled: readonly Operation[] = [
     summary: "EST: renews the certificate that is presented, once (RFC 7030 §4.2.2)",
     description:
       "As `POST /v1/certificates/renew`. A CSR may leave the certificate's names out, and have no others.",
-    callers: ["clientCertificate"],
-    takes: csr,
-    answers: { 200: certificates("Its successor alone.") },
+    security: ["clientCertificate"],
+    requestBody: csr,
+    responses: { 200: certificates("Its successor alone.") },
     codes: [...renewalCodes, "NAMES_CHANGED"],
   },
   {
@@ -77,8 +77,8 @@ const unlabelled: readonly Operation[] = [
     method: "post",
     path: `${common.path}/serverkeygen`,
     summary: "EST: makes no key, on purpose (RFC 7030 §4.4)",
-    callers: [],
-    answers: {},
+    security: [],
+    responses: {},
     codes: ["KEYGEN_REFUSED", "BODY_MALFORMED", "BODY_TOO_LARGE", "INTERNAL"],
   },
 ];

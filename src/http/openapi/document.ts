@@ -1,4 +1,12 @@
-import type { Answered, Content, Listener, Operation, Parameter, Proof, Taken } from "./operation.ts";
+import type {
+  Content,
+  Listener,
+  Operation,
+  OperationResponse,
+  Parameter,
+  RequestBody,
+  SecurityScheme,
+} from "./operation.ts";
 import { byStatus, problemComponent, refusal } from "./problems.ts";
 import { type Json, Schemas } from "./schemas.ts";
 
@@ -12,7 +20,7 @@ export function openApiDocument(operations: readonly Operation[]): OpenApiDocume
   const paths: Record<string, Json> = {};
   for (const operation of operations) {
     const { path, method } = operation;
-    paths[path] = { ...serversOf(operation), ...paths[path], [method]: described(operation, schemas) };
+    paths[path] = { ...serversOf(operation), ...paths[path], [method]: operationObject(operation, schemas) };
   }
   const problem = problemComponent(schemas, operations);
   return {
@@ -21,7 +29,7 @@ export function openApiDocument(operations: readonly Operation[]): OpenApiDocume
     servers: [listeners.ca.server],
     tags: Object.values(listeners).map(({ tag: name, description }) => ({ name, description })),
     paths,
-    components: { schemas: { ...schemas.components, Problem: problem }, securitySchemes: proofs },
+    components: { schemas: { ...schemas.components, Problem: problem }, securitySchemes },
   };
 }
 
@@ -66,7 +74,7 @@ export const listeners = {
   },
 } as const satisfies Readonly<Record<Listener, { readonly server: Server } & Json>>;
 
-const proofs = {
+const securitySchemes = {
   enrolmentToken: {
     type: "http",
     scheme: "bearer",
@@ -83,7 +91,7 @@ const proofs = {
     type: "mutualTLS",
     description: "A client certificate that was issued here, in the TLS handshake.",
   },
-} as const satisfies Readonly<Record<Proof, Json>>;
+} as const satisfies Readonly<Record<SecurityScheme, Json>>;
 
 interface Server extends Json {
   readonly url: string;
@@ -107,10 +115,10 @@ function serversOf(operation: Operation): Json {
   return { servers: operation.listeners.map((name) => listeners[name].server) };
 }
 
-function described(operation: Operation, schemas: Schemas): Json {
-  const { id, summary, description, callers, parameters, takes, answers, codes } = operation;
+function operationObject(operation: Operation, schemas: Schemas): Json {
+  const { id, summary, description, security, parameters, codes } = operation;
   const responses = [
-    ...Object.entries(answers).map(([status, answer]) => [status, response(answer, schemas)]),
+    ...Object.entries(operation.responses).map(([status, one]) => [status, response(one, schemas)]),
     ...byStatus(codes).map(([status, its]) => [String(status), refusal(status, its)]),
   ];
   return {
@@ -118,9 +126,9 @@ function described(operation: Operation, schemas: Schemas): Json {
     tags: operation.listeners.map((name) => listeners[name].tag),
     summary,
     ...(description === undefined ? {} : { description }),
-    security: callers.map((proof) => ({ [proof]: [] })),
+    security: security.map((scheme) => ({ [scheme]: [] })),
     ...(parameters ? { parameters: parameters.map((one) => parameter(one, schemas)) } : {}),
-    ...(takes ? { requestBody: requestBody(takes, schemas) } : {}),
+    ...(operation.requestBody ? { requestBody: requestBody(operation.requestBody, schemas) } : {}),
     responses: Object.fromEntries(responses) as Json,
   };
 }
@@ -135,11 +143,11 @@ function parameter({ in: place, name, description, schema }: Parameter, schemas:
   };
 }
 
-function requestBody({ required, content }: Taken, schemas: Schemas): Json {
+function requestBody({ required, content }: RequestBody, schemas: Schemas): Json {
   return { required, content: contentOf(content, schemas) };
 }
 
-function response({ description, content, headers }: Answered, schemas: Schemas): Json {
+function response({ description, content, headers }: OperationResponse, schemas: Schemas): Json {
   return {
     description,
     ...(headers ? { headers: headersOf(headers) } : {}),

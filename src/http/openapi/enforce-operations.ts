@@ -29,8 +29,8 @@ const whoami: Operation = {
   method: "get",
   path: "/whoami",
   summary: "Who is calling",
-  callers: ["clientCertificate"],
-  answers: {
+  security: ["clientCertificate"],
+  responses: {
     200: { description: "The caller.", content: { "application/json": callerSchema }, headers: limited },
   },
   codes: callerCodes,
@@ -45,7 +45,7 @@ const forwardAuth: Operation = {
   description:
     "Only where `forwardAuth` is configured, at the path that it says, and for the accounts of proxies alone: all others get `NO_ROUTE`. " +
     "With `onlyForbids`, every refusal that is not 401 has the status 403, whatever its document says.",
-  callers: ["clientCertificate"],
+  security: ["clientCertificate"],
   parameters: [
     {
       in: "query",
@@ -66,7 +66,7 @@ const forwardAuth: Operation = {
       schema: z.string(),
     },
   ],
-  answers: {
+  responses: {
     200: {
       description: "It may; who it is.",
       headers: {

@@ -13,12 +13,12 @@ export interface Operation {
   readonly summary: string;
   /** CommonMark. */
   readonly description?: string;
-  /** Who may call, by any one of these; nobody has to prove anything where there is none. */
-  readonly callers: readonly Proof[];
+  /** How a caller may prove who it is, any one of these; nobody has to prove anything where there is none. */
+  readonly security: readonly SecurityScheme[];
   readonly parameters?: readonly Parameter[];
-  readonly takes?: Taken;
-  /** By status. */
-  readonly answers: Readonly<Record<number, Answered>>;
+  readonly requestBody?: RequestBody;
+  /** By status, without the refusals. */
+  readonly responses: Readonly<Record<number, OperationResponse>>;
   /** Every one that it may refuse with. */
   readonly codes: readonly ErrorCode[];
   /** The operation of which it is another path: docs/api.md has both in one place. */
@@ -27,8 +27,7 @@ export interface Operation {
 
 export type Listener = "ca" | "public" | "enforce" | "metrics";
 
-/** How a caller proves who it is. */
-export type Proof = "enrolmentToken" | "basicToken" | "clientCertificate";
+export type SecurityScheme = "enrolmentToken" | "basicToken" | "clientCertificate";
 
 export interface Parameter {
   readonly in: "path" | "query" | "header";
@@ -37,12 +36,12 @@ export interface Parameter {
   readonly schema: z.ZodType;
 }
 
-export interface Taken {
+export interface RequestBody {
   readonly required: boolean;
   readonly content: Content;
 }
 
-export interface Answered {
+export interface OperationResponse {
   readonly description: string;
   readonly content?: Content;
   /** What each says, by name. One whose text begins with "Where" may be missing. */

@@ -1,5 +1,5 @@
 import { listeners } from "./document.ts";
-import type { Answered, Content, Listener, Operation, Proof } from "./operation.ts";
+import type { Content, Listener, Operation, OperationResponse, SecurityScheme } from "./operation.ts";
 import { byStatus } from "./problems.ts";
 import { type Json, Schemas } from "./schemas.ts";
 
@@ -40,8 +40,8 @@ function section(operation: Operation, variants: readonly Operation[], shapes: S
   const facts = [
     who(operation),
     ...parameters(operation),
-    ...takes(operation, shapes),
-    ...answers(operation, shapes),
+    ...requestBody(operation, shapes),
+    ...responses(operation, shapes),
     ...refusals(operation),
     ...variants.flatMap((variant) => difference(variant, operation)),
   ];
@@ -52,15 +52,16 @@ function section(operation: Operation, variants: readonly Operation[], shapes: S
   ];
 }
 
-const proofWords: Readonly<Record<Proof, string>> = {
+const schemeWords: Readonly<Record<SecurityScheme, string>> = {
   enrolmentToken: "whoever has an enrolment token, as `Authorization: Bearer cst_…`",
   basicToken: "whoever has an enrolment token, as HTTP Basic's password",
   clientCertificate: "whoever has a client certificate, in the TLS handshake",
 };
 
-function who({ callers, answers: all }: Operation): string {
+function who({ security, responses: all }: Operation): string {
   if (Object.keys(all).length === 0) return "- Who: nobody";
-  const words = callers.length === 0 ? "anyone" : callers.map((proof) => proofWords[proof]).join("; or ");
+  const words =
+    security.length === 0 ? "anyone" : security.map((scheme) => schemeWords[scheme]).join("; or ");
   return `- Who: ${words}`;
 }
 
@@ -69,14 +70,14 @@ function parameters({ parameters: all = [] }: Operation): string[] {
   return all.map(({ in: place, name, description }) => `- \`${name}\`, ${places[place]}: ${description}`);
 }
 
-function takes({ takes: taken }: Operation, shapes: Shapes): string[] {
-  const content = Object.entries(taken?.content ?? {});
+function requestBody({ requestBody: body }: Operation, shapes: Shapes): string[] {
+  const content = Object.entries(body?.content ?? {});
   return content.flatMap(([type, schema]) => shapes.lines(`- Takes \`${type}\``, schema));
 }
 
-function answers({ answers: all }: Operation, shapes: Shapes): string[] {
-  return Object.entries(all).flatMap(([status, answer]: [string, Answered]) => {
-    const { description, content = {}, headers = {} } = answer;
+function responses({ responses: all }: Operation, shapes: Shapes): string[] {
+  return Object.entries(all).flatMap(([status, one]: [string, OperationResponse]) => {
+    const { description, content = {}, headers = {} } = one;
     const bodies = Object.entries(content).flatMap(([type, schema]) => shapes.lines(`- \`${type}\``, schema));
     const said = Object.entries(headers).map(([name, words]) => `- \`${name}\`, a header: ${words}`);
     return [`- ${status}: ${description}`, ...[...bodies, ...said].map((line) => `  ${line}`)];
@@ -112,15 +113,15 @@ class Shapes {
     const [[name, component] = []] = Object.entries(schemas.components) as [string, Shape][];
     const { description, properties = {}, required = [] } = component ?? inPlace;
     const fields = Object.entries(properties);
-    if (fields.length === 0) return [`${beginning}${described(description)}`];
+    if (fields.length === 0) return [`${beginning}${asNote(description)}`];
     if (name !== undefined && this.#written.has(name)) return [`${beginning}: \`${name}\`, as above`];
     if (name !== undefined) this.#written.add(name);
     const notes = fields.map(([field, { const: only, description: words }]) => {
       const isMissed = required.includes(field) ? "" : " (may be missing)";
-      return `  - \`${field}\`${isMissed}${described(only === undefined ? words : `\`${JSON.stringify(only)}\``)}`;
+      return `  - \`${field}\`${isMissed}${asNote(only === undefined ? words : `\`${JSON.stringify(only)}\``)}`;
     });
     return [name === undefined ? beginning : `${beginning}: \`${name}\``, ...notes];
   }
 }
 
-const described = (words: string | undefined): string => (words === undefined ? "" : `: ${words}`);
+const asNote = (words: string | undefined): string => (words === undefined ? "" : `: ${words}`);
