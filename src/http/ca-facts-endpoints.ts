@@ -4,7 +4,7 @@ import { text } from "./openapi/fields.ts";
 import type { Operation } from "./openapi/operation.ts";
 
 export const rootsOperation: Operation = {
-  id: "roots",
+  id: "getRoots",
   listeners: ["ca"],
   method: "get",
   path: "/roots.pem",
@@ -39,7 +39,7 @@ const healthSchema = z.object({
 });
 
 export const caHealthOperation: Operation = {
-  id: "caHealth",
+  id: "getHealth",
   listeners: ["ca"],
   method: "get",
   path: "/health",

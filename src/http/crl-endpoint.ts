@@ -20,7 +20,7 @@ export interface CrlParts {
 const DELTA = "-delta";
 
 export const crlOperation: Operation = {
-  id: "crl",
+  id: "getCrl",
   listeners: ["public"],
   method: "get",
   path: "/crl/{name}",

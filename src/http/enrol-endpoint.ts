@@ -25,7 +25,7 @@ export const tokenCodes = [
 ] as const satisfies readonly ErrorCode[];
 
 export const enrolOperation: Operation = {
-  id: "enrol",
+  id: "enrolCertificate",
   listeners: ["ca"],
   method: "post",
   path: "/v1/certificates",

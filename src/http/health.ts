@@ -8,7 +8,7 @@ const METRICS_TOO = "On the metrics listener for the command `gateway` alone, wh
 
 export const healthOperations: readonly Operation[] = [
   {
-    id: "isAlive",
+    id: "getLiveness",
     listeners: ["public", "metrics"],
     method: "get",
     path: "/healthz",
@@ -24,7 +24,7 @@ export const healthOperations: readonly Operation[] = [
     codes: ["INTERNAL"],
   },
   {
-    id: "isReady",
+    id: "getReadiness",
     listeners: ["public", "metrics"],
     method: "get",
     path: "/readyz",

@@ -11,7 +11,7 @@ export interface IssuerParts {
 }
 
 export const issuerOperation: Operation = {
-  id: "issuer",
+  id: "getIssuer",
   listeners: ["public"],
   method: "get",
   path: "/issuers/{name}",

@@ -22,7 +22,7 @@ const nonceSchema = z
   .meta({ id: "Nonce", description: "What is to be signed with the key, once." });
 
 export const nonceOperation: Operation = {
-  id: "keyCompromiseNonce",
+  id: "createKeyCompromiseNonce",
   listeners: ["ca"],
   method: "post",
   path: "/v1/key-compromise",

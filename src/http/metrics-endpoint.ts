@@ -4,7 +4,7 @@ import { text } from "./openapi/fields.ts";
 import type { Operation } from "./openapi/operation.ts";
 
 export const metricsOperation: Operation = {
-  id: "metrics",
+  id: "getMetrics",
   listeners: ["metrics"],
   method: "get",
   path: "/metrics",

@@ -33,7 +33,7 @@ const ocspResponse: OperationResponse = {
 
 export const ocspOperations: readonly Operation[] = [
   {
-    id: "ocspByPost",
+    id: "queryOcspByPost",
     listeners: ["public"],
     method: "post",
     path: PATH,
@@ -44,7 +44,7 @@ export const ocspOperations: readonly Operation[] = [
     codes: ["BODY_MALFORMED", "BODY_TOO_LARGE", "INTERNAL"],
   },
   {
-    id: "ocspByGet",
+    id: "queryOcspByGet",
     listeners: ["public"],
     method: "get",
     path: `${PATH}/{request}`,

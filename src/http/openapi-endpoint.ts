@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { Operation } from "./openapi/operation.ts";
 
 export const openApiOperation: Operation = {
-  id: "openapi",
+  id: "getOpenApi",
   listeners: ["ca"],
   method: "get",
   path: "/openapi.json",

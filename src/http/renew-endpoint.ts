@@ -29,7 +29,7 @@ export const renewalCodes: readonly ErrorCode[] = [
 ];
 
 export const renewOperation: Operation = {
-  id: "renew",
+  id: "renewCertificate",
   listeners: ["ca"],
   method: "post",
   path: "/v1/certificates/renew",

@@ -34,7 +34,7 @@ const revokedSchema = z
   .meta({ id: "Revoked", description: "A certificate that is revoked, for good." });
 
 export const revokeOwnOperation: Operation = {
-  id: "revokeOwn",
+  id: "revokeOwnCertificate",
   listeners: ["ca"],
   method: "post",
   path: "/v1/certificates/{id}/revoke",

@@ -249,6 +249,6 @@ describe("real answers are as they are described:", () => {
     const refusing = operations.filter(({ codes }) => codes.some((code) => errorTable[code][0] < 500));
     expect(granting.map(({ id }) => id).filter((id) => !seen.has(id))).toEqual([]);
     // That one refuses in a home without the profile `client` alone.
-    expect(refusing.map(({ id }) => id).filter((id) => !refused.has(id))).toEqual(["estCsrAttrs"]);
+    expect(refusing.map(({ id }) => id).filter((id) => !refused.has(id))).toEqual(["getEstCsrAttrs"]);
   });
 });

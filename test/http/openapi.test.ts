@@ -77,9 +77,19 @@ describe("what is described is what is there:", () => {
       expect(isOcsp({ url: route.split(" ")[1] } as never), route).toBe(true);
   });
 
-  test("each has a name of its own, and each of its codes once", () => {
-    const ids = operations.map(({ id }) => id);
-    expect(new Set(ids).size).toBe(ids.length);
+  test("each is called what clients that were generated call it, and has each of its codes once", () => {
+    const byLabel = (id: string): string[] => [id, `${id}ForLabel`];
+    expect(operations.map(({ id }) => id).sort()).toEqual(
+      [
+        ...["authorizeForwardedCall", "createKeyCompromiseNonce", "enrolCertificate", "getCaller", "getCrl"],
+        ...["getHealth", "getIssuer", "getLiveness", "getMetrics", "getOpenApi", "getReadiness", "getRoots"],
+        ...["proveKeyCompromise", "queryOcspByGet", "queryOcspByPost", "renewCertificate"],
+        ...["requestCertificate", "revokeOwnCertificate"],
+        ...["getEstCaCerts", "getEstCsrAttrs", "enrolByEst", "reenrolByEst", "generateKeyByEst"].flatMap(
+          byLabel,
+        ),
+      ].sort(),
+    );
     for (const { id, codes } of operations) expect(new Set(codes).size, id).toBe(codes.length);
   });
 });

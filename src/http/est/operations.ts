@@ -21,7 +21,7 @@ const common = { listeners: ["ca"], path: "/.well-known/est" } as const;
 const unlabelled: readonly Operation[] = [
   {
     ...common,
-    id: "estCaCerts",
+    id: "getEstCaCerts",
     method: "get",
     path: `${common.path}/cacerts`,
     summary: "EST: the root and the issuing CAs (RFC 7030 §4.1)",
@@ -31,7 +31,7 @@ const unlabelled: readonly Operation[] = [
   },
   {
     ...common,
-    id: "estCsrAttrs",
+    id: "getEstCsrAttrs",
     method: "get",
     path: `${common.path}/csrattrs`,
     summary: "EST: the kind of key that a profile would rather have (RFC 8951 §3.4)",
@@ -46,7 +46,7 @@ const unlabelled: readonly Operation[] = [
   },
   {
     ...common,
-    id: "estEnroll",
+    id: "enrolByEst",
     method: "post",
     path: `${common.path}/simpleenroll`,
     summary: "EST: issues a certificate (RFC 7030 §4.2)",
@@ -60,7 +60,7 @@ const unlabelled: readonly Operation[] = [
   },
   {
     ...common,
-    id: "estReenroll",
+    id: "reenrolByEst",
     method: "post",
     path: `${common.path}/simplereenroll`,
     summary: "EST: renews the certificate that is presented, once (RFC 7030 §4.2.2)",
@@ -73,7 +73,7 @@ const unlabelled: readonly Operation[] = [
   },
   {
     ...common,
-    id: "estServerKeyGen",
+    id: "generateKeyByEst",
     method: "post",
     path: `${common.path}/serverkeygen`,
     summary: "EST: makes no key, on purpose (RFC 7030 §4.4)",
@@ -95,7 +95,7 @@ export const estOperations: readonly Operation[] = unlabelled.flatMap((operation
   operation,
   {
     ...operation,
-    id: `${operation.id}ByLabel`,
+    id: `${operation.id}ForLabel`,
     variantOf: operation.id,
     path: operation.path.replace(common.path, `${common.path}/{label}`),
     summary: `${operation.summary}, of a profile`,

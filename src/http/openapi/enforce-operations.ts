@@ -24,7 +24,7 @@ const callerSchema = z
   .meta({ id: "Caller", description: "Who is calling." });
 
 const whoami: Operation = {
-  id: "whoami",
+  id: "getCaller",
   listeners: ["enforce"],
   method: "get",
   path: "/whoami",
@@ -37,7 +37,7 @@ const whoami: Operation = {
 };
 
 const forwardAuth: Operation = {
-  id: "forwardAuth",
+  id: "authorizeForwardedCall",
   listeners: ["enforce"],
   method: "get",
   path: "/forward-auth",
