@@ -7,7 +7,7 @@ import type {
   RequestBody,
   SecurityScheme,
 } from "./operation.ts";
-import { byStatus, problemComponent, refusal } from "./problems.ts";
+import { byStatus, problemSchema, refusal } from "./problems.ts";
 import { type Json, Schemas } from "./schemas.ts";
 
 export interface OpenApiDocument extends Json {
@@ -22,14 +22,14 @@ export function openApiDocument(operations: readonly Operation[]): OpenApiDocume
     const { path, method } = operation;
     paths[path] = { ...serversOf(operation), ...paths[path], [method]: operationObject(operation, schemas) };
   }
-  const problem = problemComponent(schemas, operations);
+  schemas.of(problemSchema(operations));
   return {
     openapi: "3.1.0",
     info,
     servers: [listeners.ca.server],
     tags: Object.values(listeners).map(({ tag: name, description }) => ({ name, description })),
     paths,
-    components: { schemas: { ...schemas.components, Problem: problem }, securitySchemes },
+    components: { schemas: schemas.components, securitySchemes },
   };
 }
 

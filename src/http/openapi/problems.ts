@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type ErrorCode, denialCodes, errorTable, gatewayCodes } from "../../domain/errors.ts";
 import type { Operation } from "./operation.ts";
-import type { Json, Schemas } from "./schemas.ts";
+import type { Json } from "./schemas.ts";
 
 const PROBLEM = "application/problem+json";
 
@@ -10,27 +10,25 @@ export const callerCodes = denialCodes.filter((code) => code !== "SCOPE_MISSING"
 
 const allCodes = Object.keys(errorTable) as [ErrorCode, ...ErrorCode[]];
 
-const problemSchema = z
-  .object({
-    type: z.string().describe("`urn:countersign:` and the code."),
-    title: z.string().describe("The code in words."),
-    status: z.int().describe("The HTTP status."),
-    code: z.enum(allCodes).describe("Rely on this one."),
-    detail: z.string().describe("The code's sentence, or one that says more."),
-    requestId: z.string().describe("Is in the server's log, too."),
-  })
-  .meta({ id: "Problem", description: "Why a request was refused (RFC 9457)." });
-
-/** The component that every refusal is one of, with every code that there is. */
-export function problemComponent(schemas: Schemas, operations: readonly Operation[]): Json {
-  schemas.of(problemSchema);
-  const component = schemas.components["Problem"] as { readonly properties: { readonly code: Json } };
+/** What every refusal is, with every code that there is: of those that no operation gives, it says who does. */
+export function problemSchema(operations: readonly Operation[]): z.ZodType {
   const sayings = Object.entries(errorTable).map(([code, [status, sentence]]) => [
     code,
     `${String(status)}${whereFrom(code as ErrorCode, operations)}: ${sentence}`,
   ]);
-  const code = { ...component.properties.code, "x-enumDescriptions": Object.fromEntries(sayings) as Json };
-  return { ...component, properties: { ...component.properties, code } };
+  return z
+    .object({
+      type: z.string().describe("`urn:countersign:` and the code."),
+      title: z.string().describe("The code in words."),
+      status: z.int().describe("The HTTP status."),
+      code: z.enum(allCodes).meta({
+        description: "Rely on this one.",
+        "x-enumDescriptions": Object.fromEntries(sayings),
+      }),
+      detail: z.string().describe("The code's sentence, or one that says more."),
+      requestId: z.string().describe("Is in the server's log, too."),
+    })
+    .meta({ id: "Problem", description: "Why a request was refused (RFC 9457)." });
 }
 
 /** What is said of a code that none of the operations gives. */
