@@ -19,6 +19,11 @@ import { testLogger } from "../support/issuing.ts";
 const document = openApiDocument(operations);
 const logger = testLogger();
 
+interface Refusing {
+  readonly "x-codes"?: readonly string[];
+  readonly content: unknown;
+}
+
 function codeOf({ components }: OpenApiDocument) {
   const { schemas } = components as { schemas: Record<string, { properties: { code: unknown } }> };
   return schemas["Problem"]?.properties.code as {
@@ -108,6 +113,21 @@ describe("the document", () => {
     expect(Object.keys(sayings)).toEqual(codes);
     for (const [code, [status, sentence]] of Object.entries(errorTable))
       expect(sayings[code]?.replace(/ \(of [^)]+\)/, "")).toBe(`${String(status)}: ${sentence}`);
+  });
+
+  test("has every code of an operation with its status, and `Problem` as it is", () => {
+    for (const { path, method, codes: own } of operations) {
+      const { responses } = document.paths[path]?.[method] as { responses: Record<string, Refusing> };
+      const refusing = Object.entries(responses).filter(([, { "x-codes": its }]) => its !== undefined);
+      const said = refusing.flatMap(([status, { "x-codes": its }]) =>
+        its?.map((code) => `${status} ${code}`),
+      );
+      expect(said.sort(), path).toEqual(own.map((code) => `${String(errorTable[code][0])} ${code}`).sort());
+      for (const [, { content }] of refusing)
+        expect(content).toEqual({
+          "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } },
+        });
+    }
   });
 
   test("says which are given by commands alone: none that docs/errors.md has elsewhere, but for one of enroll's", () => {

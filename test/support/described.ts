@@ -28,6 +28,16 @@ export function faultsOf(
   return [
     ...missing.map(([name]) => `the header ${name} is missing`),
     ...bodyFaults(document, response["content"] as Json | undefined, answer),
+    ...refusalFaults(response["x-codes"] as readonly string[] | undefined, answer),
+  ];
+}
+
+function refusalFaults(codes: readonly string[] | undefined, { status, text }: RealAnswer): string[] {
+  if (!codes) return [];
+  const problem = JSON.parse(text) as { readonly code: string; readonly status: number };
+  return [
+    ...(codes.includes(problem.code) ? [] : [`${problem.code} is not among the codes of ${String(status)}`]),
+    ...(problem.status === status ? [] : [`the document's status is ${String(problem.status)}`]),
   ];
 }
 
@@ -58,14 +68,9 @@ function unsaid(schema: Json, whole: Json, value: unknown): string[] {
 
 function propertiesOf(schema: Json, whole: Json): string[] {
   if ("additionalProperties" in schema) return ["*"];
-  const {
-    $ref,
-    allOf = [],
-    properties = {},
-  } = schema as { $ref?: string; allOf?: Json[]; properties?: Json };
+  const { $ref, properties = {} } = schema as { $ref?: string; properties?: Json };
   const referred = $ref === undefined ? undefined : at(whole, "$defs", $ref.replace("#/$defs/", ""));
-  const parts = referred ? [...allOf, referred] : allOf;
-  return [...Object.keys(properties), ...parts.flatMap((part) => propertiesOf(part, whole))];
+  return [...Object.keys(properties), ...(referred ? propertiesOf(referred, whole) : [])];
 }
 
 function at(from: Json, ...names: readonly string[]): Json | undefined {

@@ -17,12 +17,16 @@ export interface OpenApiDocument extends Json {
 /** The OpenAPI 3.1 document of some operations. */
 export function openApiDocument(operations: readonly Operation[]): OpenApiDocument {
   const schemas = new Schemas();
+  const problem = schemas.of(problemSchema(operations));
   const paths: Record<string, Json> = {};
   for (const operation of operations) {
     const { path, method } = operation;
-    paths[path] = { ...serversOf(operation), ...paths[path], [method]: operationObject(operation, schemas) };
+    paths[path] = {
+      ...serversOf(operation),
+      ...paths[path],
+      [method]: operationObject(operation, schemas, problem),
+    };
   }
-  schemas.of(problemSchema(operations));
   return {
     openapi: "3.1.0",
     info,
@@ -115,11 +119,11 @@ function serversOf(operation: Operation): Json {
   return { servers: operation.listeners.map((name) => listeners[name].server) };
 }
 
-function operationObject(operation: Operation, schemas: Schemas): Json {
+function operationObject(operation: Operation, schemas: Schemas, problem: Json): Json {
   const { id, summary, description, security, parameters, codes } = operation;
   const responses = [
     ...Object.entries(operation.responses).map(([status, one]) => [status, response(one, schemas)]),
-    ...byStatus(codes).map(([status, its]) => [String(status), refusal(status, its)]),
+    ...byStatus(codes).map(([status, its]) => [String(status), refusal(status, its, problem)]),
   ];
   return {
     operationId: id,
