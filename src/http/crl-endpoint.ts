@@ -45,7 +45,10 @@ export const crlOperation: Operation = {
       headers: {
         "Cache-Control": "Until when it is the latest; a delta is there to be asked for sooner.",
         ETag: "What `If-None-Match` compares.",
-        "Last-Modified": "Where a second has passed since it was made: what `If-Modified-Since` compares.",
+        "Last-Modified": {
+          description: "Where a second has passed since it was made: what `If-Modified-Since` compares.",
+          optional: true,
+        },
       },
     },
     304: { description: "It is the one that the request names." },

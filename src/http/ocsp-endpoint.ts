@@ -27,7 +27,7 @@ const ocspResponse: OperationResponse = {
   content: { "application/ocsp-response": octets("OCSPResponse, DER.") },
   headers: {
     "Cache-Control": "For how long it may be kept (RFC 9919 §7.2).",
-    ETag: "Where it is for everybody: what `If-None-Match` compares.",
+    ETag: { description: "Where it is for everybody: what `If-None-Match` compares.", optional: true },
   },
 };
 

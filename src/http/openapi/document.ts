@@ -1,13 +1,7 @@
-import type {
-  Content,
-  Listener,
-  Operation,
-  OperationResponse,
-  Parameter,
-  RequestBody,
-  SecurityScheme,
-} from "./operation.ts";
-import { byStatus, problemSchema, refusal } from "./problems.ts";
+import { listeners } from "./listeners.ts";
+import type { Operation, Parameter, RequestBody, SecurityScheme } from "./operation.ts";
+import { byStatus, problemSchema } from "./problems.ts";
+import { contentOf, refusal, response } from "./responses.ts";
 import { type Json, Schemas } from "./schemas.ts";
 
 export interface OpenApiDocument extends Json {
@@ -54,30 +48,6 @@ const info = {
   license: { name: "Apache-2.0", identifier: "Apache-2.0" },
 };
 
-/** The listeners of `serve`, in the order in which they are described. */
-export const listeners = {
-  ca: {
-    tag: "CA listener",
-    description: "TLS. Certificates are issued, renewed and ended here.",
-    server: server("https", "8443", "The CA listener"),
-  },
-  enforce: {
-    tag: "Enforcement listener",
-    description: "mTLS: who is calling is decided on each request.",
-    server: server("https", "9443", "The enforcement listener"),
-  },
-  public: {
-    tag: "Public listener",
-    description: "Plain HTTP: facts that anyone may read (RFC 5280 §8).",
-    server: server("http", "8080", "The public listener"),
-  },
-  metrics: {
-    tag: "Metrics listener",
-    description: "Plain HTTP, for whoever can reach it.",
-    server: server("http", "9090", "The metrics listener"),
-  },
-} as const satisfies Readonly<Record<Listener, { readonly server: Server } & Json>>;
-
 const securitySchemes = {
   enrolmentToken: {
     type: "http",
@@ -96,22 +66,6 @@ const securitySchemes = {
     description: "A client certificate that was issued here, in the TLS handshake.",
   },
 } as const satisfies Readonly<Record<SecurityScheme, Json>>;
-
-interface Server extends Json {
-  readonly url: string;
-  readonly variables: {
-    readonly host: { readonly default: string };
-    readonly port: { readonly default: string };
-  };
-}
-
-function server(scheme: string, port: string, description: string): Server {
-  const variables = {
-    host: { default: "127.0.0.1", description: "Where it listens, or how its certificate names it." },
-    port: { default: port },
-  };
-  return { url: `${scheme}://{host}:{port}`, description, variables };
-}
 
 /** None where it is the CA listener: the whole document's. */
 function serversOf(operation: Operation): Json {
@@ -149,27 +103,4 @@ function parameter({ in: place, name, description, schema }: Parameter, schemas:
 
 function requestBody({ required, content }: RequestBody, schemas: Schemas): Json {
   return { required, content: contentOf(content, schemas) };
-}
-
-function response({ description, content, headers }: OperationResponse, schemas: Schemas): Json {
-  return {
-    description,
-    ...(headers ? { headers: headersOf(headers) } : {}),
-    ...(content ? { content: contentOf(content, schemas) } : {}),
-  };
-}
-
-function contentOf(content: Content, schemas: Schemas): Json {
-  return Object.fromEntries(
-    Object.entries(content).map(([type, schema]) => [type, { schema: schemas.of(schema) }]),
-  );
-}
-
-function headersOf(headers: Readonly<Record<string, string>>): Json {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, description]) => [
-      name,
-      { description, required: !description.startsWith("Where"), schema: { type: "string" } },
-    ]),
-  );
 }

@@ -1,14 +1,17 @@
 import { z } from "zod";
 import { denialCodes } from "../../domain/errors.ts";
 import { account, fingerprint, serial, time } from "./fields.ts";
-import type { Operation } from "./operation.ts";
+import type { ResponseHeaders, Operation } from "./operation.ts";
 import { callerCodes } from "./problems.ts";
 
 // What the enforcement listener answers itself. They are described here because enforce/ has neither zod nor this.
 
-const limited = {
-  "RateLimit-Policy": "Where the caller is limited in rate (draft-ietf-httpapi-ratelimit-headers-10).",
-  RateLimit: "Where the caller is limited in rate.",
+const limited: ResponseHeaders = {
+  "RateLimit-Policy": {
+    description: "Where the caller is limited in rate (draft-ietf-httpapi-ratelimit-headers-10).",
+    optional: true,
+  },
+  RateLimit: { description: "Where the caller is limited in rate.", optional: true },
 };
 
 const callerSchema = z

@@ -44,9 +44,13 @@ export interface RequestBody {
 export interface OperationResponse {
   readonly description: string;
   readonly content?: Content;
-  /** What each says, by name. One whose text begins with "Where" may be missing. */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: ResponseHeaders;
 }
+
+/** What each says, by name. */
+export type ResponseHeaders = Readonly<
+  Record<string, string | { readonly description: string; readonly optional: true }>
+>;
 
 /** Schemas by media type: of a request, the very one that it is read by. */
 export type Content = Readonly<Record<string, z.ZodType>>;

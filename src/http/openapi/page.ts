@@ -1,4 +1,4 @@
-import { listeners } from "./document.ts";
+import { listeners } from "./listeners.ts";
 import type { Content, Listener, Operation, OperationResponse, SecurityScheme } from "./operation.ts";
 import { byStatus } from "./problems.ts";
 import { type Json, Schemas } from "./schemas.ts";
@@ -79,7 +79,11 @@ function responses({ responses: all }: Operation, shapes: Shapes): string[] {
   return Object.entries(all).flatMap(([status, one]: [string, OperationResponse]) => {
     const { description, content = {}, headers = {} } = one;
     const bodies = Object.entries(content).flatMap(([type, schema]) => shapes.lines(`- \`${type}\``, schema));
-    const said = Object.entries(headers).map(([name, words]) => `- \`${name}\`, a header: ${words}`);
+    const said = Object.entries(headers).map(([name, header]) =>
+      typeof header === "string"
+        ? `- \`${name}\`, a header: ${header}`
+        : `- \`${name}\`, a header (may be missing): ${header.description}`,
+    );
     return [`- ${status}: ${description}`, ...[...bodies, ...said].map((line) => `  ${line}`)];
   });
 }

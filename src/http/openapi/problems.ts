@@ -1,9 +1,6 @@
 import { z } from "zod";
 import { type ErrorCode, denialCodes, errorTable, gatewayCodes } from "../../domain/errors.ts";
 import type { Operation } from "./operation.ts";
-import type { Json } from "./schemas.ts";
-
-const PROBLEM = "application/problem+json";
 
 /** What the decision may say of a caller of whom no scope is asked. */
 export const callerCodes = denialCodes.filter((code) => code !== "SCOPE_MISSING" && code !== "NO_ROUTE");
@@ -12,7 +9,7 @@ const allCodes = Object.keys(errorTable) as [ErrorCode, ...ErrorCode[]];
 
 /** What every refusal is, with every code that there is: of those that no operation gives, it says who does. */
 export function problemSchema(operations: readonly Operation[]): z.ZodType {
-  const sayings = Object.entries(errorTable).map(([code, [status, sentence]]) => [
+  const sayings = Object.entries(errorTable).map(([code, [status, sentence]]): [string, string] => [
     code,
     `${String(status)}${whereFrom(code as ErrorCode, operations)}: ${sentence}`,
   ]);
@@ -47,32 +44,4 @@ export function byStatus(codes: readonly ErrorCode[]): [status: number, codes: E
     status,
     allCodes.filter((code) => codes.includes(code) && errorTable[code][0] === status),
   ]);
-}
-
-/**
- * The response of a status that is a refusal's. Its codes are in words and in `x-codes`, and not in a schema of its own:
- * what generates clients makes a type of each of those, and trips over a bare const or enum.
- *
- * @param problem what stands for the component `Problem`
- */
-export function refusal(status: number, codes: readonly ErrorCode[], problem: Json): Json {
-  const sentences = codes.map((code) => `- \`${code}\`: ${errorTable[code][1]}`);
-  return {
-    description: sentences.join("\n"),
-    "x-codes": codes,
-    ...headersOf(status),
-    content: { [PROBLEM]: { schema: problem } },
-  };
-}
-
-function headersOf(status: number): Json {
-  const saying: Readonly<Record<number, readonly [name: string, description: string]>> = {
-    401: ["WWW-Authenticate", "How to come (RFC 9110 §11.6.1)."],
-    429: ["Retry-After", "Seconds."],
-    503: ["Retry-After", "Seconds."],
-  };
-  const header = saying[status];
-  if (!header) return {};
-  const [name, description] = header;
-  return { headers: { [name]: { description, required: true, schema: { type: "string" } } } };
 }
