@@ -1,3 +1,4 @@
+import { conventions } from "./conventions.ts";
 import { listeners } from "./listeners.ts";
 import type { Operation, Parameter, RequestBody, SecurityScheme } from "./operation.ts";
 import { byStatus, problemSchema } from "./problems.ts";
@@ -37,13 +38,13 @@ const info = {
   summary: "Client certificates instead of API keys",
   description: [
     "Refusals are `application/problem+json` (RFC 9457); rely on `code`. `x-enumDescriptions` of the component `Problem` has",
-    "the status and the sentence of each code that there is, also of those that only commands give.",
+    "the status and the sentence of each code that there is, also of those that only commands give; `x-codes` of a response has its own.",
     "",
-    "Where a path takes GET it takes HEAD. With any other method it is `METHOD_NOT_ALLOWED`, with `Allow`; every other path of",
-    "the CA, public and metrics listeners is `NOT_FOUND`. On the enforcement listener, all other paths are the gateway's, and",
-    "`NO_ROUTE` without one. What is no HTTP, or beyond the limits of any request, gets 400, 408, 413 or 431 without a document.",
+    conventions,
     "",
-    "What answers have may be added to: ignore what you do not know.",
+    "Every path that is not here is `NOT_FOUND` on the CA, public and metrics listeners; on the enforcement listener it is the",
+    "gateway's, and `NO_ROUTE` without one. What is no HTTP, or beyond the limits of any request, gets 400, 408, 413 or 431 without",
+    "a document.",
   ].join("\n"),
   license: { name: "Apache-2.0", identifier: "Apache-2.0" },
 };

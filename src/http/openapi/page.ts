@@ -1,3 +1,4 @@
+import { conventions } from "./conventions.ts";
 import { listeners } from "./listeners.ts";
 import type { Content, Listener, Operation, OperationResponse, SecurityScheme } from "./operation.ts";
 import { byStatus } from "./problems.ts";
@@ -27,9 +28,9 @@ const head = [
   "<!-- Made by `npm run docs:api` from what the routes say of themselves. -->",
   [
     "Every route of `serve`. For programs it is `GET /openapi.json` on the CA listener, OpenAPI 3.1. Refusals are",
-    "`application/problem+json`; what their codes mean is in [error codes](errors.md). Where a path takes GET it takes HEAD; any other",
-    "method is `METHOD_NOT_ALLOWED`. What answers have may be added to: ignore what you do not know.",
+    "`application/problem+json`; what their codes mean is in [error codes](errors.md).",
   ].join("\n"),
+  conventions,
 ];
 
 const variantsOf = ({ id }: Operation, operations: readonly Operation[]): readonly Operation[] =>

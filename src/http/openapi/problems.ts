@@ -17,9 +17,9 @@ export function problemSchema(operations: readonly Operation[]): z.ZodType {
     .object({
       type: z.string().describe("`urn:countersign:` and the code."),
       title: z.string().describe("The code in words."),
-      status: z.int().describe("The HTTP status."),
+      status: z.int().min(100).max(599).describe("The HTTP status."),
       code: z.enum(allCodes).meta({
-        description: "Rely on this one.",
+        description: "Rely on this one. More may come: treat one that you do not know by its status.",
         "x-enumDescriptions": Object.fromEntries(sayings),
       }),
       detail: z.string().describe("The code's sentence, or one that says more."),
