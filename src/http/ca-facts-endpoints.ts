@@ -1,6 +1,6 @@
 import type { RequestHandler } from "express";
 import { z } from "zod";
-import { text } from "./openapi/fields.ts";
+import * as fields from "./openapi/fields.ts";
 import type { Operation } from "./openapi/operation.ts";
 
 export const rootsOperation: Operation = {
@@ -15,7 +15,7 @@ export const rootsOperation: Operation = {
   responses: {
     200: {
       description: "The root's certificate.",
-      content: { "application/pem-certificate-chain": text("PEM.") },
+      content: { "application/pem-certificate-chain": fields.text("PEM.") },
     },
   },
   codes: ["INTERNAL"],

@@ -8,7 +8,7 @@ import type { CrlRecord } from "../domain/records.ts";
 import { type Instant, SECOND } from "../domain/time.ts";
 import { CrlValidators, type Validators } from "./crl-validators.ts";
 import { idIn } from "./issuer-endpoint.ts";
-import { octets, text } from "./openapi/fields.ts";
+import * as fields from "./openapi/fields.ts";
 import type { Operation } from "./openapi/operation.ts";
 
 export interface CrlParts {
@@ -39,8 +39,8 @@ export const crlOperation: Operation = {
     200: {
       description: "The latest.",
       content: {
-        "application/pkix-crl": octets("`.crl`: DER."),
-        "application/x-pem-file": text("`.pem`: PEM."),
+        "application/pkix-crl": fields.octets("`.crl`: DER."),
+        "application/x-pem-file": fields.text("`.pem`: PEM."),
       },
       headers: {
         "Cache-Control": "Until when it is the latest; a delta is there to be asked for sooner.",

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { type ErrorCode, Refusal } from "../domain/errors.ts";
 import { type Instant, parseTime } from "../domain/time.ts";
 import type { Enrolment } from "../services/issue/enrol.ts";
-import { octets } from "./openapi/fields.ts";
+import * as fields from "./openapi/fields.ts";
 import type { RequestBody } from "./openapi/operation.ts";
 import { mediaType, parseJsonBody } from "./request-body.ts";
 
@@ -26,7 +26,7 @@ export const csrFields = {
 
 /** @param schema that JSON is read by */
 export function csrRequestBody(schema: z.ZodType): RequestBody {
-  const bare = octets("The CSR by itself, in PEM or DER (RFC 5967).");
+  const bare = fields.octets("The CSR by itself, in PEM or DER (RFC 5967).");
   return { required: true, content: { "application/json": schema, "application/pkcs10": bare } };
 }
 

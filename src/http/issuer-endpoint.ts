@@ -2,7 +2,7 @@ import type { RequestHandler } from "express";
 import { z } from "zod";
 import { Refusal } from "../domain/errors.ts";
 import { type IssuerId, parseIssuerId } from "../domain/identifiers.ts";
-import { octets } from "./openapi/fields.ts";
+import * as fields from "./openapi/fields.ts";
 import type { Operation } from "./openapi/operation.ts";
 
 export interface IssuerParts {
@@ -26,7 +26,7 @@ export const issuerOperation: Operation = {
     },
   ],
   responses: {
-    200: { description: "The certificate.", content: { "application/pkix-cert": octets("DER.") } },
+    200: { description: "The certificate.", content: { "application/pkix-cert": fields.octets("DER.") } },
   },
   codes: ["NOT_FOUND", "INTERNAL"],
 };

@@ -5,7 +5,7 @@ import type { SpkiHash } from "../domain/identifiers.ts";
 import { type Instant, formatTime } from "../domain/time.ts";
 import type { CompromiseProof } from "../services/key-compromise.ts";
 import { answerJson } from "./json.ts";
-import { keyFingerprint, octets, time } from "./openapi/fields.ts";
+import * as fields from "./openapi/fields.ts";
 import type { Operation } from "./openapi/operation.ts";
 import { parseJsonBody, readBody, requireJson } from "./request-body.ts";
 
@@ -18,7 +18,7 @@ export interface KeyCompromise {
 }
 
 const nonceSchema = z
-  .object({ nonce: z.string().describe("Base64url."), expiresAt: time("Until when it is good") })
+  .object({ nonce: z.string().describe("Base64url."), expiresAt: fields.time("Until when it is good") })
   .meta({ id: "Nonce", description: "What is to be signed with the key, once." });
 
 export const nonceOperation: Operation = {
@@ -28,7 +28,7 @@ export const nonceOperation: Operation = {
   path: "/v1/key-compromise",
   summary: "Gives a nonce, to prove possession of a leaked key",
   security: [],
-  requestBody: { required: false, content: { "*/*": octets("Does not count.") } },
+  requestBody: { required: false, content: { "*/*": fields.octets("Does not count.") } },
   responses: {
     201: { description: "A nonce of this server.", content: { "application/json": nonceSchema } },
   },
@@ -59,7 +59,7 @@ const proofSchema = z.strictObject({
 const provedSchema = z
   .object({
     revoked: z.int().min(0).describe("How many certificates that ended."),
-    spkiHash: keyFingerprint,
+    spkiHash: fields.keyFingerprint,
   })
   .meta({ id: "KeyBlocked", description: "A key that is blocked." });
 

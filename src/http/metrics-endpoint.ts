@@ -1,6 +1,6 @@
 import type { RequestHandler } from "express";
 import type { Registry } from "prom-client";
-import { text } from "./openapi/fields.ts";
+import * as fields from "./openapi/fields.ts";
 import type { Operation } from "./openapi/operation.ts";
 
 export const metricsOperation: Operation = {
@@ -11,7 +11,7 @@ export const metricsOperation: Operation = {
   summary: "Figures, in Prometheus' text format",
   security: [],
   responses: {
-    200: { description: "All of them.", content: { "text/plain": text("The text format, 0.0.4.") } },
+    200: { description: "All of them.", content: { "text/plain": fields.text("The text format, 0.0.4.") } },
   },
   codes: ["INTERNAL"],
 };

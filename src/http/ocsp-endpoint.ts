@@ -3,7 +3,7 @@ import { Refusal } from "../domain/errors.ts";
 import type { Clock } from "../domain/ports.ts";
 import { SECOND } from "../domain/time.ts";
 import type { Caching, OcspAnswer, OcspOutcome, OcspResponder } from "../services/ocsp/responder.ts";
-import { octets, text } from "./openapi/fields.ts";
+import * as fields from "./openapi/fields.ts";
 import type { Operation, OperationResponse } from "./openapi/operation.ts";
 import { readBody } from "./request-body.ts";
 
@@ -24,7 +24,7 @@ const PATH = "/ocsp";
 
 const ocspResponse: OperationResponse = {
   description: "An OCSP response, whatever the request's bytes are: some say that they were malformed.",
-  content: { "application/ocsp-response": octets("OCSPResponse, DER.") },
+  content: { "application/ocsp-response": fields.octets("OCSPResponse, DER.") },
   headers: {
     "Cache-Control": "For how long it may be kept (RFC 9919 §7.2).",
     ETag: { description: "Where it is for everybody: what `If-None-Match` compares.", optional: true },
@@ -39,7 +39,10 @@ export const ocspOperations: readonly Operation[] = [
     path: PATH,
     summary: "The status of certificates, by OCSP (RFC 6960)",
     security: [],
-    requestBody: { required: true, content: { "application/ocsp-request": octets("OCSPRequest, DER.") } },
+    requestBody: {
+      required: true,
+      content: { "application/ocsp-request": fields.octets("OCSPRequest, DER.") },
+    },
     responses: { 200: ocspResponse },
     codes: ["BODY_MALFORMED", "BODY_TOO_LARGE", "INTERNAL"],
   },
@@ -55,7 +58,7 @@ export const ocspOperations: readonly Operation[] = [
         in: "path",
         name: "request",
         description: "OCSPRequest, base64 of DER, with `/` and `+` escaped or as they are.",
-        schema: text("Base64."),
+        schema: fields.text("Base64."),
       },
     ],
     responses: { 200: ocspResponse, 304: { description: "`If-None-Match` has the ETag." } },

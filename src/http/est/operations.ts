@@ -1,5 +1,5 @@
 import { tokenCodes } from "../enrol-endpoint.ts";
-import { text } from "../openapi/fields.ts";
+import * as fields from "../openapi/fields.ts";
 import type { Operation, OperationResponse, Parameter, RequestBody } from "../openapi/operation.ts";
 import { renewalCodes } from "../renew-endpoint.ts";
 import { approvalCodes, pendingResponse } from "../request-endpoint.ts";
@@ -7,13 +7,15 @@ import { approvalCodes, pendingResponse } from "../request-endpoint.ts";
 const csr: RequestBody = {
   required: true,
   content: {
-    "application/pkcs10": text("The CSR: base64 of DER, with line ends or without; or DER itself, or PEM."),
+    "application/pkcs10": fields.text(
+      "The CSR: base64 of DER, with line ends or without; or DER itself, or PEM.",
+    ),
   },
 };
 
 const certificates = (description: string): OperationResponse => ({
   description,
-  content: { "application/pkcs7-mime": text("A certs-only PKCS#7 message, base64 of DER.") },
+  content: { "application/pkcs7-mime": fields.text("A certs-only PKCS#7 message, base64 of DER.") },
 });
 
 const common = { listeners: ["ca"], path: "/.well-known/est" } as const;
@@ -39,7 +41,7 @@ const unlabelled: readonly Operation[] = [
     responses: {
       200: {
         description: "What a CSR should have.",
-        content: { "application/csrattrs": text("CsrAttrs, base64 of DER.") },
+        content: { "application/csrattrs": fields.text("CsrAttrs, base64 of DER.") },
       },
     },
     codes: ["NOT_FOUND", "INTERNAL"],
@@ -87,7 +89,7 @@ const label: Parameter = {
   in: "path",
   name: "label",
   description: "A profile's name.",
-  schema: text("Of `[a-z0-9-]`."),
+  schema: fields.text("Of `[a-z0-9-]`."),
 };
 
 /** Each route without a label, and with one (RFC 7030 §3.2.2). */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { denialCodes } from "../../domain/errors.ts";
-import { account, fingerprint, serial, time } from "./fields.ts";
+import * as fields from "./fields.ts";
 import type { ResponseHeaders, Operation } from "./operation.ts";
 import { callerCodes } from "./problems.ts";
 
@@ -16,13 +16,13 @@ const limited: ResponseHeaders = {
 
 const callerSchema = z
   .object({
-    account,
-    fingerprint,
-    serial,
+    account: fields.account,
+    fingerprint: fields.fingerprint,
+    serial: fields.serial,
     scopes: z
       .array(z.string())
       .describe("What it may do now: the account's, and within the credential's own."),
-    notAfter: time("When the certificate ends"),
+    notAfter: fields.time("When the certificate ends"),
   })
   .meta({ id: "Caller", description: "Who is calling." });
 
