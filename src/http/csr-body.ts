@@ -7,13 +7,6 @@ import * as fields from "./openapi/fields.ts";
 import type { RequestBody } from "./openapi/operation.ts";
 import { mediaType, parseJsonBody } from "./request-body.ts";
 
-/** What is asked for, as it comes in JSON. */
-interface Body {
-  readonly csr: string;
-  readonly profile?: string | undefined;
-  readonly notAfter?: string | undefined;
-}
-
 /** What a request for a certificate says. */
 export const csrFields = {
   csr: z.string().describe("The CSR (PKCS#10), in PEM or as base64 of DER."),
@@ -23,6 +16,9 @@ export const csrFields = {
     description: "When it is to end, in RFC 3339, within what the profile allows.",
   }),
 };
+
+/** What is asked for, as it comes in JSON. */
+type Body = z.infer<z.ZodObject<typeof csrFields>>;
 
 /** @param schema that JSON is read by */
 export function csrRequestBody(schema: z.ZodType): RequestBody {

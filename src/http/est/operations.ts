@@ -3,6 +3,7 @@ import * as fields from "../openapi/fields.ts";
 import type { Operation, OperationResponse, Parameter, RequestBody } from "../openapi/operation.ts";
 import { renewalCodes } from "../renew-endpoint.ts";
 import { approvalCodes, pendingResponse } from "../request-endpoint.ts";
+import { EST_PATH } from "./routes.ts";
 
 const csr: RequestBody = {
   required: true,
@@ -18,24 +19,22 @@ const certificates = (description: string): OperationResponse => ({
   content: { "application/pkcs7-mime": fields.text("A certs-only PKCS#7 message, base64 of DER.") },
 });
 
-const common = { listeners: ["ca"], path: "/.well-known/est" } as const;
-
 const unlabelled: readonly Operation[] = [
   {
-    ...common,
     id: "getEstCaCerts",
+    listeners: ["ca"],
     method: "get",
-    path: `${common.path}/cacerts`,
+    path: `${EST_PATH}/cacerts`,
     summary: "EST: the root and the issuing CAs (RFC 7030 §4.1)",
     security: [],
     responses: { 200: certificates("All of them; of a label, the root and the profile's own.") },
     codes: ["INTERNAL"],
   },
   {
-    ...common,
     id: "getEstCsrAttrs",
+    listeners: ["ca"],
     method: "get",
-    path: `${common.path}/csrattrs`,
+    path: `${EST_PATH}/csrattrs`,
     summary: "EST: the kind of key that a profile would rather have (RFC 8951 §3.4)",
     security: [],
     responses: {
@@ -47,10 +46,10 @@ const unlabelled: readonly Operation[] = [
     codes: ["NOT_FOUND", "INTERNAL"],
   },
   {
-    ...common,
     id: "enrolByEst",
+    listeners: ["ca"],
     method: "post",
-    path: `${common.path}/simpleenroll`,
+    path: `${EST_PATH}/simpleenroll`,
     summary: "EST: issues a certificate (RFC 7030 §4.2)",
     description:
       "For a token as `POST /v1/certificates`, for a certificate as `POST /v1/certificates/renew`. A user name without a password asks " +
@@ -58,13 +57,16 @@ const unlabelled: readonly Operation[] = [
     security: ["basicToken", "enrolmentToken", "clientCertificate"],
     requestBody: csr,
     responses: { 200: certificates("The certificate alone."), 202: pendingResponse },
-    codes: [...new Set([...tokenCodes, ...approvalCodes, ...renewalCodes])],
+    // Who presents no certificate is asked for a token.
+    codes: [...new Set([...tokenCodes, ...approvalCodes, ...renewalCodes])].filter(
+      (code) => code !== "CERT_REQUIRED",
+    ),
   },
   {
-    ...common,
     id: "reenrolByEst",
+    listeners: ["ca"],
     method: "post",
-    path: `${common.path}/simplereenroll`,
+    path: `${EST_PATH}/simplereenroll`,
     summary: "EST: renews the certificate that is presented, once (RFC 7030 §4.2.2)",
     description:
       "As `POST /v1/certificates/renew`. A CSR may leave the certificate's names out, and have no others.",
@@ -74,10 +76,10 @@ const unlabelled: readonly Operation[] = [
     codes: [...renewalCodes, "NAMES_CHANGED"],
   },
   {
-    ...common,
     id: "generateKeyByEst",
+    listeners: ["ca"],
     method: "post",
-    path: `${common.path}/serverkeygen`,
+    path: `${EST_PATH}/serverkeygen`,
     summary: "EST: makes no key, on purpose (RFC 7030 §4.4)",
     security: [],
     responses: {},
@@ -99,7 +101,7 @@ export const estOperations: readonly Operation[] = unlabelled.flatMap((operation
     ...operation,
     id: `${operation.id}ForLabel`,
     variantOf: operation.id,
-    path: operation.path.replace(common.path, `${common.path}/{label}`),
+    path: operation.path.replace(EST_PATH, `${EST_PATH}/{label}`),
     summary: `${operation.summary}, of a profile`,
     parameters: [label],
     codes: [...new Set<Operation["codes"][number]>([...operation.codes, "NOT_FOUND"])],
