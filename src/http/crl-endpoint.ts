@@ -10,6 +10,7 @@ import { CrlValidators, type Validators } from "./crl-validators.ts";
 import { idIn } from "./issuer-endpoint.ts";
 import * as fields from "./openapi/fields.ts";
 import type { Operation } from "./openapi/operation.ts";
+import { ifNoneMatch } from "./openapi/parameters.ts";
 
 export interface CrlParts {
   readonly clock: Clock;
@@ -33,6 +34,14 @@ export const crlOperation: Operation = {
       description:
         "The issuer's subject key identifier in hex, `-delta` for what is new of late, and the form.",
       schema: z.string().regex(/^[0-9a-f]{40}(-delta)?\.(crl|pem)$/),
+    },
+    ifNoneMatch,
+    {
+      in: "header",
+      name: "If-Modified-Since",
+      description:
+        "Without If-None-Match, the Last-Modified of the one that one has: 304 when it is still that.",
+      schema: z.string(),
     },
   ],
   responses: {

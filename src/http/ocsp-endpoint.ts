@@ -5,6 +5,7 @@ import { SECOND } from "../domain/time.ts";
 import type { Caching, OcspAnswer, OcspOutcome, OcspResponder } from "../services/ocsp/responder.ts";
 import * as fields from "./openapi/fields.ts";
 import type { Operation, OperationResponse } from "./openapi/operation.ts";
+import { ifNoneMatch } from "./openapi/parameters.ts";
 import { readBody } from "./request-body.ts";
 
 export interface OcspParts {
@@ -60,6 +61,7 @@ export const ocspOperations: readonly Operation[] = [
         description: "OCSPRequest, base64 of DER, with `/` and `+` escaped or as they are.",
         schema: fields.text("Base64."),
       },
+      ifNoneMatch,
     ],
     responses: { 200: ocspResponse, 304: { description: "`If-None-Match` has the ETag." } },
     codes: ["INTERNAL"],

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { RequestHandler } from "express";
 import { z } from "zod";
 import type { Operation } from "./openapi/operation.ts";
+import { ifNoneMatch } from "./openapi/parameters.ts";
 
 export const openApiOperation: Operation = {
   id: "getOpenApi",
@@ -10,6 +11,7 @@ export const openApiOperation: Operation = {
   path: "/openapi.json",
   summary: "This document",
   security: [],
+  parameters: [ifNoneMatch],
   responses: {
     200: {
       description: "OpenAPI 3.1.",

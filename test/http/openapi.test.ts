@@ -130,6 +130,14 @@ describe("the document", () => {
     }
   });
 
+  test("has the header that 304 is an answer to", () => {
+    const asked = operations.filter(({ parameters = [] }) =>
+      parameters.some(({ in: place, name }) => place === "header" && name === "If-None-Match"),
+    );
+    expect(asked).toEqual(operations.filter(({ responses }) => 304 in responses));
+    expect(asked.length).toBeGreaterThan(2);
+  });
+
   test("says which are given by commands alone: none that docs/errors.md has elsewhere, but for one of enroll's", () => {
     const [, ofCommands = ""] = page("docs/errors.md").split("## Commands");
     const only = codes.filter((code) => sayings[code]?.includes("of commands alone"));
