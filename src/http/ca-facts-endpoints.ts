@@ -1,21 +1,21 @@
 import type { RequestHandler } from "express";
 import { z } from "zod";
-import { text } from "./openapi/fields.ts";
+import * as fields from "./openapi/fields.ts";
 import type { Operation } from "./openapi/operation.ts";
 
 export const rootsOperation: Operation = {
-  id: "roots",
+  id: "getRoots",
   listeners: ["ca"],
   method: "get",
   path: "/roots.pem",
   summary: "The trusted root",
   description:
     "Compare its fingerprint with the one that you were given: this answer comes before you can trust the server.",
-  callers: [],
-  answers: {
+  security: [],
+  responses: {
     200: {
       description: "The root's certificate.",
-      content: { "application/pem-certificate-chain": text("PEM.") },
+      content: { "application/pem-certificate-chain": fields.text("PEM.") },
     },
   },
   codes: ["INTERNAL"],
@@ -39,13 +39,13 @@ const healthSchema = z.object({
 });
 
 export const caHealthOperation: Operation = {
-  id: "caHealth",
+  id: "getHealth",
   listeners: ["ca"],
   method: "get",
   path: "/health",
   summary: "Whether the process answers",
-  callers: [],
-  answers: { 200: { description: "It does.", content: { "application/json": healthSchema } } },
+  security: [],
+  responses: { 200: { description: "It does.", content: { "application/json": healthSchema } } },
   codes: ["INTERNAL"],
 };
 

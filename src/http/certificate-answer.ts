@@ -2,28 +2,28 @@ import type { ServerResponse } from "node:http";
 import { z } from "zod";
 import { formatTime } from "../domain/time.ts";
 import type { Answer } from "../services/issue/answer.ts";
-import { account, fingerprint, pem, serial, text, time } from "./openapi/fields.ts";
-import type { Answered } from "./openapi/operation.ts";
+import * as fields from "./openapi/fields.ts";
+import type { OperationResponse } from "./openapi/operation.ts";
 
 const chainDescription = "The leaf, then its issuing CA without the root: a client's certificate file";
 
 const certificateSchema = z
   .object({
-    fingerprint,
-    serial,
-    certificate: pem("The leaf"),
-    chain: pem(chainDescription),
-    notBefore: time("From when it is good"),
-    notAfter: time("Until when"),
-    account,
+    fingerprint: fields.fingerprint,
+    serial: fields.serial,
+    certificate: fields.pem("The leaf"),
+    chain: fields.pem(chainDescription),
+    notBefore: fields.time("From when it is good"),
+    notAfter: fields.time("Until when"),
+    account: fields.account,
   })
   .meta({ id: "Certificate", description: "A certificate that was issued, and its chain." });
 
-export const certificateAnswer: Answered = {
+export const certificateResponse: OperationResponse = {
   description: "The certificate. With `Accept: application/pem-certificate-chain`, its chain alone.",
   content: {
     "application/json": certificateSchema,
-    "application/pem-certificate-chain": text(`${chainDescription} (RFC 8555 §9.1).`),
+    "application/pem-certificate-chain": fields.text(`${chainDescription} (RFC 8555 §9.1).`),
   },
 };
 

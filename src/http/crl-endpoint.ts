@@ -8,8 +8,9 @@ import type { CrlRecord } from "../domain/records.ts";
 import { type Instant, SECOND } from "../domain/time.ts";
 import { CrlValidators, type Validators } from "./crl-validators.ts";
 import { idIn } from "./issuer-endpoint.ts";
-import { octets, text } from "./openapi/fields.ts";
+import * as fields from "./openapi/fields.ts";
 import type { Operation } from "./openapi/operation.ts";
+import { ifNoneMatch } from "./openapi/parameters.ts";
 
 export interface CrlParts {
   readonly clock: Clock;
@@ -20,32 +21,43 @@ export interface CrlParts {
 const DELTA = "-delta";
 
 export const crlOperation: Operation = {
-  id: "crl",
+  id: "getCrl",
   listeners: ["public"],
   method: "get",
   path: "/crl/{name}",
   summary: "The CRL of an issuer, whole or as a delta (RFC 5280)",
-  callers: [],
+  security: [],
   parameters: [
     {
       in: "path",
       name: "name",
       description:
-        "The issuer's subject key identifier in hex, `-delta` for what is new of late, and the form.",
+        "`HEX.crl` (DER) or `HEX.pem`, of the issuer whose subject key identifier that is; `HEX-delta.crl` or `HEX-delta.pem` for what is new of late.",
       schema: z.string().regex(/^[0-9a-f]{40}(-delta)?\.(crl|pem)$/),
     },
+    ifNoneMatch,
+    {
+      in: "header",
+      name: "If-Modified-Since",
+      description:
+        "Without If-None-Match, the Last-Modified of the one that one has: 304 when it is still that.",
+      schema: z.string(),
+    },
   ],
-  answers: {
+  responses: {
     200: {
       description: "The latest.",
       content: {
-        "application/pkix-crl": octets("`.crl`: DER."),
-        "application/x-pem-file": text("`.pem`: PEM."),
+        "application/pkix-crl": fields.octets("`.crl`: DER."),
+        "application/x-pem-file": fields.text("`.pem`: PEM."),
       },
       headers: {
         "Cache-Control": "Until when it is the latest; a delta is there to be asked for sooner.",
         ETag: "What `If-None-Match` compares.",
-        "Last-Modified": "Where a second has passed since it was made: what `If-Modified-Since` compares.",
+        "Last-Modified": {
+          description: "Where a second has passed since it was made: what `If-Modified-Since` compares.",
+          optional: true,
+        },
       },
     },
     304: { description: "It is the one that the request names." },

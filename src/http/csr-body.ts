@@ -3,16 +3,9 @@ import { z } from "zod";
 import { type ErrorCode, Refusal } from "../domain/errors.ts";
 import { type Instant, parseTime } from "../domain/time.ts";
 import type { Enrolment } from "../services/issue/enrol.ts";
-import { octets } from "./openapi/fields.ts";
-import type { Taken } from "./openapi/operation.ts";
+import * as fields from "./openapi/fields.ts";
+import type { RequestBody } from "./openapi/operation.ts";
 import { mediaType, parseJsonBody } from "./request-body.ts";
-
-/** What is asked for, as it comes in JSON. */
-interface Body {
-  readonly csr: string;
-  readonly profile?: string | undefined;
-  readonly notAfter?: string | undefined;
-}
 
 /** What a request for a certificate says. */
 export const csrFields = {
@@ -24,9 +17,12 @@ export const csrFields = {
   }),
 };
 
+/** What is asked for, as it comes in JSON. */
+type Body = z.infer<z.ZodObject<typeof csrFields>>;
+
 /** @param schema that JSON is read by */
-export function csrTaken(schema: z.ZodType): Taken {
-  const bare = octets("The CSR by itself, in PEM or DER (RFC 5967).");
+export function csrRequestBody(schema: z.ZodType): RequestBody {
+  const bare = fields.octets("The CSR by itself, in PEM or DER (RFC 5967).");
   return { required: true, content: { "application/json": schema, "application/pkcs10": bare } };
 }
 

@@ -4,8 +4,8 @@ import type { ErrorCode } from "../domain/errors.ts";
 import type { Answer } from "../services/issue/answer.ts";
 import type { Enrolment } from "../services/issue/enrol.ts";
 import { bearerToken } from "./bearer-token.ts";
-import { certificateAnswer, sendCertificate } from "./certificate-answer.ts";
-import { csrCodes, csrFields, csrTaken, parseBody } from "./csr-body.ts";
+import { certificateResponse, sendCertificate } from "./certificate-answer.ts";
+import { csrCodes, csrFields, csrRequestBody, parseBody } from "./csr-body.ts";
 import type { Operation } from "./openapi/operation.ts";
 import { readBody } from "./request-body.ts";
 
@@ -25,7 +25,7 @@ export const tokenCodes = [
 ] as const satisfies readonly ErrorCode[];
 
 export const enrolOperation: Operation = {
-  id: "enrol",
+  id: "enrolCertificate",
   listeners: ["ca"],
   method: "post",
   path: "/v1/certificates",
@@ -33,9 +33,9 @@ export const enrolOperation: Operation = {
   description:
     "Account, profile and scopes are the token's; `profile` may say which that is. What a CSR asks for beyond its key does not " +
     "count. The same token with the same CSR gets the same certificate for as long as the token lives, so a lost answer burns nothing.",
-  callers: ["enrolmentToken"],
-  takes: csrTaken(bodySchema),
-  answers: { 201: certificateAnswer },
+  security: ["enrolmentToken"],
+  requestBody: csrRequestBody(bodySchema),
+  responses: { 201: certificateResponse },
   codes: [...tokenCodes, ...csrCodes],
 };
 

@@ -8,14 +8,14 @@ const METRICS_TOO = "On the metrics listener for the command `gateway` alone, wh
 
 export const healthOperations: readonly Operation[] = [
   {
-    id: "isAlive",
+    id: "getLiveness",
     listeners: ["public", "metrics"],
     method: "get",
     path: "/healthz",
     summary: "Whether the process answers",
     description: METRICS_TOO,
-    callers: [],
-    answers: {
+    security: [],
+    responses: {
       200: {
         description: "It does.",
         content: { "application/json": z.object({ status: z.literal("ok") }) },
@@ -24,14 +24,14 @@ export const healthOperations: readonly Operation[] = [
     codes: ["INTERNAL"],
   },
   {
-    id: "isReady",
+    id: "getReadiness",
     listeners: ["public", "metrics"],
     method: "get",
     path: "/readyz",
     summary: "Whether it is fit for its work",
     description: METRICS_TOO,
-    callers: [],
-    answers: {
+    security: [],
+    responses: {
       200: {
         description: "It is.",
         content: { "application/json": z.object({ status: z.literal("ready") }) },

@@ -2,7 +2,7 @@ import type { RequestHandler } from "express";
 import { z } from "zod";
 import { Refusal } from "../domain/errors.ts";
 import { type IssuerId, parseIssuerId } from "../domain/identifiers.ts";
-import { octets } from "./openapi/fields.ts";
+import * as fields from "./openapi/fields.ts";
 import type { Operation } from "./openapi/operation.ts";
 
 export interface IssuerParts {
@@ -11,12 +11,12 @@ export interface IssuerParts {
 }
 
 export const issuerOperation: Operation = {
-  id: "issuer",
+  id: "getIssuer",
   listeners: ["public"],
   method: "get",
   path: "/issuers/{name}",
   summary: "The certificate of an issuing CA, or of the root",
-  callers: [],
+  security: [],
   parameters: [
     {
       in: "path",
@@ -25,8 +25,8 @@ export const issuerOperation: Operation = {
       schema: z.string().regex(/^[0-9a-f]{40}\.crt$/),
     },
   ],
-  answers: {
-    200: { description: "The certificate.", content: { "application/pkix-cert": octets("DER.") } },
+  responses: {
+    200: { description: "The certificate.", content: { "application/pkix-cert": fields.octets("DER.") } },
   },
   codes: ["NOT_FOUND", "INTERNAL"],
 };

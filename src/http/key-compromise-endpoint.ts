@@ -5,7 +5,7 @@ import type { SpkiHash } from "../domain/identifiers.ts";
 import { type Instant, formatTime } from "../domain/time.ts";
 import type { CompromiseProof } from "../services/key-compromise.ts";
 import { answerJson } from "./json.ts";
-import { keyFingerprint, octets, time } from "./openapi/fields.ts";
+import * as fields from "./openapi/fields.ts";
 import type { Operation } from "./openapi/operation.ts";
 import { parseJsonBody, readBody, requireJson } from "./request-body.ts";
 
@@ -18,18 +18,20 @@ export interface KeyCompromise {
 }
 
 const nonceSchema = z
-  .object({ nonce: z.string().describe("Base64url."), expiresAt: time("Until when it is good") })
+  .object({ nonce: z.string().describe("Base64url."), expiresAt: fields.time("Until when it is good") })
   .meta({ id: "Nonce", description: "What is to be signed with the key, once." });
 
 export const nonceOperation: Operation = {
-  id: "keyCompromiseNonce",
+  id: "createKeyCompromiseNonce",
   listeners: ["ca"],
   method: "post",
   path: "/v1/key-compromise",
   summary: "Gives a nonce, to prove possession of a leaked key",
-  callers: [],
-  takes: { required: false, content: { "*/*": octets("Does not count.") } },
-  answers: { 201: { description: "A nonce of this server.", content: { "application/json": nonceSchema } } },
+  security: [],
+  requestBody: { required: false, content: { "*/*": fields.octets("Any body is accepted and ignored.") } },
+  responses: {
+    201: { description: "A nonce of this server.", content: { "application/json": nonceSchema } },
+  },
   codes: ["BODY_MALFORMED", "BODY_TOO_LARGE", "INTERNAL"],
 };
 
@@ -50,14 +52,14 @@ const proofSchema = z.strictObject({
   signature: z
     .base64()
     .describe(
-      "Over the line `countersign key compromise` and the nonce, with SHA-256 for RSA (PKCS#1 v1.5) and ECDSA.",
+      "Base64. Over `countersign key compromise`, a line feed and the nonce, and nothing after it; by RSA (PKCS#1 v1.5) and ECDSA (DER) with SHA-256, by Ed25519 and ML-DSA as it is.",
     ),
 });
 
 const provedSchema = z
   .object({
     revoked: z.int().min(0).describe("How many certificates that ended."),
-    spkiHash: keyFingerprint,
+    spkiHash: fields.keyFingerprint,
   })
   .meta({ id: "KeyBlocked", description: "A key that is blocked." });
 
@@ -70,9 +72,9 @@ export const proofOperation: Operation = {
   description:
     "Every live certificate with the key is revoked as keyCompromise, what came of any by renewal is suspended, and the key is " +
     "blocked. A proof that is refused changes nothing, and leaves its nonce to be used.",
-  callers: [],
-  takes: { required: true, content: { "application/json": proofSchema } },
-  answers: { 200: { description: "The key is blocked.", content: { "application/json": provedSchema } } },
+  security: [],
+  requestBody: { required: true, content: { "application/json": proofSchema } },
+  responses: { 200: { description: "The key is blocked.", content: { "application/json": provedSchema } } },
   codes: [
     "BODY_MALFORMED",
     "BODY_TOO_LARGE",

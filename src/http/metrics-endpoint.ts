@@ -1,17 +1,17 @@
 import type { RequestHandler } from "express";
 import type { Registry } from "prom-client";
-import { text } from "./openapi/fields.ts";
+import * as fields from "./openapi/fields.ts";
 import type { Operation } from "./openapi/operation.ts";
 
 export const metricsOperation: Operation = {
-  id: "metrics",
+  id: "getMetrics",
   listeners: ["metrics"],
   method: "get",
   path: "/metrics",
   summary: "Figures, in Prometheus' text format",
-  callers: [],
-  answers: {
-    200: { description: "All of them.", content: { "text/plain": text("The text format, 0.0.4.") } },
+  security: [],
+  responses: {
+    200: { description: "All of them.", content: { "text/plain": fields.text("The text format, 0.0.4.") } },
   },
   codes: ["INTERNAL"],
 };

@@ -3,8 +3,9 @@ import { Refusal } from "../domain/errors.ts";
 import type { Clock } from "../domain/ports.ts";
 import { SECOND } from "../domain/time.ts";
 import type { Caching, OcspAnswer, OcspOutcome, OcspResponder } from "../services/ocsp/responder.ts";
-import { octets, text } from "./openapi/fields.ts";
-import type { Answered, Operation } from "./openapi/operation.ts";
+import * as fields from "./openapi/fields.ts";
+import type { Operation, OperationResponse } from "./openapi/operation.ts";
+import { ifNoneMatch } from "./openapi/parameters.ts";
 import { readBody } from "./request-body.ts";
 
 export interface OcspParts {
@@ -22,43 +23,47 @@ const LONGEST_CACHED = 60;
 
 const PATH = "/ocsp";
 
-const ocspAnswer: Answered = {
+const ocspResponse: OperationResponse = {
   description: "An OCSP response, whatever the request's bytes are: some say that they were malformed.",
-  content: { "application/ocsp-response": octets("OCSPResponse, DER.") },
+  content: { "application/ocsp-response": fields.octets("OCSPResponse, DER.") },
   headers: {
     "Cache-Control": "For how long it may be kept (RFC 9919 §7.2).",
-    ETag: "Where it is for everybody: what `If-None-Match` compares.",
+    ETag: { description: "Where it is for everybody: what `If-None-Match` compares.", optional: true },
   },
 };
 
 export const ocspOperations: readonly Operation[] = [
   {
-    id: "ocspByPost",
+    id: "queryOcspByPost",
     listeners: ["public"],
     method: "post",
     path: PATH,
     summary: "The status of certificates, by OCSP (RFC 6960)",
-    callers: [],
-    takes: { required: true, content: { "application/ocsp-request": octets("OCSPRequest, DER.") } },
-    answers: { 200: ocspAnswer },
+    security: [],
+    requestBody: {
+      required: true,
+      content: { "application/ocsp-request": fields.octets("OCSPRequest, DER.") },
+    },
+    responses: { 200: ocspResponse },
     codes: ["BODY_MALFORMED", "BODY_TOO_LARGE", "INTERNAL"],
   },
   {
-    id: "ocspByGet",
+    id: "queryOcspByGet",
     listeners: ["public"],
     method: "get",
     path: `${PATH}/{request}`,
     summary: "The same, with the request in the path (RFC 6960 appendix A)",
-    callers: [],
+    security: [],
     parameters: [
       {
         in: "path",
         name: "request",
         description: "OCSPRequest, base64 of DER, with `/` and `+` escaped or as they are.",
-        schema: text("Base64."),
+        schema: fields.text("Base64."),
       },
+      ifNoneMatch,
     ],
-    answers: { 200: ocspAnswer, 304: { description: "`If-None-Match` has the ETag." } },
+    responses: { 200: ocspResponse, 304: { description: "`If-None-Match` has the ETag." } },
     codes: ["INTERNAL"],
   },
 ];

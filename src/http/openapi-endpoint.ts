@@ -2,15 +2,17 @@ import { createHash } from "node:crypto";
 import type { RequestHandler } from "express";
 import { z } from "zod";
 import type { Operation } from "./openapi/operation.ts";
+import { ifNoneMatch } from "./openapi/parameters.ts";
 
 export const openApiOperation: Operation = {
-  id: "openapi",
+  id: "getOpenApi",
   listeners: ["ca"],
   method: "get",
   path: "/openapi.json",
   summary: "This document",
-  callers: [],
-  answers: {
+  security: [],
+  parameters: [ifNoneMatch],
+  responses: {
     200: {
       description: "OpenAPI 3.1.",
       content: {

@@ -3,8 +3,8 @@ import { z } from "zod";
 import type { ErrorCode } from "../domain/errors.ts";
 import type { Answer } from "../services/issue/answer.ts";
 import type { RenewalRequest } from "../services/issue/renew.ts";
-import { certificateAnswer, sendCertificate } from "./certificate-answer.ts";
-import { csrCodes, csrFields, csrTaken, parseBody } from "./csr-body.ts";
+import { certificateResponse, sendCertificate } from "./certificate-answer.ts";
+import { csrCodes, csrFields, csrRequestBody, parseBody } from "./csr-body.ts";
 import type { Operation } from "./openapi/operation.ts";
 import { callerCodes } from "./openapi/problems.ts";
 import { readBody } from "./request-body.ts";
@@ -29,7 +29,7 @@ export const renewalCodes: readonly ErrorCode[] = [
 ];
 
 export const renewOperation: Operation = {
-  id: "renew",
+  id: "renewCertificate",
   listeners: ["ca"],
   method: "post",
   path: "/v1/certificates/renew",
@@ -37,9 +37,9 @@ export const renewOperation: Operation = {
   description:
     "Its successor has the same account, profile, scopes and limits. The same CSR gets the same certificate again, also once the old " +
     "one has ended; another CSR is `RENEWED_BEFORE`, and suspends all that came of that enrolment: send a lost request again as it was.",
-  callers: ["clientCertificate"],
-  takes: csrTaken(bodySchema),
-  answers: { 201: certificateAnswer },
+  security: ["clientCertificate"],
+  requestBody: csrRequestBody(bodySchema),
+  responses: { 201: certificateResponse },
   codes: renewalCodes,
 };
 

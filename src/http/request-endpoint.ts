@@ -4,11 +4,11 @@ import type { ErrorCode } from "../domain/errors.ts";
 import { retryAfter } from "../domain/request.ts";
 import { type Instant, SECOND, formatTime } from "../domain/time.ts";
 import type { Asked, Outcome } from "../services/issue/ask.ts";
-import { certificateAnswer, sendCertificate } from "./certificate-answer.ts";
-import { csrCodes, csrFields, csrTaken, parseBody } from "./csr-body.ts";
+import { certificateResponse, sendCertificate } from "./certificate-answer.ts";
+import { csrCodes, csrFields, csrRequestBody, parseBody } from "./csr-body.ts";
 import { answerJson } from "./json.ts";
 import * as fields from "./openapi/fields.ts";
-import type { Answered, Operation } from "./openapi/operation.ts";
+import type { Operation, OperationResponse } from "./openapi/operation.ts";
 import { readBody } from "./request-body.ts";
 
 /** What a stranger sends, and where from. */
@@ -25,7 +25,7 @@ const pendingSchema = z
   })
   .meta({ id: "Pending", description: "A request that waits for an admin." });
 
-export const pendingAnswer: Answered = {
+export const pendingResponse: OperationResponse = {
   description: "It waits for an admin.",
   content: { "application/json": pendingSchema },
   headers: { "Retry-After": "Seconds, until it is worth asking again." },
@@ -52,11 +52,11 @@ export const requestOperation: Operation = {
   description:
     "Only where approval is turned on (`serve --approval`): else it is `NOT_FOUND`. An admin compares the key's fingerprint and approves " +
     "it; nothing is signed before. To come back, send the same CSR again. `profile` is a wish, for the admin to see.",
-  callers: [],
-  takes: csrTaken(bodySchema),
-  answers: {
-    201: { ...certificateAnswer, description: `It was approved. ${certificateAnswer.description}` },
-    202: pendingAnswer,
+  security: [],
+  requestBody: csrRequestBody(bodySchema),
+  responses: {
+    201: { ...certificateResponse, description: `It was approved. ${certificateResponse.description}` },
+    202: pendingResponse,
   },
   codes: [...approvalCodes, "NOT_FOUND", ...csrCodes],
 };

@@ -34,13 +34,13 @@ const revokedSchema = z
   .meta({ id: "Revoked", description: "A certificate that is revoked, for good." });
 
 export const revokeOwnOperation: Operation = {
-  id: "revokeOwn",
+  id: "revokeOwnCertificate",
   listeners: ["ca"],
   method: "post",
   path: "/v1/certificates/{id}/revoke",
   summary: "A credential ends itself",
   description: "Its next call is refused, on open connections as well.",
-  callers: ["clientCertificate"],
+  security: ["clientCertificate"],
   parameters: [
     {
       in: "path",
@@ -49,8 +49,8 @@ export const revokeOwnOperation: Operation = {
       schema: z.string(),
     },
   ],
-  takes: { required: true, content: { "application/json": bodySchema } },
-  answers: {
+  requestBody: { required: true, content: { "application/json": bodySchema } },
+  responses: {
     200: { description: "It is revoked.", content: { "application/json": revokedSchema } },
   },
   codes: [

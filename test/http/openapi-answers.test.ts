@@ -7,7 +7,7 @@ import { errorTable } from "../../src/domain/errors.ts";
 import { type OpenApiDocument, openApiDocument } from "../../src/http/openapi/document.ts";
 import { operations } from "../../src/http/openapi/operations.ts";
 import { type TestCredential, type TestRequest, call, freshRequest } from "../support/client.ts";
-import { type Answered, faultsOf, operationOf } from "../support/described.ts";
+import { type RealAnswer, faultsOf, operationOf } from "../support/described.ts";
 import { basic } from "../support/est-client.ts";
 import { forwardAuthScene, passedOn } from "../support/forward-auth-scene.ts";
 import { certId, named, requestOf } from "../support/ocsp.ts";
@@ -39,7 +39,7 @@ describe("real answers are as they are described:", () => {
     path: string,
     request: TestRequest = {},
     by?: TestCredential,
-  ): Promise<[string, Answered]> {
+  ): Promise<[string, RealAnswer]> {
     const { method = "GET" } = request;
     const operation = operationOf(method, path);
     if (!operation) throw new Error(`${method} ${path} is not described`);
@@ -57,7 +57,10 @@ describe("real answers are as they are described:", () => {
   }
 
   /** Node's own fetch would ask caches not to be used. */
-  async function plain(url: string, { method = "GET", headers = {}, body }: TestRequest): Promise<Answered> {
+  async function plain(
+    url: string,
+    { method = "GET", headers = {}, body }: TestRequest,
+  ): Promise<RealAnswer> {
     const sent = httpRequest(url, { method, headers, agent: false }).end(body);
     const [answer] = (await once(sent, "response")) as [IncomingMessage];
     return { status: answer.statusCode ?? 0, headers: answer.headers, text: await textOf(answer) };
@@ -105,7 +108,7 @@ describe("real answers are as they are described:", () => {
 
   test("requests without a token", async () => {
     const path = "/v1/requests";
-    const approve = (verb: string, { text }: Answered, ...more: string[]) =>
+    const approve = (verb: string, { text }: RealAnswer, ...more: string[]) =>
       scene.server.admin(
         "request",
         verb,
@@ -242,10 +245,10 @@ describe("real answers are as they are described:", () => {
   });
 
   afterAll(() => {
-    const granting = operations.filter(({ answers }) => Object.keys(answers).length > 0);
+    const granting = operations.filter(({ responses }) => Object.keys(responses).length > 0);
     const refusing = operations.filter(({ codes }) => codes.some((code) => errorTable[code][0] < 500));
     expect(granting.map(({ id }) => id).filter((id) => !seen.has(id))).toEqual([]);
     // That one refuses in a home without the profile `client` alone.
-    expect(refusing.map(({ id }) => id).filter((id) => !refused.has(id))).toEqual(["estCsrAttrs"]);
+    expect(refusing.map(({ id }) => id).filter((id) => !refused.has(id))).toEqual(["getEstCsrAttrs"]);
   });
 });

@@ -19,6 +19,11 @@ import { testLogger } from "../support/issuing.ts";
 const document = openApiDocument(operations);
 const logger = testLogger();
 
+interface Refusing {
+  readonly "x-codes"?: readonly string[];
+  readonly content: unknown;
+}
+
 function codeOf({ components }: OpenApiDocument) {
   const { schemas } = components as { schemas: Record<string, { properties: { code: unknown } }> };
   return schemas["Problem"]?.properties.code as {
@@ -28,7 +33,7 @@ function codeOf({ components }: OpenApiDocument) {
 }
 
 describe("what is described is what is there:", () => {
-  const described = (listener: Listener): string[] =>
+  const routesOfDocument = (listener: Listener): string[] =>
     operations.flatMap(({ listeners, method, path }) =>
       listeners.includes(listener) ? [`${method} ${path}`] : [],
     );
@@ -69,7 +74,7 @@ describe("what is described is what is there:", () => {
       },
     ],
   ])("%s", (listener, routes) => {
-    expect(described(listener).sort()).toEqual(routes().sort());
+    expect(routesOfDocument(listener).sort()).toEqual(routes().sort());
   });
 
   test("what is served without Express", () => {
@@ -77,9 +82,19 @@ describe("what is described is what is there:", () => {
       expect(isOcsp({ url: route.split(" ")[1] } as never), route).toBe(true);
   });
 
-  test("each has a name of its own, and each of its codes once", () => {
-    const ids = operations.map(({ id }) => id);
-    expect(new Set(ids).size).toBe(ids.length);
+  test("each is called what clients that were generated call it, and has each of its codes once", () => {
+    const byLabel = (id: string): string[] => [id, `${id}ForLabel`];
+    expect(operations.map(({ id }) => id).sort()).toEqual(
+      [
+        ...["authorizeForwardedCall", "createKeyCompromiseNonce", "enrolCertificate", "getCaller", "getCrl"],
+        ...["getHealth", "getIssuer", "getLiveness", "getMetrics", "getOpenApi", "getReadiness", "getRoots"],
+        ...["proveKeyCompromise", "queryOcspByGet", "queryOcspByPost", "renewCertificate"],
+        ...["requestCertificate", "revokeOwnCertificate"],
+        ...["getEstCaCerts", "getEstCsrAttrs", "enrolByEst", "reenrolByEst", "generateKeyByEst"].flatMap(
+          byLabel,
+        ),
+      ].sort(),
+    );
     for (const { id, codes } of operations) expect(new Set(codes).size, id).toBe(codes.length);
   });
 });
@@ -98,6 +113,29 @@ describe("the document", () => {
     expect(Object.keys(sayings)).toEqual(codes);
     for (const [code, [status, sentence]] of Object.entries(errorTable))
       expect(sayings[code]?.replace(/ \(of [^)]+\)/, "")).toBe(`${String(status)}: ${sentence}`);
+  });
+
+  test("has every code of an operation with its status, and `Problem` as it is", () => {
+    for (const { path, method, codes: own } of operations) {
+      const { responses } = document.paths[path]?.[method] as { responses: Record<string, Refusing> };
+      const refusing = Object.entries(responses).filter(([, { "x-codes": its }]) => its !== undefined);
+      const said = refusing.flatMap(([status, { "x-codes": its }]) =>
+        its?.map((code) => `${status} ${code}`),
+      );
+      expect(said.sort(), path).toEqual(own.map((code) => `${String(errorTable[code][0])} ${code}`).sort());
+      for (const [, { content }] of refusing)
+        expect(content).toEqual({
+          "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } },
+        });
+    }
+  });
+
+  test("has the header that 304 is an answer to", () => {
+    const asked = operations.filter(({ parameters = [] }) =>
+      parameters.some(({ in: place, name }) => place === "header" && name === "If-None-Match"),
+    );
+    expect(asked).toEqual(operations.filter(({ responses }) => 304 in responses));
+    expect(asked.length).toBeGreaterThan(2);
   });
 
   test("says which are given by commands alone: none that docs/errors.md has elsewhere, but for one of enroll's", () => {

@@ -5,7 +5,7 @@ import type { Operation } from "../../src/http/openapi/operation.ts";
 import { operations } from "../../src/http/openapi/operations.ts";
 
 /** What a route has answered. */
-export interface Answered {
+export interface RealAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly text: string;
@@ -14,23 +14,37 @@ export interface Answered {
 type Json = Readonly<Record<string, unknown>>;
 
 /** In what an answer is not as the document says of its operation; nothing when it is. */
-export function faultsOf(document: OpenApiDocument, { method, path }: Operation, answer: Answered): string[] {
-  const described = at(document, "paths", path, method, "responses", String(answer.status));
-  if (!described) return [`status ${String(answer.status)} is not described`];
-  const headers = Object.entries(described["headers"] ?? {}) as [string, { required: boolean }][];
+export function faultsOf(
+  document: OpenApiDocument,
+  { method, path }: Operation,
+  answer: RealAnswer,
+): string[] {
+  const response = at(document, "paths", path, method, "responses", String(answer.status));
+  if (!response) return [`status ${String(answer.status)} is not described`];
+  const headers = Object.entries(response["headers"] ?? {}) as [string, { required: boolean }][];
   const missing = headers.filter(
     ([name, { required }]) => required && !(name.toLowerCase() in answer.headers),
   );
   return [
     ...missing.map(([name]) => `the header ${name} is missing`),
-    ...bodyFaults(document, described["content"] as Json | undefined, answer),
+    ...bodyFaults(document, response["content"] as Json | undefined, answer),
+    ...refusalFaults(response["x-codes"] as readonly string[] | undefined, answer),
+  ];
+}
+
+function refusalFaults(codes: readonly string[] | undefined, { status, text }: RealAnswer): string[] {
+  if (!codes) return [];
+  const problem = JSON.parse(text) as { readonly code: string; readonly status: number };
+  return [
+    ...(codes.includes(problem.code) ? [] : [`${problem.code} is not among the codes of ${String(status)}`]),
+    ...(problem.status === status ? [] : [`the document's status is ${String(problem.status)}`]),
   ];
 }
 
 function bodyFaults(
   document: OpenApiDocument,
   content: Json | undefined,
-  { headers, text }: Answered,
+  { headers, text }: RealAnswer,
 ): string[] {
   if (!content) return text === "" ? [] : ["a body is not described"];
   const type = String(headers["content-type"]).split(";", 1)[0] ?? "";
@@ -54,14 +68,9 @@ function unsaid(schema: Json, whole: Json, value: unknown): string[] {
 
 function propertiesOf(schema: Json, whole: Json): string[] {
   if ("additionalProperties" in schema) return ["*"];
-  const {
-    $ref,
-    allOf = [],
-    properties = {},
-  } = schema as { $ref?: string; allOf?: Json[]; properties?: Json };
+  const { $ref, properties = {} } = schema as { $ref?: string; properties?: Json };
   const referred = $ref === undefined ? undefined : at(whole, "$defs", $ref.replace("#/$defs/", ""));
-  const parts = referred ? [...allOf, referred] : allOf;
-  return [...Object.keys(properties), ...parts.flatMap((part) => propertiesOf(part, whole))];
+  return [...Object.keys(properties), ...(referred ? propertiesOf(referred, whole) : [])];
 }
 
 function at(from: Json, ...names: readonly string[]): Json | undefined {

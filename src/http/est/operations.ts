@@ -1,84 +1,88 @@
 import { tokenCodes } from "../enrol-endpoint.ts";
-import { text } from "../openapi/fields.ts";
-import type { Answered, Operation, Parameter, Taken } from "../openapi/operation.ts";
+import * as fields from "../openapi/fields.ts";
+import type { Operation, OperationResponse, Parameter, RequestBody } from "../openapi/operation.ts";
 import { renewalCodes } from "../renew-endpoint.ts";
-import { approvalCodes, pendingAnswer } from "../request-endpoint.ts";
+import { approvalCodes, pendingResponse } from "../request-endpoint.ts";
+import { EST_PATH } from "./routes.ts";
 
-const csr: Taken = {
+const csr: RequestBody = {
   required: true,
   content: {
-    "application/pkcs10": text("The CSR: base64 of DER, with line ends or without; or DER itself, or PEM."),
+    "application/pkcs10": fields.text(
+      "The CSR: base64 of DER, with line ends or without; or DER itself, or PEM.",
+    ),
   },
 };
 
-const certificates = (description: string): Answered => ({
+const certificates = (description: string): OperationResponse => ({
   description,
-  content: { "application/pkcs7-mime": text("A certs-only PKCS#7 message, base64 of DER.") },
+  content: { "application/pkcs7-mime": fields.text("A certs-only PKCS#7 message, base64 of DER.") },
 });
-
-const common = { listeners: ["ca"], path: "/.well-known/est" } as const;
 
 const unlabelled: readonly Operation[] = [
   {
-    ...common,
-    id: "estCaCerts",
+    id: "getEstCaCerts",
+    listeners: ["ca"],
     method: "get",
-    path: `${common.path}/cacerts`,
+    path: `${EST_PATH}/cacerts`,
     summary: "EST: the root and the issuing CAs (RFC 7030 §4.1)",
-    callers: [],
-    answers: { 200: certificates("All of them; of a label, the root and the profile's own.") },
+    security: [],
+    responses: { 200: certificates("All of them; of a label, the root and the profile's own.") },
     codes: ["INTERNAL"],
   },
   {
-    ...common,
-    id: "estCsrAttrs",
+    id: "getEstCsrAttrs",
+    listeners: ["ca"],
     method: "get",
-    path: `${common.path}/csrattrs`,
+    path: `${EST_PATH}/csrattrs`,
     summary: "EST: the kind of key that a profile would rather have (RFC 8951 §3.4)",
-    callers: [],
-    answers: {
+    security: [],
+    responses: {
       200: {
         description: "What a CSR should have.",
-        content: { "application/csrattrs": text("CsrAttrs, base64 of DER.") },
+        content: { "application/csrattrs": fields.text("CsrAttrs, base64 of DER.") },
       },
     },
     codes: ["NOT_FOUND", "INTERNAL"],
   },
   {
-    ...common,
-    id: "estEnroll",
+    id: "enrolByEst",
+    listeners: ["ca"],
     method: "post",
-    path: `${common.path}/simpleenroll`,
+    path: `${EST_PATH}/simpleenroll`,
     summary: "EST: issues a certificate (RFC 7030 §4.2)",
     description:
       "For a token as `POST /v1/certificates`, for a certificate as `POST /v1/certificates/renew`. A user name without a password asks " +
       "for an admin's approval, as `POST /v1/requests`, where that is turned on; to come back, send the same CSR again.",
-    callers: ["basicToken", "enrolmentToken", "clientCertificate"],
-    takes: csr,
-    answers: { 200: certificates("The certificate alone."), 202: pendingAnswer },
-    codes: [...new Set([...tokenCodes, ...approvalCodes, ...renewalCodes])],
+    security: ["basicToken", "enrolmentToken", "clientCertificate"],
+    requestBody: csr,
+    responses: { 200: certificates("The certificate alone."), 202: pendingResponse },
+    // Who presents no certificate is asked for a token.
+    codes: [...new Set([...tokenCodes, ...approvalCodes, ...renewalCodes])].filter(
+      (code) => code !== "CERT_REQUIRED",
+    ),
   },
   {
-    ...common,
-    id: "estReenroll",
+    id: "reenrolByEst",
+    listeners: ["ca"],
     method: "post",
-    path: `${common.path}/simplereenroll`,
+    path: `${EST_PATH}/simplereenroll`,
     summary: "EST: renews the certificate that is presented, once (RFC 7030 §4.2.2)",
     description:
       "As `POST /v1/certificates/renew`. A CSR may leave the certificate's names out, and have no others.",
-    callers: ["clientCertificate"],
-    takes: csr,
-    answers: { 200: certificates("Its successor alone.") },
+    security: ["clientCertificate"],
+    requestBody: csr,
+    responses: { 200: certificates("Its successor alone.") },
     codes: [...renewalCodes, "NAMES_CHANGED"],
   },
   {
-    ...common,
-    id: "estServerKeyGen",
+    id: "generateKeyByEst",
+    listeners: ["ca"],
     method: "post",
-    path: `${common.path}/serverkeygen`,
+    path: `${EST_PATH}/serverkeygen`,
     summary: "EST: makes no key, on purpose (RFC 7030 §4.4)",
-    callers: [],
-    answers: {},
+    security: [],
+    responses: {},
     codes: ["KEYGEN_REFUSED", "BODY_MALFORMED", "BODY_TOO_LARGE", "INTERNAL"],
   },
 ];
@@ -87,7 +91,7 @@ const label: Parameter = {
   in: "path",
   name: "label",
   description: "A profile's name.",
-  schema: text("Of `[a-z0-9-]`."),
+  schema: fields.text("Of `[a-z0-9-]`."),
 };
 
 /** Each route without a label, and with one (RFC 7030 §3.2.2). */
@@ -95,9 +99,9 @@ export const estOperations: readonly Operation[] = unlabelled.flatMap((operation
   operation,
   {
     ...operation,
-    id: `${operation.id}ByLabel`,
+    id: `${operation.id}ForLabel`,
     variantOf: operation.id,
-    path: operation.path.replace(common.path, `${common.path}/{label}`),
+    path: operation.path.replace(EST_PATH, `${EST_PATH}/{label}`),
     summary: `${operation.summary}, of a profile`,
     parameters: [label],
     codes: [...new Set<Operation["codes"][number]>([...operation.codes, "NOT_FOUND"])],

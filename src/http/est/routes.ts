@@ -14,8 +14,10 @@ export interface EstParts extends EstEnrolment {
   readonly csrAttributes: (profile: string | undefined) => Uint8Array | undefined;
 }
 
-/** RFC 7030 §3.2.2: with a label, and without. */
-const PREFIXES = ["/.well-known/est", "/.well-known/est/:label"];
+/** RFC 7030 §3.2.2. */
+export const EST_PATH = "/.well-known/est";
+/** Without a label, and with one. */
+const PREFIXES = [EST_PATH, `${EST_PATH}/:label`];
 
 /** Enrolment over Secure Transport (RFC 7030, with RFC 8951) on the CA listener. Each route says who may call it. */
 export function addEst(app: Express, parts: EstParts): void {

@@ -1,5 +1,8 @@
-import type { Answered, Content, Listener, Operation, Parameter, Proof, Taken } from "./operation.ts";
-import { byStatus, problemComponent, refusal } from "./problems.ts";
+import { conventions } from "./conventions.ts";
+import { listeners } from "./listeners.ts";
+import type { Operation, Parameter, RequestBody, SecurityScheme } from "./operation.ts";
+import { byStatus, problemSchema } from "./problems.ts";
+import { contentOf, refusal, response } from "./responses.ts";
 import { type Json, Schemas } from "./schemas.ts";
 
 export interface OpenApiDocument extends Json {
@@ -9,19 +12,23 @@ export interface OpenApiDocument extends Json {
 /** The OpenAPI 3.1 document of some operations. */
 export function openApiDocument(operations: readonly Operation[]): OpenApiDocument {
   const schemas = new Schemas();
+  const problem = schemas.of(problemSchema(operations));
   const paths: Record<string, Json> = {};
   for (const operation of operations) {
     const { path, method } = operation;
-    paths[path] = { ...serversOf(operation), ...paths[path], [method]: described(operation, schemas) };
+    paths[path] = {
+      ...serversOf(operation),
+      ...paths[path],
+      [method]: operationObject(operation, schemas, problem),
+    };
   }
-  const problem = problemComponent(schemas, operations);
   return {
     openapi: "3.1.0",
     info,
     servers: [listeners.ca.server],
     tags: Object.values(listeners).map(({ tag: name, description }) => ({ name, description })),
     paths,
-    components: { schemas: { ...schemas.components, Problem: problem }, securitySchemes: proofs },
+    components: { schemas: schemas.components, securitySchemes },
   };
 }
 
@@ -31,43 +38,18 @@ const info = {
   summary: "Client certificates instead of API keys",
   description: [
     "Refusals are `application/problem+json` (RFC 9457); rely on `code`. `x-enumDescriptions` of the component `Problem` has",
-    "the status and the sentence of each code that there is, also of those that only commands give.",
+    "the status and the sentence of each code that there is, also of those that only commands give; `x-codes` of a response has its own.",
     "",
-    "Where a path takes GET it takes HEAD. With any other method it is `METHOD_NOT_ALLOWED`, with `Allow`; every other path of",
-    "the CA, public and metrics listeners is `NOT_FOUND`. On the enforcement listener, all other paths are the gateway's, and",
-    "`NO_ROUTE` without one. What is no HTTP, or beyond the limits of any request, gets 400, 408, 413 or 431:",
-    "without a document, but for the enforcement listener's 413 and 431.",
+    conventions,
     "",
-    "What answers have may be added to: ignore what you do not know.",
+    "Every path that is not here is `NOT_FOUND` on the CA, public and metrics listeners; on the enforcement listener it is the",
+    "gateway's, and `NO_ROUTE` without one. What is not HTTP, or beyond the limits of any request, gets 400, 408, 413 or 431: without",
+    "a document, but for the enforcement listener's 413 and 431.",
   ].join("\n"),
   license: { name: "Apache-2.0", identifier: "Apache-2.0" },
 };
 
-/** The listeners of `serve`, in the order in which they are described. */
-export const listeners = {
-  ca: {
-    tag: "CA listener",
-    description: "TLS. Certificates are issued, renewed and ended here.",
-    server: server("https", "8443", "The CA listener"),
-  },
-  enforce: {
-    tag: "Enforcement listener",
-    description: "mTLS: who is calling is decided on each request.",
-    server: server("https", "9443", "The enforcement listener"),
-  },
-  public: {
-    tag: "Public listener",
-    description: "Plain HTTP: facts that anyone may read (RFC 5280 §8).",
-    server: server("http", "8080", "The public listener"),
-  },
-  metrics: {
-    tag: "Metrics listener",
-    description: "Plain HTTP, for whoever can reach it.",
-    server: server("http", "9090", "The metrics listener"),
-  },
-} as const satisfies Readonly<Record<Listener, { readonly server: Server } & Json>>;
-
-const proofs = {
+const securitySchemes = {
   enrolmentToken: {
     type: "http",
     scheme: "bearer",
@@ -84,23 +66,7 @@ const proofs = {
     type: "mutualTLS",
     description: "A client certificate that was issued here, in the TLS handshake.",
   },
-} as const satisfies Readonly<Record<Proof, Json>>;
-
-interface Server extends Json {
-  readonly url: string;
-  readonly variables: {
-    readonly host: { readonly default: string };
-    readonly port: { readonly default: string };
-  };
-}
-
-function server(scheme: string, port: string, description: string): Server {
-  const variables = {
-    host: { default: "127.0.0.1", description: "Where it listens, or how its certificate names it." },
-    port: { default: port },
-  };
-  return { url: `${scheme}://{host}:{port}`, description, variables };
-}
+} as const satisfies Readonly<Record<SecurityScheme, Json>>;
 
 /** None where it is the CA listener: the whole document's. */
 function serversOf(operation: Operation): Json {
@@ -108,20 +74,20 @@ function serversOf(operation: Operation): Json {
   return { servers: operation.listeners.map((name) => listeners[name].server) };
 }
 
-function described(operation: Operation, schemas: Schemas): Json {
-  const { id, summary, description, callers, parameters, takes, answers, codes } = operation;
+function operationObject(operation: Operation, schemas: Schemas, problem: Json): Json {
+  const { id, summary, description, security, parameters, codes } = operation;
   const responses = [
-    ...Object.entries(answers).map(([status, answer]) => [status, response(answer, schemas)]),
-    ...byStatus(codes).map(([status, its]) => [String(status), refusal(status, its)]),
+    ...Object.entries(operation.responses).map(([status, one]) => [status, response(one, schemas)]),
+    ...byStatus(codes).map(([status, its]) => [String(status), refusal(status, its, problem)]),
   ];
   return {
     operationId: id,
     tags: operation.listeners.map((name) => listeners[name].tag),
     summary,
     ...(description === undefined ? {} : { description }),
-    security: callers.map((proof) => ({ [proof]: [] })),
+    security: security.map((scheme) => ({ [scheme]: [] })),
     ...(parameters ? { parameters: parameters.map((one) => parameter(one, schemas)) } : {}),
-    ...(takes ? { requestBody: requestBody(takes, schemas) } : {}),
+    ...(operation.requestBody ? { requestBody: requestBody(operation.requestBody, schemas) } : {}),
     responses: Object.fromEntries(responses) as Json,
   };
 }
@@ -136,29 +102,6 @@ function parameter({ in: place, name, description, schema }: Parameter, schemas:
   };
 }
 
-function requestBody({ required, content }: Taken, schemas: Schemas): Json {
+function requestBody({ required, content }: RequestBody, schemas: Schemas): Json {
   return { required, content: contentOf(content, schemas) };
-}
-
-function response({ description, content, headers }: Answered, schemas: Schemas): Json {
-  return {
-    description,
-    ...(headers ? { headers: headersOf(headers) } : {}),
-    ...(content ? { content: contentOf(content, schemas) } : {}),
-  };
-}
-
-function contentOf(content: Content, schemas: Schemas): Json {
-  return Object.fromEntries(
-    Object.entries(content).map(([type, schema]) => [type, { schema: schemas.of(schema) }]),
-  );
-}
-
-function headersOf(headers: Readonly<Record<string, string>>): Json {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, description]) => [
-      name,
-      { description, required: !description.startsWith("Where"), schema: { type: "string" } },
-    ]),
-  );
 }

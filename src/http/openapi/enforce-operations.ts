@@ -1,43 +1,46 @@
 import { z } from "zod";
 import { denialCodes, excessCodes } from "../../domain/errors.ts";
-import { account, fingerprint, serial, time } from "./fields.ts";
-import type { Operation } from "./operation.ts";
+import * as fields from "./fields.ts";
+import type { ResponseHeaders, Operation } from "./operation.ts";
 import { callerCodes } from "./problems.ts";
 
 // What the enforcement listener answers itself. They are described here because enforce/ has neither zod nor this.
 
-const limited = {
-  "RateLimit-Policy": "Where the caller is limited in rate (draft-ietf-httpapi-ratelimit-headers-10).",
-  RateLimit: "Where the caller is limited in rate.",
+const limited: ResponseHeaders = {
+  "RateLimit-Policy": {
+    description: "Where the caller is limited in rate (draft-ietf-httpapi-ratelimit-headers-10).",
+    optional: true,
+  },
+  RateLimit: { description: "Where the caller is limited in rate.", optional: true },
 };
 
 const callerSchema = z
   .object({
-    account,
-    fingerprint,
-    serial,
+    account: fields.account,
+    fingerprint: fields.fingerprint,
+    serial: fields.serial,
     scopes: z
       .array(z.string())
       .describe("What it may do now: the account's, and within the credential's own."),
-    notAfter: time("When the certificate ends"),
+    notAfter: fields.time("When the certificate ends"),
   })
   .meta({ id: "Caller", description: "Who is calling." });
 
 const whoami: Operation = {
-  id: "whoami",
+  id: "getCaller",
   listeners: ["enforce"],
   method: "get",
   path: "/whoami",
   summary: "Who is calling",
-  callers: ["clientCertificate"],
-  answers: {
+  security: ["clientCertificate"],
+  responses: {
     200: { description: "The caller.", content: { "application/json": callerSchema }, headers: limited },
   },
   codes: [...callerCodes, ...excessCodes],
 };
 
 const forwardAuth: Operation = {
-  id: "forwardAuth",
+  id: "authorizeForwardedCall",
   listeners: ["enforce"],
   method: "get",
   path: "/forward-auth",
@@ -45,7 +48,7 @@ const forwardAuth: Operation = {
   description:
     "Only where `forwardAuth` is configured, at the path that it says, and for the accounts of proxies alone: all others get `NO_ROUTE`. " +
     "With `onlyForbids`, every refusal that is not 401 has the status 403, whatever its document says.",
-  callers: ["clientCertificate"],
+  security: ["clientCertificate"],
   parameters: [
     {
       in: "query",
@@ -66,7 +69,7 @@ const forwardAuth: Operation = {
       schema: z.string(),
     },
   ],
-  answers: {
+  responses: {
     200: {
       description: "It may; who it is.",
       headers: {

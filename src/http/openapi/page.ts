@@ -1,5 +1,6 @@
-import { listeners } from "./document.ts";
-import type { Answered, Content, Listener, Operation, Proof } from "./operation.ts";
+import { conventions } from "./conventions.ts";
+import { listeners } from "./listeners.ts";
+import type { Content, Listener, Operation, OperationResponse, SecurityScheme } from "./operation.ts";
 import { byStatus } from "./problems.ts";
 import { type Json, Schemas } from "./schemas.ts";
 
@@ -27,9 +28,12 @@ const head = [
   "<!-- Made by `npm run docs:api` from what the routes say of themselves. -->",
   [
     "Every route of `serve`. For programs it is `GET /openapi.json` on the CA listener, OpenAPI 3.1. Refusals are",
-    "`application/problem+json`; what their codes mean is in [error codes](errors.md). Where a path takes GET it takes HEAD; any other",
-    "method is `METHOD_NOT_ALLOWED`. What answers have may be added to: ignore what you do not know.",
+    "`application/problem+json`; what their codes mean is in [error codes](errors.md). More of each route is in",
+    "[Enrolment](enrolment.md), [Renewal](renewal.md), [EST](est.md) and [Revocation](revocation.md); key types are in",
+    "[Issuing](issuing.md). A client certificate is set in your HTTP library, not in what a generator makes.",
   ].join("\n"),
+  "```console\n$ curl --cacert ca/certs/root.crt https://127.0.0.1:8443/openapi.json\n```",
+  conventions,
 ];
 
 const variantsOf = ({ id }: Operation, operations: readonly Operation[]): readonly Operation[] =>
@@ -40,8 +44,8 @@ function section(operation: Operation, variants: readonly Operation[], shapes: S
   const facts = [
     who(operation),
     ...parameters(operation),
-    ...takes(operation, shapes),
-    ...answers(operation, shapes),
+    ...requestBody(operation, shapes),
+    ...responses(operation, shapes),
     ...refusals(operation),
     ...variants.flatMap((variant) => difference(variant, operation)),
   ];
@@ -52,16 +56,17 @@ function section(operation: Operation, variants: readonly Operation[], shapes: S
   ];
 }
 
-const proofWords: Readonly<Record<Proof, string>> = {
+const schemeWords: Readonly<Record<SecurityScheme, string>> = {
   enrolmentToken: "whoever has an enrolment token, as `Authorization: Bearer cst_…`",
   basicToken: "whoever has an enrolment token, as HTTP Basic's password",
   clientCertificate: "whoever has a client certificate, in the TLS handshake",
 };
 
-function who({ callers, answers: all }: Operation): string {
-  if (Object.keys(all).length === 0) return "- Who: nobody";
-  const words = callers.length === 0 ? "anyone" : callers.map((proof) => proofWords[proof]).join("; or ");
-  return `- Who: ${words}`;
+function who({ security, responses: all }: Operation): string {
+  if (Object.keys(all).length === 0) return "- Authentication: nobody may call it";
+  const words =
+    security.length === 0 ? "anyone" : security.map((scheme) => schemeWords[scheme]).join("; or ");
+  return `- Authentication: ${words}`;
 }
 
 function parameters({ parameters: all = [] }: Operation): string[] {
@@ -69,16 +74,20 @@ function parameters({ parameters: all = [] }: Operation): string[] {
   return all.map(({ in: place, name, description }) => `- \`${name}\`, ${places[place]}: ${description}`);
 }
 
-function takes({ takes: taken }: Operation, shapes: Shapes): string[] {
-  const content = Object.entries(taken?.content ?? {});
-  return content.flatMap(([type, schema]) => shapes.lines(`- Takes \`${type}\``, schema));
+function requestBody({ requestBody: body }: Operation, shapes: Shapes): string[] {
+  const content = Object.entries(body?.content ?? {});
+  return content.flatMap(([type, schema]) => shapes.lines(`- Body: \`${type}\``, schema));
 }
 
-function answers({ answers: all }: Operation, shapes: Shapes): string[] {
-  return Object.entries(all).flatMap(([status, answer]: [string, Answered]) => {
-    const { description, content = {}, headers = {} } = answer;
+function responses({ responses: all }: Operation, shapes: Shapes): string[] {
+  return Object.entries(all).flatMap(([status, one]: [string, OperationResponse]) => {
+    const { description, content = {}, headers = {} } = one;
     const bodies = Object.entries(content).flatMap(([type, schema]) => shapes.lines(`- \`${type}\``, schema));
-    const said = Object.entries(headers).map(([name, words]) => `- \`${name}\`, a header: ${words}`);
+    const said = Object.entries(headers).map(([name, header]) =>
+      typeof header === "string"
+        ? `- \`${name}\`, a header: ${header}`
+        : `- \`${name}\`, a header (may be missing): ${header.description}`,
+    );
     return [`- ${status}: ${description}`, ...[...bodies, ...said].map((line) => `  ${line}`)];
   });
 }
@@ -112,15 +121,15 @@ class Shapes {
     const [[name, component] = []] = Object.entries(schemas.components) as [string, Shape][];
     const { description, properties = {}, required = [] } = component ?? inPlace;
     const fields = Object.entries(properties);
-    if (fields.length === 0) return [`${beginning}${described(description)}`];
+    if (fields.length === 0) return [`${beginning}${asNote(description)}`];
     if (name !== undefined && this.#written.has(name)) return [`${beginning}: \`${name}\`, as above`];
     if (name !== undefined) this.#written.add(name);
     const notes = fields.map(([field, { const: only, description: words }]) => {
       const isMissed = required.includes(field) ? "" : " (may be missing)";
-      return `  - \`${field}\`${isMissed}${described(only === undefined ? words : `\`${JSON.stringify(only)}\``)}`;
+      return `  - \`${field}\`${isMissed}${asNote(only === undefined ? words : `\`${JSON.stringify(only)}\``)}`;
     });
     return [name === undefined ? beginning : `${beginning}: \`${name}\``, ...notes];
   }
 }
 
-const described = (words: string | undefined): string => (words === undefined ? "" : `: ${words}`);
+const asNote = (words: string | undefined): string => (words === undefined ? "" : `: ${words}`);

@@ -1,36 +1,31 @@
 import { z } from "zod";
 import { type ErrorCode, denialCodes, errorTable, gatewayCodes } from "../../domain/errors.ts";
 import type { Operation } from "./operation.ts";
-import type { Json, Schemas } from "./schemas.ts";
-
-const PROBLEM = "application/problem+json";
 
 /** What the decision may say of a caller of whom no scope is asked. */
 export const callerCodes = denialCodes.filter((code) => code !== "SCOPE_MISSING" && code !== "NO_ROUTE");
 
 const allCodes = Object.keys(errorTable) as [ErrorCode, ...ErrorCode[]];
 
-const problemSchema = z
-  .object({
-    type: z.string().describe("`urn:countersign:` and the code."),
-    title: z.string().describe("The code in words."),
-    status: z.int().describe("The HTTP status."),
-    code: z.enum(allCodes).describe("Rely on this one."),
-    detail: z.string().describe("The code's sentence, or one that says more."),
-    requestId: z.string().describe("Is in the server's log, too."),
-  })
-  .meta({ id: "Problem", description: "Why a request was refused (RFC 9457)." });
-
-/** The component that every refusal is one of, with every code that there is. */
-export function problemComponent(schemas: Schemas, operations: readonly Operation[]): Json {
-  schemas.of(problemSchema);
-  const component = schemas.components["Problem"] as { readonly properties: { readonly code: Json } };
-  const sayings = Object.entries(errorTable).map(([code, [status, sentence]]) => [
+/** What every refusal is, with every code that there is: of those that no operation gives, it says who does. */
+export function problemSchema(operations: readonly Operation[]): z.ZodType {
+  const sayings = Object.entries(errorTable).map(([code, [status, sentence]]): [string, string] => [
     code,
     `${String(status)}${whereFrom(code as ErrorCode, operations)}: ${sentence}`,
   ]);
-  const code = { ...component.properties.code, "x-enumDescriptions": Object.fromEntries(sayings) as Json };
-  return { ...component, properties: { ...component.properties, code } };
+  return z
+    .object({
+      type: z.string().describe("`urn:countersign:` and the code."),
+      title: z.string().describe("The code in words."),
+      status: z.int().min(100).max(599).describe("The HTTP status."),
+      code: z.enum(allCodes).meta({
+        description: "Rely on this one. More may come: treat one that you do not know by its status.",
+        "x-enumDescriptions": Object.fromEntries(sayings),
+      }),
+      detail: z.string().describe("The code's sentence, or one that says more."),
+      requestId: z.string().describe("Is in the server's log, too."),
+    })
+    .meta({ id: "Problem", description: "Why a request was refused (RFC 9457)." });
 }
 
 /** What is said of a code that none of the operations gives. */
@@ -49,30 +44,4 @@ export function byStatus(codes: readonly ErrorCode[]): [status: number, codes: E
     status,
     allCodes.filter((code) => codes.includes(code) && errorTable[code][0] === status),
   ]);
-}
-
-/** The response of a status that is a refusal's. */
-export function refusal(status: number, codes: readonly ErrorCode[]): Json {
-  const sentences = codes.map((code) => `- \`${code}\`: ${errorTable[code][1]}`);
-  const narrowed = {
-    type: "object",
-    properties: { status: { const: status }, code: { enum: codes } },
-  };
-  return {
-    description: sentences.join("\n"),
-    ...headersOf(status),
-    content: { [PROBLEM]: { schema: { allOf: [{ $ref: "#/components/schemas/Problem" }, narrowed] } } },
-  };
-}
-
-function headersOf(status: number): Json {
-  const saying: Readonly<Record<number, readonly [name: string, description: string]>> = {
-    401: ["WWW-Authenticate", "How to come (RFC 9110 §11.6.1)."],
-    429: ["Retry-After", "Seconds."],
-    503: ["Retry-After", "Seconds."],
-  };
-  const header = saying[status];
-  if (!header) return {};
-  const [name, description] = header;
-  return { headers: { [name]: { description, required: true, schema: { type: "string" } } } };
 }
