@@ -1,0 +1,15 @@
+import { type Config, type ConfigReading, refuseConfig } from "../config.ts";
+import type { Instant } from "../domain/time.ts";
+import { upstreamFileFaults } from "./gateway.ts";
+import { readTrust } from "./trust.ts";
+
+/**
+ * A configuration in which nothing is wrong, nor with the files that it names.
+ *
+ * @throws Refusal CONFIG_INVALID, naming every fault of both
+ */
+export function wholeConfig({ home, config, faults, sound }: ConfigReading, now: Instant): Config {
+  const named = { home, ...sound };
+  const all = [...faults, ...readTrust(named, now).faults, ...upstreamFileFaults(named)];
+  return config && all.length === 0 ? config : refuseConfig(all);
+}
