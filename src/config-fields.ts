@@ -97,7 +97,11 @@ export interface Fault {
   readonly message: string;
 }
 
-/** As it is told; @param whole what is at fault where no place is named */
+/**
+ * A fault as it is told.
+ *
+ * @param whole what has it, where no place within is named
+ */
 export function describeFault({ path, message }: Fault, whole = "config"): string {
   return `${path.join(".") || whole}: ${message}`;
 }

@@ -131,15 +131,21 @@ export interface GatewayConfig {
 /**
  * Reads routes and upstreams as they stand in config.json.
  *
+ * @param fileFaults what is wrong with the files that upstreams name
  * @throws Refusal CONFIG_INVALID, naming every fault
  */
-export function parseGatewayConfig(given: unknown): GatewayConfig {
+export function parseGatewayConfig(
+  given: unknown,
+  fileFaults: (upstreams: SoundUpstreams) => readonly string[] = () => [],
+): GatewayConfig {
   const { data, error } = z
     .strictObject({ upstreams: upstreamsSchema, routes: routesSchema })
     .safeParse(given);
-  const between = isObject(given) ? gatewayFaults(given, []) : [];
-  if (data && between.length === 0) return data;
-  const faults = [...(error?.issues ?? []), ...between].map((fault) => describeFault(fault, "gateway"));
+  const { upstreams, routes } = isObject(given) ? given : {};
+  const found = [...(error?.issues ?? []), ...gatewayFaults({ upstreams, routes }, [])];
+  const faults = found.map((fault) => describeFault(fault, "gateway"));
+  faults.push(...fileFaults(soundUpstreams(upstreams)));
+  if (data && faults.length === 0) return data;
   throw new Refusal("CONFIG_INVALID", `${faults.join("; ")}.`);
 }
 
@@ -194,8 +200,10 @@ export function forwardAuthFaults({ routes, forwardAuth }: Written): Fault[] {
   return [...own, ...shadowed];
 }
 
+export type SoundUpstreams = Record<string, SoundFields<(typeof upstream)["shape"]>>;
+
 /** Of each upstream, as it is written, what is well formed. */
-export function soundUpstreams(given: unknown): Record<string, SoundFields<(typeof upstream)["shape"]>> {
+export function soundUpstreams(given: unknown): SoundUpstreams {
   if (!isObject(given)) return {};
   return Object.fromEntries(
     Object.entries(given).map(([name, one]) => [name, soundFields(upstream.shape, one)]),

@@ -17,6 +17,7 @@ import {
   withoutUndefined,
 } from "./config-fields.ts";
 import {
+  type SoundUpstreams,
   forwardAuthFaults,
   forwardAuthSchema,
   gatewayFaults,
@@ -122,7 +123,7 @@ export interface ConfigReading {
   /** What is well formed of that which names files, whatever is wrong beside it. */
   readonly sound: {
     readonly trust: ReturnType<typeof soundTrust>;
-    readonly upstreams: ReturnType<typeof soundUpstreams>;
+    readonly upstreams: SoundUpstreams;
     readonly databaseUrl?: string | undefined;
   };
 }

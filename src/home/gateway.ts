@@ -1,8 +1,8 @@
 import { X509Certificate, createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { type Config, type ConfigReading, refuseConfig } from "../config.ts";
-import { toRoutes } from "../config-routes.ts";
+import { type Config, refuseConfig } from "../config.ts";
+import { type SoundUpstreams, toRoutes } from "../config-routes.ts";
 import type { Route } from "../domain/route.ts";
 import type { UpstreamSettings } from "../domain/upstream.ts";
 
@@ -32,10 +32,7 @@ export function loadGateway(config: Pick<Config, "home" | "routes" | "upstreams"
 }
 
 /** What is wrong with the files of those upstreams that are well formed so far. */
-export function upstreamFileFaults({
-  home,
-  upstreams,
-}: Pick<ConfigReading["sound"], "upstreams"> & { readonly home: string }): string[] {
+export function upstreamFileFaults(home: string, upstreams: SoundUpstreams): string[] {
   return Object.entries(upstreams).flatMap(([name, given]) => [...readFiles(home, name, given).faults]);
 }
 

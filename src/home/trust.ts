@@ -22,7 +22,7 @@ export interface TrustedAuthority {
  * @throws Refusal CONFIG_INVALID, naming every fault.
  */
 export function loadTrust(config: Pick<Config, "home" | "trust">, now: Instant): TrustedAuthority[] {
-  const { authorities, faults } = readTrust(config, now);
+  const { authorities, faults } = readTrust(config.home, config.trust, now);
   return faults.length === 0 ? authorities : refuseConfig(faults);
 }
 
@@ -32,7 +32,8 @@ export function loadTrust(config: Pick<Config, "home" | "trust">, now: Instant):
  * @returns what could be read, and everything that is wrong with the rest
  */
 export function readTrust(
-  { home, trust }: Pick<ConfigReading["sound"], "trust"> & { readonly home: string },
+  home: string,
+  trust: ConfigReading["sound"]["trust"],
   now: Instant,
 ): { readonly authorities: TrustedAuthority[]; readonly faults: readonly string[] } {
   const faults: string[] = [];

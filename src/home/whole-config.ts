@@ -9,7 +9,7 @@ import { readTrust } from "./trust.ts";
  * @throws Refusal CONFIG_INVALID, naming every fault of both
  */
 export function wholeConfig({ home, config, faults, sound }: ConfigReading, now: Instant): Config {
-  const named = { home, ...sound };
-  const all = [...faults, ...readTrust(named, now).faults, ...upstreamFileFaults(named)];
+  const ofTrust = readTrust(home, sound.trust, now).faults;
+  const all = [...faults, ...ofTrust, ...upstreamFileFaults(home, sound.upstreams)];
   return config && all.length === 0 ? config : refuseConfig(all);
 }

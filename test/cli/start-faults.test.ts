@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { createEnforcer } from "../../src/index.ts";
 import { changeConfig } from "../support/change-config.ts";
 import { expectEachOnce, spoilConfig } from "../support/every-fault.ts";
 import { freshHome } from "../support/fresh-home.ts";
@@ -107,6 +108,15 @@ test("gateway: no fault hides another, and each is named once", async () => {
     "root.crt is not a private key",
   ];
   expectEachOnce(ran.stderr, [...faults, ...ofEnvironment, ofAddress, ...ofHome]);
+});
+
+test("createEnforcer: the same, but for routes, which it has not", async () => {
+  const home = await copyOfHome();
+  const all = spoilConfig(home, "127.0.0.1:19443");
+  const faults = all.filter((fault) => /^config: |^crlLife|^limits|trust|no-root|no\.crl/.test(fault));
+  const message = await createEnforcer({ home }).then(() => "", String);
+  expectEachOnce(message, faults);
+  expect(message).not.toMatch(/routes|upstreams/);
 });
 
 test("a config.json that is none hides nothing else", async () => {
