@@ -1,7 +1,15 @@
 import { X509Certificate } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { type Config, type RawConfig, readConfig, readConfigFile, requireKnownVariables } from "../config.ts";
+import {
+  type Config,
+  type RawConfig,
+  readConfig,
+  readConfigFile,
+  refuseConfig,
+  requireKnownVariables,
+  withoutRoutes,
+} from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
 import { readInput } from "../files/files.ts";
 import { Faults } from "./faults.ts";
@@ -35,7 +43,7 @@ export function readForStart({ passwordFile, acceptOlderState, ...given }: Start
 } {
   const { home, env } = given;
   const faults = new Faults();
-  const config = attemptConfig(faults, given);
+  const config = attemptConfig(faults, given, attemptFile(faults, given));
   const password = faults.attempt(() => readPassword(home, passwordFile, env));
   for (const path of faults.attempt(() => certificatesOf(home)) ?? [])
     faults.attempt(() => {
@@ -65,7 +73,9 @@ export function readForGateway<Read>(
 ): { readonly config: Config; readonly read: Read } {
   const { home } = given;
   const faults = new Faults();
-  const config = attemptConfig(faults, given);
+  const file = attemptFile(faults, given);
+  const config = attemptConfig(faults, given, file);
+  attemptUnflagged(faults, given, file);
   faults.attempt(() => {
     requireCertificate(homePaths(home).issuerCert);
   });
@@ -74,11 +84,15 @@ export function readForGateway<Read>(
   return config && read && faults.found.length === 0 ? { config, read } : faults.refuse(home);
 }
 
-function attemptConfig(faults: Faults, { home, flags, env }: Given): Config | undefined {
+function attemptFile(faults: Faults, { home, env }: Given): unknown {
   faults.attempt(() => {
     requireKnownVariables(env);
   });
-  const file = faults.attempt(() => readConfigFile(home));
+  return faults.attempt(() => readConfigFile(home));
+}
+
+/** @param file nothing, where it could not be read: flags and variables are looked at all the same */
+function attemptConfig(faults: Faults, { home, flags, env }: Given, file: unknown): Config | undefined {
   const reading = readConfig(home, flags, env, file === undefined ? {} : file);
   const config = faults.attempt(() => wholeConfig(reading, systemClock.now()));
   const { sound } = reading;
@@ -87,6 +101,14 @@ function attemptConfig(faults: Faults, { home, flags, env }: Given): Config | un
       requireDatabaseFile({ home, databaseUrl: sound.databaseUrl });
     });
   return config;
+}
+
+/** The records are opened by what the file says, also where a flag says otherwise (`openEnforcerState`). */
+function attemptUnflagged(faults: Faults, { home, flags, env }: Given, file: unknown): void {
+  if (file === undefined) return;
+  const known = readConfig(home, flags, env, file).faults;
+  const others = readConfig(home, {}, env, withoutRoutes(file)).faults.filter((one) => !known.includes(one));
+  if (others.length > 0) faults.attempt(() => refuseConfig(others));
 }
 
 /** Those of further issuers may be missing here. */

@@ -96,13 +96,17 @@ test("serve: no fault hides another, and each is named once", async () => {
 test("gateway: no fault hides another, and each is named once", async () => {
   const home = await copyOfHome();
   const faults = spoilConfig(home, "127.0.0.1:19443");
-  for (const name of ["certs/issuer.crt", "countersign.sqlite"]) writeFileSync(join(home, name), "junk");
+  writeFileSync(join(home, "certs/issuer.crt"), "junk");
+  rmSync(join(home, "countersign.sqlite"));
+  changeConfig(home, { listen: { enforce: "elsewhere" } }); // whatever the flag says in its place
   const files = ["--cert", join(home, "no-own.crt"), "--key", join(home, "certs/root.crt")];
   const ran = await countersign(["gateway", "--home", home, ...files, ...badAddress], {
     env: badEnvironment,
   });
   expect(ran).toMatchObject({ code: 1, stdout: "" });
   const ofHome = [
+    "database, is not there",
+    "listen.enforce: 'elsewhere' is not HOST:PORT",
     "issuer.crt is not a certificate",
     "no-own.crt cannot be read",
     "root.crt is not a private key",
