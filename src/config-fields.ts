@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Refusal } from "./domain/errors.ts";
 import { type Limits, describeRule, limitFault, limitNames, limitRules } from "./domain/limits.ts";
 import { isObject } from "./domain/option-faults.ts";
 import { defaultApprovalLimits } from "./domain/request.ts";
@@ -104,6 +105,11 @@ export interface Fault {
  */
 export function describeFault({ path, message }: Fault, whole = "config"): string {
   return `${path.join(".") || whole}: ${message}`;
+}
+
+/** Throws CONFIG_INVALID. */
+export function refuseConfig(faults: readonly string[]): never {
+  throw new Refusal("CONFIG_INVALID", `The configuration is not valid: ${faults.join("; ")}.`);
 }
 
 /** Fields that are well formed; one that is not is not there, as against one that is `undefined`. */

@@ -1,5 +1,13 @@
 import { z } from "zod";
-import { type Fault, type SoundFields, describeFault, itemsOf, slug, soundFields } from "./config-fields.ts";
+import {
+  type Fault,
+  type SoundFields,
+  describeFault,
+  itemsOf,
+  refuseConfig,
+  slug,
+  soundFields,
+} from "./config-fields.ts";
 import { Refusal } from "./domain/errors.ts";
 import { parseScope } from "./domain/names.ts";
 import { isObject } from "./domain/option-faults.ts";
@@ -145,8 +153,7 @@ export function parseGatewayConfig(
   const found = [...(error?.issues ?? []), ...gatewayFaults({ upstreams, routes }, [])];
   const faults = found.map((fault) => describeFault(fault, "gateway"));
   faults.push(...fileFaults(soundUpstreams(upstreams)));
-  if (data && faults.length === 0) return data;
-  throw new Refusal("CONFIG_INVALID", `${faults.join("; ")}.`);
+  return data && faults.length === 0 ? data : refuseConfig(faults);
 }
 
 /** Where the process itself listens. */

@@ -10,6 +10,7 @@ import {
   hostPort,
   limitShape,
   onOff,
+  refuseConfig,
   soundFields,
   soundTrust,
   trust,
@@ -172,11 +173,6 @@ export function readConfig(
 export function resolveConfig(...given: Parameters<typeof readConfig>): Config {
   const { config, faults } = readConfig(...given);
   return config ?? refuseConfig(faults);
-}
-
-/** Throws CONFIG_INVALID. */
-export function refuseConfig(faults: readonly string[]): never {
-  throw new Refusal("CONFIG_INVALID", `The configuration is not valid: ${faults.join("; ")}.`);
 }
 
 /** What is in `config.json` but for what the gateway alone goes by: a fault there must not keep anybody from revoking. */

@@ -1,7 +1,8 @@
 import { X509Certificate, createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { type Config, refuseConfig } from "../config.ts";
+import { refuseConfig } from "../config-fields.ts";
+import type { Config } from "../config.ts";
 import { type SoundUpstreams, toRoutes } from "../config-routes.ts";
 import type { Route } from "../domain/route.ts";
 import type { UpstreamSettings } from "../domain/upstream.ts";

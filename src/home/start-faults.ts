@@ -6,10 +6,10 @@ import {
   type RawConfig,
   readConfig,
   readConfigFile,
-  refuseConfig,
   requireKnownVariables,
   withoutRoutes,
 } from "../config.ts";
+import { refuseConfig } from "../config-fields.ts";
 import { Refusal } from "../domain/errors.ts";
 import { readInput } from "../files/files.ts";
 import { Faults } from "./faults.ts";

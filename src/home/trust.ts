@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { type Config, type ConfigReading, refuseConfig } from "../config.ts";
+import { refuseConfig } from "../config-fields.ts";
+import type { Config, ConfigReading } from "../config.ts";
 import type { SpkiHash } from "../domain/identifiers.ts";
 import type { Instant } from "../domain/time.ts";
 import { type ForeignCa, foreignIssuerRecord, readForeignCas } from "../x509/foreign-ca.ts";

@@ -1,4 +1,5 @@
-import { type Config, type ConfigReading, refuseConfig } from "../config.ts";
+import { refuseConfig } from "../config-fields.ts";
+import type { Config, ConfigReading } from "../config.ts";
 import type { Instant } from "../domain/time.ts";
 import { upstreamFileFaults } from "./gateway.ts";
 import { readTrust } from "./trust.ts";
