@@ -40,10 +40,12 @@ const allowed = {
     "node:tls",
   ],
   files: ["domain", "node:fs", "node:os", "node:path", "node:timers"],
-  "config-routes.ts": ["domain", "zod"],
-  "config.ts": ["config-routes.ts", "domain", "zod", "node:fs", "node:path"],
+  "config-fields.ts": ["domain", "zod"],
+  "config-routes.ts": ["config-fields.ts", "domain", "zod"],
+  "config.ts": ["config-fields.ts", "config-routes.ts", "domain", "zod", "node:fs", "node:path"],
   // What is in a home: it puts the adapters together for those who wire.
   home: [
+    "config-fields.ts",
     "config-routes.ts",
     "config.ts",
     "domain",

@@ -1,15 +1,23 @@
 import { z } from "zod";
+import {
+  type Fault,
+  type SoundFields,
+  describeFault,
+  itemsOf,
+  refuseConfig,
+  slug,
+  soundFields,
+} from "./config-fields.ts";
 import { Refusal } from "./domain/errors.ts";
 import { parseScope } from "./domain/names.ts";
+import { isObject } from "./domain/option-faults.ts";
 import { isOwnRoute } from "./domain/own-routes.ts";
 import { parsePattern } from "./domain/route-path.ts";
-import { type Route, routeFaults } from "./domain/route.ts";
+import { type Route, type RoutePlace, routeFaults } from "./domain/route.ts";
 import { HOUR, MINUTE, SECOND, parseDuration } from "./domain/time.ts";
 
 /** `upstreams` and `routes` of config.json (docs/gateway.md). */
 
-/** What upstreams, routes and other CAs are called. */
-export const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "not 1 to 63 of a-z, 0-9 and '-'");
 const DNS_LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?";
 const HOST = new RegExp(`^(?:\\*\\.)?${DNS_LABEL}(?:\\.${DNS_LABEL})*$|^[0-9a-f:.]+$`);
 
@@ -34,32 +42,27 @@ const origin = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-const upstream = z
-  .strictObject({
-    url: origin,
-    /** A unix socket; the URL then says the Host and whether it is TLS. */
-    socket: z.string().min(1).optional(),
-    /** Files, PEM: whom to trust, and our own certificate there. */
-    ca: z.string().min(1).optional(),
-    cert: z.string().min(1).optional(),
-    key: z.string().min(1).optional(),
-    serverName: z.string().min(1).optional(),
-    connectTime: duration(100, MINUTE, "from 100ms to 1m").default(5 * SECOND),
-    connections: z.number().int().min(1).max(10_000).default(256),
-    health: z
-      .strictObject({
-        path: z.string().regex(/^\/[!-~]*$/, "not a path"),
-        interval: duration(SECOND, HOUR, "from 1s to 1h").default(10 * SECOND),
-      })
-      .optional(),
-  })
-  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), "cert and key go together")
-  .refine(
-    ({ url, ca, cert, serverName }) => url.startsWith("https:") || (ca ?? cert ?? serverName) === undefined,
-    "ca, cert, key and serverName are for https://",
-  );
+const upstream = z.strictObject({
+  url: origin,
+  /** A unix socket; the URL then says the Host and whether it is TLS. */
+  socket: z.string().min(1).optional(),
+  /** Files, PEM: whom to trust, and our own certificate there. */
+  ca: z.string().min(1).optional(),
+  cert: z.string().min(1).optional(),
+  key: z.string().min(1).optional(),
+  serverName: z.string().min(1).optional(),
+  connectTime: duration(100, MINUTE, "from 100ms to 1m").default(5 * SECOND),
+  connections: z.number().int().min(1).max(10_000).default(256),
+  health: z
+    .strictObject({
+      path: z.string().regex(/^\/[!-~]*$/, "not a path"),
+      interval: duration(SECOND, HOUR, "from 1s to 1h").default(10 * SECOND),
+    })
+    .optional(),
+});
 
-export const upstreamsSchema = z.record(slug, upstream, "not an object of upstreams by name");
+/** Their names are looked at with what else there is between them: one that is none would hide what is wrong with its upstream. */
+export const upstreamsSchema = z.record(z.string(), upstream, "not an object of upstreams by name");
 
 const path = z.string().transform((text, context) => {
   const pattern = parsePattern(text);
@@ -125,22 +128,6 @@ export const forwardAuthSchema = z.strictObject({
   onlyForbids: z.boolean().default(false),
 });
 
-/** What is wrong with where proxies ask. */
-export function forwardAuthFaults(
-  asked: { readonly path: string } | undefined,
-  routes: RoutesConfig,
-): Fault[] {
-  if (!asked) return [];
-  const { path: at } = asked;
-  const own = isOwnRoute("GET", at)
-    ? [{ path: ["forwardAuth", "path"], message: `${at} is answered otherwise` }]
-    : [];
-  const shadowed = routes.flatMap(({ path: { text } }, place) =>
-    text === at ? [{ path: ["routes", place, "path"], message: `${text} is where proxies ask` }] : [],
-  );
-  return [...own, ...shadowed];
-}
-
 export type UpstreamsConfig = z.output<typeof upstreamsSchema>;
 export type RoutesConfig = z.output<typeof routesSchema>;
 
@@ -152,68 +139,128 @@ export interface GatewayConfig {
 /**
  * Reads routes and upstreams as they stand in config.json.
  *
+ * @param fileFaults what is wrong with the files that upstreams name
  * @throws Refusal CONFIG_INVALID, naming every fault
  */
-export function parseGatewayConfig(given: unknown): GatewayConfig {
-  const result = z
+export function parseGatewayConfig(
+  given: unknown,
+  fileFaults: (upstreams: SoundUpstreams) => readonly string[] = () => [],
+): GatewayConfig {
+  const { data, error } = z
     .strictObject({ upstreams: upstreamsSchema, routes: routesSchema })
-    .superRefine(({ routes, upstreams }, context) => {
-      for (const fault of gatewayFaults(routes, upstreams, []))
-        context.addIssue({ code: "custom", path: fault.path, message: fault.message });
-    })
     .safeParse(given);
-  if (result.success) return result.data;
-  const faults = result.error.issues.map(
-    ({ path: at, message }) => `${at.join(".") || "gateway"}: ${message}`,
-  );
-  throw new Refusal("CONFIG_INVALID", `${faults.join("; ")}.`);
+  const { upstreams, routes } = isObject(given) ? given : {};
+  const found = [...(error?.issues ?? []), ...gatewayFaults({ upstreams, routes }, [])];
+  const faults = found.map((fault) => describeFault(fault, "gateway"));
+  faults.push(...fileFaults(soundUpstreams(upstreams)));
+  return data && faults.length === 0 ? data : refuseConfig(faults);
 }
 
 /** Where the process itself listens. */
 export type Own = readonly { readonly host: string; readonly port: number }[];
 
-export interface Fault {
-  readonly path: (string | number)[];
-  readonly message: string;
+/** As it stands in config.json, whatever that is. */
+interface Written {
+  readonly routes?: unknown;
+  readonly upstreams?: unknown;
+  readonly forwardAuth?: unknown;
 }
 
-/** What is wrong with routes and upstreams that are well formed each; nothing, if empty. */
-export function gatewayFaults(routes: RoutesConfig, upstreams: UpstreamsConfig, own: Own): Fault[] {
-  const missing = routes.flatMap(({ upstream: name }, place) =>
-    Object.hasOwn(upstreams, name)
+/**
+ * What is wrong between routes and upstreams, as far as they are well formed each; nothing, if empty. What is wrong with one
+ * keeps nothing back that is wrong with others.
+ */
+export function gatewayFaults({ routes, upstreams }: Written, own: Own): Fault[] {
+  const sound = soundRoutes(routes);
+  const known = isObject(upstreams) ? upstreams : undefined;
+  const missing = sound.flatMap(({ upstream: name }, place) =>
+    name === undefined || !known || Object.hasOwn(known, name)
       ? []
       : [{ path: ["routes", place, "upstream"], message: `there is no upstream '${name}'` }],
   );
-  const names = routes.map(nameOf);
-  const twice = names.filter((name, place) => names.indexOf(name) !== place);
-  const shadowed = routes.flatMap(({ path: { text } }, place) =>
-    isOwnRoute("GET", text)
-      ? [{ path: ["routes", place, "path"], message: `${text} is answered by the gateway itself` }]
+  const shadowed = sound.flatMap(({ path: at }, place) =>
+    at && isOwnRoute("GET", at.text)
+      ? [{ path: ["routes", place, "path"], message: `${at.text} is answered by the gateway itself` }]
       : [],
   );
-  const loops = Object.entries(upstreams).flatMap(([name, { url, socket }]) =>
-    socket === undefined && own.some((listener) => leadsTo(url, listener))
-      ? [{ path: ["upstreams", name, "url"], message: `${url} leads back to this server` }]
-      : [],
+  const ofUpstreams = Object.entries(known ?? {}).flatMap(([name, given]) =>
+    upstreamFaults(name, given, own),
   );
-  const doubled = [...new Set(twice)].map((name) => `there are two of the name '${name}'`);
-  const overlaps = doubled.length > 0 ? [] : routeFaults(toRoutes(routes));
+  const names = sound.flatMap(({ name }) => name ?? []);
+  const twice = new Set(names.filter((name, place) => names.indexOf(name) !== place));
+  const doubled = [...twice].map((name) => `there are two of the name '${name}'`);
+  const overlaps = routeFaults(sound.flatMap((given) => (isPlaced(given) ? placeOf(given) : [])));
   const ofAll = [...doubled, ...overlaps].map((message) => ({ path: ["routes"], message }));
-  return [...missing, ...shadowed, ...loops, ...ofAll];
+  return [...missing, ...shadowed, ...ofUpstreams, ...ofAll];
+}
+
+/** What is wrong with where proxies ask. */
+export function forwardAuthFaults({ routes, forwardAuth }: Written): Fault[] {
+  const { path: at } = soundFields(forwardAuthSchema.shape, forwardAuth);
+  if (at === undefined) return [];
+  const own = isOwnRoute("GET", at)
+    ? [{ path: ["forwardAuth", "path"], message: `${at} is answered otherwise` }]
+    : [];
+  const shadowed = soundRoutes(routes).flatMap(({ path: pattern }, place) =>
+    pattern?.text === at ? [{ path: ["routes", place, "path"], message: `${at} is where proxies ask` }] : [],
+  );
+  return [...own, ...shadowed];
+}
+
+export type SoundUpstreams = Record<string, SoundFields<(typeof upstream)["shape"]>>;
+
+/** Of each upstream, as it is written, what is well formed. */
+export function soundUpstreams(given: unknown): SoundUpstreams {
+  if (!isObject(given)) return {};
+  return Object.fromEntries(
+    Object.entries(given).map(([name, one]) => [name, soundFields(upstream.shape, one)]),
+  );
+}
+
+type SoundRoute = SoundFields<(typeof route)["shape"]>;
+/** It is certain which requests it is for. */
+type PlacedRoute = SoundRoute & Pick<RoutesConfig[number], "host" | "path" | "methods">;
+
+function soundRoutes(given: unknown): SoundRoute[] {
+  return itemsOf(given).map((one) => soundFields(route.shape, one));
+}
+
+function isPlaced(given: SoundRoute): given is PlacedRoute {
+  return ["host", "path", "methods"].every((name) => name in given);
+}
+
+function upstreamFaults(name: string, given: unknown, own: Own): Fault[] {
+  const faults: Fault[] = (slug.safeParse(name).error?.issues ?? []).map(({ message }) => ({
+    path: ["upstreams", name],
+    message: `the name is ${message}`,
+  }));
+  if (!isObject(given)) return faults;
+  const { url } = soundFields(upstream.shape, given);
+  const has = (field: string): boolean => given[field] !== undefined;
+  if (has("cert") !== has("key"))
+    faults.push({ path: ["upstreams", name], message: "cert and key go together" });
+  if (url === undefined) return faults;
+  if (!url.startsWith("https:") && ["ca", "cert", "key", "serverName"].some(has))
+    faults.push({ path: ["upstreams", name], message: "ca, cert, key and serverName are for https://" });
+  if (!has("socket") && own.some((listener) => leadsTo(url, listener)))
+    faults.push({ path: ["upstreams", name, "url"], message: `${url} leads back to this server` });
+  return faults;
 }
 
 export function toRoutes(routes: RoutesConfig): Route[] {
   return routes.map((given) => ({
-    ...{ name: nameOf(given), host: given.host, path: given.path, methods: given.methods },
+    ...placeOf(given),
     ...{ upstream: given.upstream, scopes: given.scopes, identity: given.identity, upgrades: given.upgrade },
     times: { answer: given.answerTime, idle: given.idleTime },
     bodySize: given.maxBody,
   }));
 }
 
-/** As its path is, with what else tells it apart. */
-function nameOf({ name, host, path: { text }, methods }: RoutesConfig[number]): string {
-  return name ?? [methods?.join(","), `${host ?? ""}${text}`].filter(Boolean).join(" ");
+/** Without a name of its own it is called as its path is, with what else tells it apart. */
+function placeOf(given: PlacedRoute): RoutePlace {
+  const { name, host, path: at, methods } = given;
+  const described = [methods?.join(","), `${host ?? ""}${at.text}`].filter(Boolean).join(" ");
+  return { name: name ?? described, host, path: at, methods };
 }
 
 const loopback = new Set(["localhost", "127.0.0.1", "::1", "0.0.0.0", "::"]);

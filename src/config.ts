@@ -2,91 +2,34 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import {
+  type Fault,
+  approval,
+  crlLife,
+  describeFault,
+  dnsName,
+  hostPort,
+  limitShape,
+  onOff,
+  refuseConfig,
+  soundFields,
+  soundTrust,
+  trust,
+  trustFaults,
+  withoutUndefined,
+} from "./config-fields.ts";
+import {
+  type SoundUpstreams,
   forwardAuthFaults,
   forwardAuthSchema,
   gatewayFaults,
   routesSchema,
-  slug,
+  soundUpstreams,
   upstreamsSchema,
 } from "./config-routes.ts";
 import { Refusal } from "./domain/errors.ts";
-import { type Limits, describeRule, limitFault, limitNames, limitRules } from "./domain/limits.ts";
-import { defaultApprovalLimits } from "./domain/request.ts";
-import { DAY, MINUTE, formatDuration, parseDuration } from "./domain/time.ts";
-
-/** HOST:PORT; an IPv6 host in brackets; port 0 picks a free one. */
-const hostPort = z.string().transform((text, context) => {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):([0-9]{1,5})$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  if (host === undefined || port > 65535) {
-    context.addIssue({ code: "custom", message: `'${text}' is not HOST:PORT` });
-    return z.NEVER;
-  }
-  return { host, port };
-});
-
-const dnsLabel = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
-const dnsName = z.string().regex(new RegExp(`^${dnsLabel}(\\.${dnsLabel})*$`), "not a DNS name");
-
-/** Short enough to be noticed, long enough to be fetched. */
-const crlLife = z.string().transform((text, context) => {
-  const life = /^[1-9][0-9]{0,8}[smhd]$/.test(text) ? parseDuration(text) : Number.NaN;
-  if (life >= 10 * MINUTE && life <= 30 * DAY) return life;
-  context.addIssue({ code: "custom", message: `'${text}' is not a duration from 10m to 30d` });
-  return z.NEVER;
-});
-
-/** A number, or what a variable says: digits; a duration for a time. */
-const limit = (name: keyof Limits) =>
-  z.union([z.number(), z.string()], `not ${describeRule(limitRules[name])}`).transform((said, context) => {
-    const isTime = limitRules[name].kind === "time";
-    const form = isTime ? /^[1-9][0-9]{0,8}[smhd]$/ : /^[0-9]{1,12}$/;
-    const read = (text: string): number => (isTime ? parseDuration(text) : Number(text));
-    const isFormed = typeof said === "number" ? !isTime : form.test(said);
-    const value = isFormed ? (typeof said === "number" ? said : read(said)) : Number.NaN;
-    const message = limitFault(name, value);
-    if (message === undefined) return value;
-    context.addIssue({ code: "custom", message });
-    return z.NEVER;
-  });
-type LimitShape = { [Name in keyof Limits]: ReturnType<typeof limit> };
-const limitShape = Object.fromEntries(limitNames.map((name) => [name, limit(name)])) as LimitShape;
-
-/** As JSON says it, or as a variable does. */
-const onOff = z.union(
-  [z.boolean(), z.enum(["on", "off"]).transform((text) => text === "on")],
-  "neither on nor off",
-);
-/** Whether requests without a token are taken, to be approved: with these limits, or the default ones. */
-const most = (limit: number) => z.number().int().min(1).max(limit);
-const approval = z
-  .union(
-    [onOff, z.strictObject({ pendingPerAddress: most(1000), pending: most(100_000) }).partial()],
-    "neither on nor off, nor { pendingPerAddress, pending }",
-  )
-  .transform((said) => {
-    if (said === false) return undefined;
-    return { ...defaultApprovalLimits, ...(said === true ? {} : withoutUndefined(said)) };
-  });
-
-/** CAs beside our own; what their files hold is looked at when they are read (`loadTrust`). */
-const trust = z
-  .array(
-    z.strictObject({
-      name: slug,
-      ca: z.string().min(1),
-      crl: z
-        .string()
-        .min(1)
-        .refine(
-          (text) => !text.includes("://") || (/^https?:\/\//.test(text) && URL.canParse(text)),
-          "neither a file nor an http:// or https:// URL",
-        )
-        .optional(),
-    }),
-  )
-  .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, "two have the same name");
+import { type Limits, limitNames, limitRules } from "./domain/limits.ts";
+import { isObject } from "./domain/option-faults.ts";
+import { formatDuration } from "./domain/time.ts";
 
 const fields = z.strictObject({
   name: z.string().min(1).max(40),
@@ -127,14 +70,8 @@ const fields = z.strictObject({
   listen: z.strictObject({ ca: hostPort, enforce: hostPort, public: hostPort, metrics: hostPort }),
 });
 
-const schema = fields.superRefine(({ routes, upstreams, forwardAuth, listen }, context) => {
-  const own = [listen.ca, listen.enforce, listen.public, listen.metrics];
-  for (const fault of [...gatewayFaults(routes, upstreams, own), ...forwardAuthFaults(forwardAuth, routes)])
-    context.addIssue({ code: "custom", path: fault.path, message: fault.message });
-});
-
 /** The configuration, validated and frozen. */
-export type Config = Readonly<z.output<typeof schema>> & { readonly home: string };
+export type Config = Readonly<z.output<typeof fields>> & { readonly home: string };
 export const listenerNames = ["ca", "enforce", "public", "metrics"] as const;
 export type ListenerName = (typeof listenerNames)[number];
 
@@ -178,26 +115,64 @@ export function homeDirectory(flag: string | undefined, env: NodeJS.ProcessEnv):
   return resolve(flag ?? env["COUNTERSIGN_HOME"] ?? "ca");
 }
 
+/** A configuration as far as it can be read: whoever mends it learns of every fault at once. */
+export interface ConfigReading {
+  readonly home: string;
+  /** Nothing, if there is a fault. */
+  readonly config: Config | undefined;
+  readonly faults: readonly string[];
+  /** What is well formed of that which names files, whatever is wrong beside it. */
+  readonly sound: {
+    readonly trust: ReturnType<typeof soundTrust>;
+    readonly upstreams: SoundUpstreams;
+    readonly databaseUrl?: string | undefined;
+  };
+}
+
 /**
  * Puts the configuration together: flag, then variable, then file, then default.
  *
  * @param file the parsed `config.json`; `{}` before there is one
- * @throws Refusal CONFIG_INVALID, naming every fault.
  */
-export function resolveConfig(home: string, flags: RawConfig, env: NodeJS.ProcessEnv, file: unknown): Config {
-  if (!isObject(file))
-    throw new Refusal("CONFIG_INVALID", `${join(home, "config.json")} is not a JSON object.`);
-  const layers = [defaults, file, fromEnvironment(env), { ...flags }].map(withoutUndefined);
+export function readConfig(
+  home: string,
+  flags: RawConfig,
+  env: NodeJS.ProcessEnv,
+  file: unknown,
+): ConfigReading {
+  const faults: Fault[] = isObject(file) ? [] : [{ path: [], message: "config.json is not a JSON object" }];
+  const given = isObject(file) ? file : {};
+  const layers = [defaults, given, fromEnvironment(env), { ...flags }].map(withoutUndefined);
   const raw = Object.assign({}, ...layers) as Record<string, unknown>;
   for (const name of ["listen", "limits"]) {
-    const parts = layers.map((layer) => (layer[name] === undefined ? {} : layer[name]));
-    // What is no object is left for the schema to refuse.
-    raw[name] = parts.every(isObject) ? Object.assign({}, ...parts.map(withoutUndefined)) : undefined;
+    const parts = layers.map((layer) => layer[name]).filter((part) => part !== undefined);
+    raw[name] = Object.assign({}, ...parts.filter(isObject).map(withoutUndefined));
+    if (!parts.every(isObject)) faults.push({ path: [name], message: "not an object" });
   }
-  const result = schema.safeParse(raw);
-  if (result.success) return Object.freeze({ ...result.data, home });
-  const faults = result.error.issues.map((issue) => `${issue.path.join(".") || "config"}: ${issue.message}`);
-  throw new Refusal("CONFIG_INVALID", `The configuration is not valid: ${faults.join("; ")}.`);
+  const result = fields.safeParse(raw);
+  const own = Object.values(soundFields(fields.shape.listen.shape, raw["listen"]));
+  faults.push(...(result.error?.issues ?? []), ...trustFaults(raw["trust"]));
+  faults.push(...gatewayFaults(raw, own), ...forwardAuthFaults(raw));
+  return {
+    home,
+    config: result.data && faults.length === 0 ? Object.freeze({ ...result.data, home }) : undefined,
+    faults: faults.map((fault) => describeFault(fault)),
+    sound: {
+      trust: soundTrust(raw["trust"]),
+      upstreams: soundUpstreams(raw["upstreams"]),
+      ...soundFields({ databaseUrl: fields.shape.databaseUrl }, raw),
+    },
+  };
+}
+
+/**
+ * The same where nothing goes on without all of it.
+ *
+ * @throws Refusal CONFIG_INVALID, naming every fault.
+ */
+export function resolveConfig(...given: Parameters<typeof readConfig>): Config {
+  const { config, faults } = readConfig(...given);
+  return config ?? refuseConfig(faults);
 }
 
 /** What is in `config.json` but for what the gateway alone goes by: a fault there must not keep anybody from revoking. */
@@ -279,12 +254,4 @@ export function limitVariable(name: keyof Limits): string {
 function defaultOf(name: keyof Limits): number | string {
   const { kind, default: value } = limitRules[name];
   return kind === "time" ? formatDuration(value) : value;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function withoutUndefined(layer: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(layer).filter(([, value]) => value !== undefined));
 }

@@ -10,7 +10,7 @@ import { Gateway, type GatewaySettings } from "./enforce/gateway/gateway.ts";
 import { createEnforceListener } from "./enforce/listener.ts";
 import type { TlsCertificate } from "./enforce/tls.ts";
 import type { EnforcerOptions } from "./home/enforcer-state.ts";
-import { loadGateway } from "./home/gateway.ts";
+import { loadGateway, upstreamFileFaults } from "./home/gateway.ts";
 import { startEnforcing } from "./serve/enforcing.ts";
 
 export type { Caller, Decision, Denial } from "./domain/decision.ts";
@@ -107,7 +107,9 @@ export async function createEnforcer(options: EnforcerOptions): Promise<Enforcer
 }
 
 function readGateway(settings: object): GatewaySettings {
-  return loadGateway({ ...parseGatewayConfig(settings), home: process.cwd() });
+  const home = process.cwd();
+  const config = parseGatewayConfig(settings, (upstreams) => upstreamFileFaults(home, upstreams));
+  return loadGateway({ ...config, home });
 }
 
 /** An older one lacks the key exchange that servers are made with: OpenSSL would say so at the first, in its own words. */

@@ -54,14 +54,15 @@ export function parseBurst(text: string): Burst {
 }
 
 /**
- * A rate with another burst, if one is given; "default" is as many as the rate says.
+ * A rate with another burst, if one is given; "default" is as many as the rate says, of no rate none.
  *
- * @throws Refusal RATE_INVALID for a burst of no rate.
+ * @throws Refusal RATE_INVALID for any other burst of no rate.
  */
 export function withBurst(rate: Rate | undefined, burst: Burst | undefined): Rate | undefined {
   if (burst === undefined) return rate;
+  if (burst === "default") return rate && { ...rate, burst: rate.count };
   if (!rate) throw new Refusal("RATE_INVALID", "A burst needs a rate.");
-  return { ...rate, burst: burst === "default" ? rate.count : burst };
+  return { ...rate, burst };
 }
 
 /** As it is written, without the burst. */

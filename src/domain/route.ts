@@ -32,6 +32,9 @@ export interface Route {
   readonly bodySize: number | undefined;
 }
 
+/** Which requests a route is for. */
+export type RoutePlace = Pick<Route, "name" | "host" | "path" | "methods">;
+
 export type Found =
   | { readonly route: Route }
   | { readonly code: "NO_ROUTE" }
@@ -142,7 +145,7 @@ const forProxies = ["GET", "HEAD"];
 const never = ["TRACE", "CONNECT"];
 
 /** Routes of which it would be open which one a request is for. */
-export function routeFaults(routes: readonly Route[]): string[] {
+export function routeFaults(routes: readonly RoutePlace[]): string[] {
   return routes.flatMap((route, place) =>
     routes.slice(0, place).flatMap((other) => {
       if (route.host !== other.host) return [];
@@ -153,6 +156,6 @@ export function routeFaults(routes: readonly Route[]): string[] {
   );
 }
 
-function shareMethods({ methods: a }: Route, { methods: b }: Route): boolean {
+function shareMethods({ methods: a }: RoutePlace, { methods: b }: RoutePlace): boolean {
   return a === undefined || b === undefined || a.some((method) => b.includes(method));
 }

@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { z } from "zod";
-import { type Config, homeDirectory, readConfigFile, resolveConfig, withoutRoutes } from "../config.ts";
+import { type Config, homeDirectory, readConfig, readConfigFile, withoutRoutes } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
 import { defaultLimits } from "../domain/limits.ts";
 import type { Database, Logger } from "../domain/ports.ts";
@@ -11,6 +11,7 @@ import { openDatabase } from "../storage/database.ts";
 import { readLastSeen } from "./last-seen.ts";
 import { openState, systemClock } from "./open.ts";
 import { type TrustedAuthority, loadTrust } from "./trust.ts";
+import { wholeConfig } from "./whole-config.ts";
 
 /** Where a service finds the records to decide by. */
 export type EnforcerOptions = {
@@ -76,8 +77,9 @@ function describe({ path, message }: z.core.$ZodIssue): string {
 
 async function openHome(named: string): Promise<EnforcerState> {
   const home = homeDirectory(named, process.env);
-  const config = resolveConfig(home, {}, process.env, withoutRoutes(readHome(home)));
-  const trusted = loadTrust(config, systemClock.now());
+  const now = systemClock.now();
+  const config = wholeConfig(readConfig(home, {}, process.env, withoutRoutes(readHome(home))), now);
+  const trusted = loadTrust(config, now);
   const database = await openState(config);
   return orClose(database, async () => {
     await requireSameHistory(database, readLastSeen(home));

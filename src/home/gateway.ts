@@ -1,9 +1,9 @@
 import { X509Certificate, createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { refuseConfig } from "../config-fields.ts";
 import type { Config } from "../config.ts";
-import { toRoutes } from "../config-routes.ts";
-import { Refusal } from "../domain/errors.ts";
+import { type SoundUpstreams, toRoutes } from "../config-routes.ts";
 import type { Route } from "../domain/route.ts";
 import type { UpstreamSettings } from "../domain/upstream.ts";
 
@@ -16,34 +16,53 @@ export function loadGateway(config: Pick<Config, "home" | "routes" | "upstreams"
   readonly routes: readonly Route[];
   readonly upstreams: readonly UpstreamSettings[];
 } {
+  const { home } = config;
   const faults: string[] = [];
   const upstreams = Object.entries(config.upstreams).map(([name, given]) => {
-    const read = (kind: "ca" | "cert" | "key", check: (pem: string) => unknown): string | undefined => {
-      const file = given[kind];
-      if (file === undefined) return undefined;
-      const path = resolve(config.home, file);
-      const pem = readOr(path);
-      if (pem === undefined) faults.push(`upstreams.${name}.${kind}: ${path} cannot be read`);
-      else if (!passes(check, pem))
-        faults.push(`upstreams.${name}.${kind}: ${path} is not what it should be`);
-      return pem;
-    };
+    const files = readFiles(home, name, given);
+    faults.push(...files.faults);
     const { url, socket, connectTime, connections, serverName, health } = given;
-    const files = {
-      ca: read("ca", (pem) => new X509Certificate(pem)),
-      cert: read("cert", (pem) => new X509Certificate(pem)),
-      key: read("key", (pem) => createPrivateKey(pem)),
-    };
-    if (areOfTwoPairs(files)) faults.push(`upstreams.${name}: cert and key are not of one pair`);
     return {
       ...{ name, origin: url, connectTime, connections, health },
-      socket: socket === undefined ? undefined : resolve(config.home, socket),
-      tls: { ...files, servername: serverName },
+      socket: socket === undefined ? undefined : resolve(home, socket),
+      tls: { ...files.pem, servername: serverName },
     };
   });
-  if (faults.length > 0)
-    throw new Refusal("CONFIG_INVALID", `The configuration is not valid: ${faults.join("; ")}.`);
+  if (faults.length > 0) refuseConfig(faults);
   return { routes: toRoutes(config.routes), upstreams };
+}
+
+/** What is wrong with the files of those upstreams that are well formed so far. */
+export function upstreamFileFaults(home: string, upstreams: SoundUpstreams): string[] {
+  return Object.entries(upstreams).flatMap(([name, given]) => [...readFiles(home, name, given).faults]);
+}
+
+const kinds = {
+  ca: (pem: string) => new X509Certificate(pem),
+  cert: (pem: string) => new X509Certificate(pem),
+  key: (pem: string) => createPrivateKey(pem),
+};
+type Kind = keyof typeof kinds;
+
+function readFiles(
+  home: string,
+  name: string,
+  files: Partial<Record<Kind, string | undefined>>,
+): { readonly pem: Record<Kind, string | undefined>; readonly faults: readonly string[] } {
+  const faults: string[] = [];
+  const read = (kind: Kind): string | undefined => {
+    const file = files[kind];
+    if (file === undefined) return undefined;
+    const path = resolve(home, file);
+    const pem = readOr(path);
+    if (pem === undefined) faults.push(`upstreams.${name}.${kind}: ${path} cannot be read`);
+    else if (!passes(kinds[kind], pem))
+      faults.push(`upstreams.${name}.${kind}: ${path} is not what it should be`);
+    return pem;
+  };
+  const pem = { ca: read("ca"), cert: read("cert"), key: read("key") };
+  if (areOfTwoPairs(pem)) faults.push(`upstreams.${name}: cert and key are not of one pair`);
+  return { pem, faults };
 }
 
 function readOr(path: string): string | undefined {

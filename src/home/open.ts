@@ -73,7 +73,7 @@ export async function openState(config: Config): Promise<Database> {
 }
 
 /** Throws CONFIG_INVALID. */
-export function requireDatabaseFile(config: Config): void {
+export function requireDatabaseFile(config: Pick<Config, "home" | "databaseUrl">): void {
   const { database } = homePaths(config.home);
   if (config.databaseUrl !== undefined || existsSync(database)) return;
   const hint = "Is COUNTERSIGN_DATABASE_URL not set?";

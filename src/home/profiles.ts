@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
+import { soundFields } from "../config-fields.ts";
 import { Refusal } from "../domain/errors.ts";
 import { keyTypes } from "../domain/key-policy.ts";
 import { parseSlug } from "../domain/names.ts";
@@ -110,17 +111,9 @@ export function readProfile(path: string): { profile?: Profile; faults: readonly
   const body = schema.safeParse(raw);
   const issues = [...(name.error?.issues ?? []), ...(body.error?.issues ?? [])];
   const faults = issues.map(({ path: at, message }) => `${at.join(".")} ${message}`.trim());
-  faults.push(...profileFaults(wellFormedParts(raw)));
+  faults.push(...profileFaults(soundFields(schema.shape, raw)));
   if (!name.success || !body.success || faults.length > 0) return { faults };
   return { profile: { ...body.data, name: name.data, description: body.data.description }, faults };
-}
-
-/** The fields that are right by themselves: what is wrong between them is told although another is wrong. */
-function wellFormedParts(raw: unknown): Partial<z.output<typeof schema>> {
-  const fields = Object.entries(schema.shape).map(([name, part]) => {
-    return [name, part.safeParse((raw as Record<string, unknown> | null)?.[name]).data] as const;
-  });
-  return Object.fromEntries(fields);
 }
 
 function issuerFault(

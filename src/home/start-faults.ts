@@ -4,23 +4,28 @@ import { join } from "node:path";
 import {
   type Config,
   type RawConfig,
+  readConfig,
   readConfigFile,
   requireKnownVariables,
-  resolveConfig,
+  withoutRoutes,
 } from "../config.ts";
+import { refuseConfig } from "../config-fields.ts";
 import { Refusal } from "../domain/errors.ts";
 import { readInput } from "../files/files.ts";
-import { loadGateway } from "./gateway.ts";
+import { Faults } from "./faults.ts";
 import { readLastSeen } from "./last-seen.ts";
 import { readPassword, requireDatabaseFile, systemClock } from "./open.ts";
 import { homePaths } from "./paths.ts";
 import { loadProfiles } from "./profiles.ts";
-import { loadTrust } from "./trust.ts";
+import { wholeConfig } from "./whole-config.ts";
 
-interface Start {
+interface Given {
   readonly home: string;
   readonly flags: RawConfig;
   readonly env: NodeJS.ProcessEnv;
+}
+
+interface Start extends Given {
   readonly passwordFile: string | undefined;
   /** Whether it starts whatever was seen before. */
   readonly acceptOlderState: boolean;
@@ -32,53 +37,78 @@ interface Start {
  *
  * @throws Refusal HOME_MISSING; with one fault, its own; with several, CONFIG_INVALID, naming each.
  */
-export function readForStart({ home, flags, env, passwordFile, acceptOlderState }: Start): {
+export function readForStart({ passwordFile, acceptOlderState, ...given }: Start): {
   readonly config: Config;
   readonly password: string;
 } {
-  const faults: Refusal[] = [];
-  const attempt = <Result>(work: () => Result): Result | undefined => {
-    try {
-      return work();
-    } catch (error) {
-      if (!(error instanceof Refusal) || error.code === "HOME_MISSING") throw error;
-      faults.push(error);
-      return undefined;
-    }
-  };
-  attempt(() => {
-    requireKnownVariables(env);
-  });
-  const config = attempt(() => resolveConfig(home, flags, env, readConfigFile(home)));
-  const password = attempt(() => readPassword(home, passwordFile, env));
-  for (const path of attempt(() => certificatesOf(home)) ?? [])
-    attempt(() => {
+  const { home, env } = given;
+  const faults = new Faults();
+  const config = attemptConfig(faults, given, attemptFile(faults, given));
+  const password = faults.attempt(() => readPassword(home, passwordFile, env));
+  for (const path of faults.attempt(() => certificatesOf(home)) ?? [])
+    faults.attempt(() => {
       requireCertificate(path);
     });
-  for (const path of attempt(() => keysOf(home)) ?? [])
-    attempt(() => {
+  for (const path of faults.attempt(() => keysOf(home)) ?? [])
+    faults.attempt(() => {
       requireKey(path);
     });
-  const known = faults.length;
-  attempt(() => loadProfiles(homePaths(home).profiles));
-  const hasOfProfiles = faults.length > known;
-  if (config) {
-    attempt(() => {
-      requireDatabaseFile(config);
-    });
-    attempt(() => loadTrust(config, systemClock.now()));
-    attempt(() => loadGateway(config));
-  }
-  if (!acceptOlderState) attempt(() => readLastSeen(home));
+  if (!acceptOlderState) faults.attempt(() => readLastSeen(home));
+  const known = faults.found.length;
+  faults.attempt(() => loadProfiles(homePaths(home).profiles));
   // Faults of profiles alone are told, all of them, once it is known which issuers there are.
-  const isFit = faults.length === 0 || (hasOfProfiles && faults.length === 1);
-  if (isFit && config && password !== undefined) return { config, password };
-  const [first, ...others] = faults;
-  if (first && others.length === 0) throw first;
-  const sentences = faults.map(({ message }) => message).join(" ");
-  const details = faults.flatMap(({ detail }) => detail ?? []).join("; ");
-  const counted = `${home} has ${String(faults.length)} faults. ${sentences}`;
-  throw new Refusal("CONFIG_INVALID", counted, details === "" ? undefined : details);
+  if (known === 0 && config && password !== undefined) return { config, password };
+  return faults.refuse(home);
+}
+
+/**
+ * The same for the routes alone, which have none of a home's keys.
+ *
+ * @param also reads whatever else is needed
+ * @throws Refusal as above
+ */
+export function readForGateway<Read>(
+  given: Given,
+  also: () => Read,
+): { readonly config: Config; readonly read: Read } {
+  const { home } = given;
+  const faults = new Faults();
+  const file = attemptFile(faults, given);
+  const config = attemptConfig(faults, given, file);
+  attemptUnflagged(faults, given, file);
+  faults.attempt(() => {
+    requireCertificate(homePaths(home).issuerCert);
+  });
+  faults.attempt(() => readLastSeen(home));
+  const read = faults.attempt(also);
+  return config && read && faults.found.length === 0 ? { config, read } : faults.refuse(home);
+}
+
+function attemptFile(faults: Faults, { home, env }: Given): unknown {
+  faults.attempt(() => {
+    requireKnownVariables(env);
+  });
+  return faults.attempt(() => readConfigFile(home));
+}
+
+/** @param file nothing, where it could not be read: flags and variables are looked at all the same */
+function attemptConfig(faults: Faults, { home, flags, env }: Given, file: unknown): Config | undefined {
+  const reading = readConfig(home, flags, env, file === undefined ? {} : file);
+  const config = faults.attempt(() => wholeConfig(reading, systemClock.now()));
+  const { sound } = reading;
+  if (file !== undefined && "databaseUrl" in sound)
+    faults.attempt(() => {
+      requireDatabaseFile({ home, databaseUrl: sound.databaseUrl });
+    });
+  return config;
+}
+
+/** The records are opened by what the file says, also where a flag says otherwise (`openEnforcerState`). */
+function attemptUnflagged(faults: Faults, { home, flags, env }: Given, file: unknown): void {
+  if (file === undefined) return;
+  const known = readConfig(home, flags, env, file).faults;
+  const others = readConfig(home, {}, env, withoutRoutes(file)).faults.filter((one) => !known.includes(one));
+  if (others.length > 0) faults.attempt(() => refuseConfig(others));
 }
 
 /** Those of further issuers may be missing here. */

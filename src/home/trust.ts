@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { Config } from "../config.ts";
-import { Refusal } from "../domain/errors.ts";
+import { refuseConfig } from "../config-fields.ts";
+import type { Config, ConfigReading } from "../config.ts";
 import type { SpkiHash } from "../domain/identifiers.ts";
 import type { Instant } from "../domain/time.ts";
 import { type ForeignCa, foreignIssuerRecord, readForeignCas } from "../x509/foreign-ca.ts";
@@ -23,21 +23,34 @@ export interface TrustedAuthority {
  * @throws Refusal CONFIG_INVALID, naming every fault.
  */
 export function loadTrust(config: Pick<Config, "home" | "trust">, now: Instant): TrustedAuthority[] {
+  const { authorities, faults } = readTrust(config.home, config.trust, now);
+  return faults.length === 0 ? authorities : refuseConfig(faults);
+}
+
+/**
+ * The same, of what is well formed.
+ *
+ * @returns what could be read, and everything that is wrong with the rest
+ */
+export function readTrust(
+  home: string,
+  trust: ConfigReading["sound"]["trust"],
+  now: Instant,
+): { readonly authorities: TrustedAuthority[]; readonly faults: readonly string[] } {
   const faults: string[] = [];
-  const authorities = config.trust.map(({ name, ca, crl }) => {
+  const authorities = trust.map(({ ca, crl, ...given }, place) => {
+    const name = given.name ?? String(place);
     const fault = (what: string): void => void faults.push(`trust '${name}': ${what}`);
-    const bytes = readOr(resolve(config.home, ca), fault);
+    const bytes = ca === undefined ? undefined : readOr(resolve(home, ca), fault);
     const read = bytes && readForeignCas(bytes, now);
-    for (const one of read?.faults ?? []) fault(`${ca}: ${one}`);
+    for (const one of read?.faults ?? []) fault(`${String(ca)}: ${one}`);
     const isUrl = crl?.includes("://") ?? false;
-    const source = crl === undefined || isUrl ? crl : resolve(config.home, crl);
-    const copy = join(homePaths(config.home).trust, `${name}.crl`);
+    const source = crl === undefined || isUrl ? crl : resolve(home, crl);
+    const copy = join(homePaths(home).trust, `${name}.crl`);
     if (source !== undefined && !isUrl && !existsSync(copy)) readOr(source, fault);
     return { name, cas: read?.cas ?? [], crl: source, copy };
   });
-  faults.push(...sharedCas(authorities));
-  if (faults.length === 0) return authorities;
-  throw new Refusal("CONFIG_INVALID", `The configuration is not valid: ${faults.join("; ")}.`);
+  return { authorities, faults: [...faults, ...sharedCas(authorities)] };
 }
 
 /** For the handshake of calls, PEM. */

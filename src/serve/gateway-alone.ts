@@ -1,6 +1,6 @@
 import { type RequestListener, createServer as createHttpServer } from "node:http";
 import { Counter, Registry, collectDefaultMetrics } from "prom-client";
-import { X509Certificate } from "node:crypto";
+import { X509Certificate, createPrivateKey } from "node:crypto";
 import type { Config } from "../config.ts";
 import { Refusal } from "../domain/errors.ts";
 import type { Logger } from "../domain/ports.ts";
@@ -11,6 +11,7 @@ import type { ConnectionGate } from "../enforce/connection-gate.ts";
 import { createEnforceListener } from "../enforce/listener.ts";
 import { enforceTlsOptions } from "../enforce/tls.ts";
 import { readInput } from "../files/files.ts";
+import { Faults } from "../home/faults.ts";
 import { urlHost } from "../home/open.ts";
 import { registerAccountCounters } from "../http/account-counters.ts";
 import { registerDecisionGauges } from "../http/decision-gauges.ts";
@@ -42,22 +43,27 @@ export interface CertificateFiles {
   readonly key: string;
 }
 
+type Certificate = ReturnType<typeof readCertificate>;
+
 /**
  * The composition root of `gateway`: the decision and the routes of a home, without its keys.
  *
+ * @param certificate what the files hold: they may be pipes, which can be read once
  * @throws Refusal when anything is missing or wrong; nothing is left running then
  */
 export async function startGateway(
   config: Config,
   files: CertificateFiles,
+  certificate: Certificate,
   logger: Logger,
 ): Promise<RunningGateway> {
-  return started((opened) => start(config, files, logger, opened));
+  return started((opened) => start(config, files, certificate, logger, opened));
 }
 
 async function start(
   config: Config,
   files: CertificateFiles,
+  certificate: Certificate,
   logger: Logger,
   opened: Opened,
 ): Promise<Omit<RunningGateway, "stop">> {
@@ -81,7 +87,7 @@ async function start(
   const routing = startRouting({ config, authenticator, logger, use, metrics });
   opened.onStop(() => routing.stop());
   const server = createEnforceListener({
-    ...{ authenticator, logger, limits, certificate: readCertificate(files) },
+    ...{ authenticator, logger, limits, certificate },
     ...routing.entrances,
     ...{ http2: config.http2, refuseInTls: config.refuseInTls, resumption: config.resumption },
     onGate: (gate) => {
@@ -116,11 +122,38 @@ async function start(
   };
 }
 
-function readCertificate({ cert, key }: CertificateFiles): { readonly cert: Buffer; readonly key: Buffer } {
-  const certificate = { cert: readInput(cert), key: readInput(key) };
-  requireOptions("gateway", undefined, [], { certificate });
-  const usages = new X509Certificate(certificate.cert).keyUsage as string[] | undefined;
-  if (usages && !usages.includes(purposeIds.serverAuth))
-    throw new Refusal("CONFIG_INVALID", `${cert} is not a server's certificate: callers would not take it.`);
-  return certificate;
+/**
+ * Reads the listener's own certificate and key.
+ *
+ * @throws Refusal FILE_UNREADABLE, CONFIG_INVALID; naming every fault of both files
+ */
+export function readCertificate(files: CertificateFiles): { readonly cert: Buffer; readonly key: Buffer } {
+  const faults = new Faults();
+  const cert = faults.attempt(() => readServerCertificate(files.cert));
+  const key = faults.attempt(() => readPlainKey(files.key));
+  if (!cert || !key) return faults.refuse("The listener's certificate");
+  requireOptions("gateway", undefined, [], { certificate: { cert, key } });
+  return { cert, key };
+}
+
+function readServerCertificate(path: string): Buffer {
+  const pem = readInput(path);
+  const { keyUsage } = readAs("a certificate", path, () => new X509Certificate(pem));
+  const usages = keyUsage as string[] | undefined;
+  if (!usages || usages.includes(purposeIds.serverAuth)) return pem;
+  throw new Refusal("CONFIG_INVALID", `${path} is not a server's certificate: callers would not take it.`);
+}
+
+function readPlainKey(path: string): Buffer {
+  const pem = readInput(path);
+  readAs("a private key without a password", path, () => createPrivateKey(pem));
+  return pem;
+}
+
+function readAs<Read>(what: string, path: string, read: () => Read): Read {
+  try {
+    return read();
+  } catch {
+    throw new Refusal("CONFIG_INVALID", `${path} is not ${what}.`); // what OpenSSL says of it could quote a key
+  }
 }

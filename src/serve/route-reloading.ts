@@ -1,10 +1,11 @@
 import { type StatsListener, unwatchFile, watchFile } from "node:fs";
 import { join } from "node:path";
-import { type Config, type RawConfig, readConfigFile, resolveConfig } from "../config.ts";
+import { type Config, type ConfigReading, type RawConfig, readConfig, readConfigFile } from "../config.ts";
 import type { Logger } from "../domain/ports.ts";
 import type { Gateway } from "../enforce/gateway/gateway.ts";
 import { loadGateway } from "../home/gateway.ts";
-import { urlHost } from "../home/open.ts";
+import { systemClock, urlHost } from "../home/open.ts";
+import { wholeConfig } from "../home/whole-config.ts";
 
 /** Milliseconds: a file may lie where nothing tells of changes. */
 const LOOK_EVERY = 1000;
@@ -23,7 +24,7 @@ export class RouteReloading {
     this.#gateway = gateway;
     this.#logger = logger;
     this.#started = config;
-    this.#settings = settingsOf(readAgain(config));
+    this.#settings = settingsOf(readAgain(config).config ?? config);
     this.#file = join(config.home, "config.json");
     this.#onChanged = (now, before) => {
       if (now.mtimeMs !== before.mtimeMs || now.ino !== before.ino || now.size !== before.size) this.reload();
@@ -34,7 +35,7 @@ export class RouteReloading {
   /** A bad configuration changes nothing, and the log says why. */
   reload(): void {
     try {
-      const config = readAgain(this.#started);
+      const config = wholeConfig(readAgain(this.#started), systemClock.now());
       const { routes, upstreams } = loadGateway(config);
       this.#gateway.reconfigure({ routes, upstreams });
       const names = { routes: routes.map(({ name }) => name), upstreams: upstreams.map(({ name }) => name) };
@@ -55,12 +56,12 @@ export class RouteReloading {
 }
 
 /** As the file has it now. Flags say nothing of routes, but where the process listens they must not lead to. */
-function readAgain({ home, listen }: Config): Config {
+function readAgain({ home, listen }: Config): ConfigReading {
   const own = Object.entries(listen).map(([name, { host, port }]) => [
     name,
     `${urlHost(host)}:${String(port)}`,
   ]);
-  return resolveConfig(
+  return readConfig(
     home,
     { listen: Object.fromEntries(own) as RawConfig["listen"] },
     process.env,

@@ -1,9 +1,12 @@
 import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { Duplex } from "node:stream";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { changeConfig } from "../support/change-config.ts";
 import { type TestCredential, call, enrolled, keepAlive } from "../support/client.ts";
+import { expectEachOnce, spoilConfig } from "../support/every-fault.ts";
+import { freePort } from "../support/free-port.ts";
 import { freshHome } from "../support/fresh-home.ts";
 import { exchange, listenOn } from "../support/gateway-scene.ts";
 import { countersign } from "../support/run.ts";
@@ -30,7 +33,8 @@ beforeAll(async () => {
   await freshHome(workspace.file("home"));
   upstream = await listenOn(service);
   configure([{ path: "/**", upstream: "app" }]);
-  server = await serveHome(workspace);
+  const own = `127.0.0.1:${String(await freePort())}`; // what routes must not lead to
+  server = await serveHome(workspace, { serve: ["--enforce-listen", own] });
   caller = await enrolled(server, await server.token("acme"));
 });
 afterAll(async () => {
@@ -145,6 +149,29 @@ test("an upstream that is not well makes the server not ready", async () => {
   expect((await metrics()).text).toContain('countersign_gateway_upstream_down{upstream="app"} 1');
   configure([{ path: "/**", upstream: "app" }]);
   await expect.poll(ready).toBe(200);
+});
+
+test("a bad configuration is not read again: no fault hides another, and the old routes stay", async () => {
+  configure([{ path: "/**", upstream: "app" }]);
+  await expect.poll(() => said("/old")).toBe("200 acme /old");
+  const before = readFileSync(workspace.file("home/config.json"));
+  const refused = (): string[] =>
+    server
+      .log()
+      .split("\n")
+      .filter((line) => line.includes("the routes were not read again") && line.includes("trustAnchor"));
+  const faults = spoilConfig(workspace.file("home"), new URL(server.enforce).host);
+  await expect.poll(() => refused().length).toBe(1);
+  server.process.kill("SIGHUP");
+  await expect.poll(() => refused().length).toBe(2);
+  for (const line of refused()) {
+    const { err } = JSON.parse(line) as { readonly err: { readonly message: string } };
+    expectEachOnce(err.message, faults);
+  }
+  expect(await said("/old")).toBe("200 acme /old");
+  writeFileSync(workspace.file("home/config.json"), before);
+  configure([{ path: "/new", upstream: "app" }]);
+  await expect.poll(() => said("/old")).toBe("404 NO_ROUTE");
 });
 
 test("bad routes stop the start, every fault named", async () => {

@@ -1,9 +1,12 @@
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import type { Server } from "node:https";
 import { type AddressInfo, type Socket, connect as connectTcp } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Enforcer, type Limits, createEnforcer } from "../../src/index.ts";
+import { changeConfig } from "../support/change-config.ts";
+import { type DeepChain, deepChain } from "../support/deep-chain.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
 import { freshHome } from "../support/fresh-home.ts";
@@ -16,6 +19,7 @@ import { type Workspace, makeWorkspace } from "../support/workspace.ts";
 let workspace: Workspace;
 let enforcer: Enforcer;
 let caller: TestCredential;
+let deep: DeepChain;
 const warned: unknown[][] = [];
 beforeAll(async () => {
   workspace = await makeWorkspace();
@@ -23,6 +27,9 @@ beforeAll(async () => {
   await freshHome(home);
   await makeTokens(home, "acme", 1);
   caller = await issuedAt(home, "acme", 0);
+  deep = await deepChain(102);
+  writeFileSync(workspace.file("deep.crt"), deep.root);
+  changeConfig(home, { trust: [{ name: "deep", ca: workspace.file("deep.crt") }] });
   const warn = (...said: unknown[]): void => void warned.push(said);
   const logger = { info: () => undefined, warn, error: () => undefined };
   enforcer = await createEnforcer({ home, logger });
@@ -193,6 +200,17 @@ test("a chain of more than 100 KiB is refused in the handshake, and the server g
     socket.destroy();
   }
   expect((await call(url, { tls: from("127.0.0.1") })).status).toBe(200);
+});
+
+test.each([
+  [101, "CERT_UNKNOWN"], // verified, and not on record
+  [102, "CERT_UNTRUSTED"],
+])("of a chain of %i CA certificates, no more than 100 are looked at below the root", async (cas, code) => {
+  const { key, cert } = await deep.below(cas);
+  expect(Buffer.byteLength(cert)).toBeLessThan(100 * 1024); // in DER less still: it is not its size
+  const url = await listening({});
+  expect((await call(url, { tls: { ...caller, key, cert } })).json["code"]).toBe(code);
+  expect((await call(url, { tls: caller })).status).toBe(200);
 });
 
 test("a limit that cannot be is refused", () => {

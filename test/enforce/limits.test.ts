@@ -124,6 +124,15 @@ test("a credential's own addresses and scopes narrow its account's, on an open c
   agent.destroy();
 });
 
+test("rate and burst are taken away together, also where there is none", async () => {
+  const rateAfter = async (...args: string[]) =>
+    (await server.admin("account", "update", "hurried", ...args))["rate"];
+  await server.admin("account", "create", "hurried", "--rate", "5/1h", "--burst", "2");
+  expect(await rateAfter("--burst", "")).toEqual({ requests: "5/1h", burst: 5 });
+  expect(await rateAfter("--rate", "", "--burst", "")).toBeUndefined();
+  expect(await rateAfter("--rate", "", "--burst", "")).toBeUndefined();
+});
+
 test("what has ended, is unknown or makes no sense changes nothing", async () => {
   const { fingerprint } = await fresh("ended");
   await server.admin("revoke", fingerprint);

@@ -29,20 +29,21 @@ export function gatewayCommand(program: Command): void {
 
 async function runGateway(options: GatewayFlags): Promise<void> {
   const stopped = stopSignal();
-  const { homeDirectory, readConfigFile, requireKnownVariables, resolveConfig } =
-    await import("../../config.ts");
-  const { startGateway } = await import("../../serve/gateway-alone.ts");
+  const { homeDirectory } = await import("../../config.ts");
+  const { readForGateway } = await import("../../home/start-faults.ts");
+  const { readCertificate, startGateway } = await import("../../serve/gateway-alone.ts");
 
-  requireKnownVariables(process.env);
-  const home = homeDirectory(options.home, process.env);
-  const { refuseInTls, http2, enforceListen, metricsListen, cert, key } = options;
+  const { refuseInTls, http2, enforceListen, metricsListen, ...files } = options;
   const flags = {
     ...{ refuseInTls, http2, resumption: options.resumption ? undefined : false },
     listen: { ...unopened, enforce: enforceListen, metrics: metricsListen },
   };
-  const config = resolveConfig(home, flags, process.env, readConfigFile(home));
+  const home = homeDirectory(options.home, process.env);
+  const { config, read: certificate } = readForGateway({ home, flags, env: process.env }, () =>
+    readCertificate(files),
+  );
   const logger = await serverLogger();
-  const gateway = await startGateway(config, { cert, key }, logger);
+  const gateway = await startGateway(config, files, certificate, logger);
   await runServer(gateway, {
     ...{ stopped, logger, json: options.json },
     say: ({ enforce, metrics }) => fields({ "Calls over mTLS": enforce, Metrics: `${metrics}/metrics` }),

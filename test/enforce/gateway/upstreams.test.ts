@@ -174,6 +174,12 @@ test("other routes take over without a call or a connection lost", async () => {
   expect(() => {
     gateway.reconfigure({ upstreams: {}, routes: [{ path: "/**", upstream: "app" }] });
   }).toThrow("there is no upstream 'app'");
+  const odd = { tls: { url: "https://192.0.2.1", uri: "x", ca: "/no.crt" } };
+  expect(() => {
+    gateway.reconfigure({ upstreams: odd, routes: [{ path: "/**", upstream: "app" }], route: [] });
+  }).toThrow(
+    /^The configuration is not valid: .*key: "uri".*gateway: .*key: "route".*no upstream 'app'.*tls\.ca: \/no\.crt cannot be read\.$/,
+  );
   expect((await call(`${url}/only`, { agent })).text).toBe("next");
   release();
   expect((await slow).text).toBe("old answer");
