@@ -208,7 +208,22 @@ describe("/simplereenroll", () => {
       expect(leaf.subjectAltName).toMatch(/^DNS:a\.example, DNS:b\.example, URI:/);
       credential = { key, cert: leaf.toString() };
     }
-    const fewer = makeCsr({ names: names.slice(1) });
+    const renewed = async (csr: Buffer): Promise<X509Certificate> => {
+      const { json } = await call(`${server.ca}/v1/certificates/renew`, {
+        ...{ method: "POST", headers: { "Content-Type": "application/pkcs10" }, body: csr },
+        tls: { ca: readFileSync(server.root), ...credential },
+      });
+      return new X509Certificate(String(json["certificate"]));
+    };
+    const silent = makeCsr();
+    const kept = await renewed(silent.csr); // not by EST: what is not asked for is kept all the same,
+    expect(kept.subjectAltName).toMatch(/^DNS:a\.example, DNS:b\.example, URI:/);
+    credential = { key: silent.key, cert: kept.toString() };
+    const chosen = makeCsr({ names: names.slice(1) });
+    const own = await renewed(chosen.csr); // and what is asked for is chosen.
+    expect(own.subjectAltName).toMatch(/^DNS:b\.example, URI:/);
+    credential = { key: chosen.key, cert: own.toString() };
+    const fewer = makeCsr({ names: names.slice(0, 1) });
     const refused = await est(server, "simplereenroll", { csr: fewer.csr, credential });
     expect(refused).toMatchObject({ status: 400, json: { code: "NAMES_CHANGED" } });
   });
