@@ -48,6 +48,7 @@ public final class Client {
 
     public static void main(String[] args) throws InterruptedException {
         String command = args.length == 0 ? "" : args[0] + " " + (args.length - 1);
+        String ca = args.length < 2 ? "" : args[1].replaceFirst("/+$", "");
         try {
             require(args.length < 2 || args[1].startsWith("https://"), "the URL has to begin with https://");
             switch (command) {
@@ -55,10 +56,10 @@ public final class Client {
                     require(!Files.exists(IDENTITY), IDENTITY + " is there already: renew it, or move it away");
                     String token = Files.readString(Path.of(args[2])).strip();
                     require(token.matches("\\w+"), args[2] + " has no token");
-                    obtain(client(""), post(args[1], "/v1/certificates").header("Authorization", "Bearer " + token));
+                    obtain(ca + "/v1/certificates", "Bearer " + token, "");
                 }
                 // What is renewed is the certificate of the TLS handshake; it takes no token.
-                case "renew 1" -> obtain(client(Files.readString(IDENTITY)), post(args[1], "/v1/certificates/renew"));
+                case "renew 1" -> obtain(ca + "/v1/certificates/renew", "", Files.readString(IDENTITY));
                 case "call 1" -> call(URI.create(args[1]));
                 default -> throw new IOException("usage: Client enrol CA_URL TOKEN_FILE | call URL | renew CA_URL");
             }
@@ -71,10 +72,6 @@ public final class Client {
 
     private static void require(boolean condition, String otherwise) throws IOException {
         if (!condition) throw new IOException(otherwise);
-    }
-
-    private static HttpRequest.Builder post(String ca, String path) {
-        return HttpRequest.newBuilder(URI.create(ca.replaceFirst("/+$", "") + path));
     }
 
     /**
@@ -102,18 +99,18 @@ public final class Client {
     }
 
     /** Has the CA certify the key in next.pem, and puts key and certificates into client.pem. */
-    private static void obtain(HttpClient client, HttpRequest.Builder request)
+    private static void obtain(String url, String authorization, String identity)
             throws GeneralSecurityException, IOException, InterruptedException {
         // Stored before it is sent. When the answer is lost, the same CSR gets the same certificate again; another one
         // is refused: a token is good for one CSR, and a second renewal is the sign of a copied key.
         if (!Files.exists(PENDING)) replace(PENDING, newKeyAndRequest());
         String pending = Files.readString(PENDING);
         int split = Math.max(0, pending.indexOf("-----BEGIN CERTIFICATE REQUEST-----"));
-        request.timeout(Duration.ofSeconds(30))
-                .header("Content-Type", "application/pkcs10")
-                .header("Accept", "application/pem-certificate-chain")
+        var request = HttpRequest.newBuilder(URI.create(url)).timeout(Duration.ofSeconds(30))
+                .headers("Content-Type", "application/pkcs10", "Accept", "application/pem-certificate-chain")
                 .POST(BodyPublishers.ofString(pending.substring(split)));
-        String content = pending.substring(0, split) + send(client, request.build());
+        if (!authorization.isEmpty()) request.header("Authorization", authorization);
+        String content = pending.substring(0, split) + send(client(identity), request.build());
         client(content); // takes it as it will be taken
         replace(IDENTITY, content);
         Files.delete(PENDING);
@@ -153,9 +150,8 @@ public final class Client {
         require(parts.length == 3, "no key and certificates where they should be");
         var pkcs8 = new PKCS8EncodedKeySpec(Base64.getMimeDecoder().decode(parts[1]));
         var key = KeyFactory.getInstance("EC").generatePrivate(pkcs8);
-        var chain = CertificateFactory.getInstance("X.509")
-                .generateCertificates(new ByteArrayInputStream(parts[2].getBytes()))
-                .toArray(Certificate[]::new);
+        var pem = new ByteArrayInputStream(parts[2].getBytes());
+        var chain = CertificateFactory.getInstance("X.509").generateCertificates(pem).toArray(Certificate[]::new);
         // A store takes any certificate for any key.
         var signature = Signature.getInstance("SHA256withECDSA");
         signature.initVerify(chain[0].getPublicKey());
