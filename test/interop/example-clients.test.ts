@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { issuedTo } from "../support/client-files.ts";
@@ -59,10 +59,13 @@ test("what README has pasted works", async () => {
   const checkout = server.workspace.file("checkout");
   mkdirSync(checkout);
   symlinkSync(server.home, join(checkout, "ca"));
-  symlinkSync(join(projectRoot, "examples"), join(checkout, "examples"));
-  writeFileSync(join(server.home, "secrets/demo.token"), await server.token("demo"), { mode: 0o600 });
+  for (const name of ["package.json", "bin", "src", "node_modules", "examples"])
+    symlinkSync(join(projectRoot, name), join(checkout, name));
+  await server.token("demo"); // and the account
   for (const { text } of blocksOf(page(readme)).filter(({ info }) => info === "sh")) {
-    const commands = text.replaceAll("https://127.0.0.1:8443", server.ca);
+    const commands = text
+      .replaceAll("npx countersign", "bin/countersign")
+      .replaceAll("https://127.0.0.1:8443", server.ca);
     await runOk("sh", ["-eu", "-c", commands], { cwd: checkout });
   }
   expect(issuedTo(server.home, "demo")).toHaveLength(2);

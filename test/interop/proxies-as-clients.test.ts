@@ -133,6 +133,18 @@ test.each(installed)("$name calls no service that the CA does not know", async (
   }
 });
 
+test.each(installed)("$name answers no web page that has its own name lead there", async ({ name }) => {
+  const { proxy, first } = await sceneOf(name);
+  const answered = (by: LocalWay): Promise<string> => proxy.get("/whoami", by).then(seen);
+  await eventually(async () => {
+    expect(await answered({})).toBe(first.fingerprint);
+  });
+  expect(await answered({ host: `localhost:${String(proxy.port)}` })).toBe(first.fingerprint);
+  for (const host of ["attacker.example", `attacker.example:${String(proxy.port)}`])
+    expect((await proxy.get("/whoami", { host })).status).toBe(421);
+  expect(await answered({ bySocket: true, host: "orders" })).toBe(first.fingerprint);
+});
+
 test.each(installed)(
   "$name takes up the successor, and no call fails meanwhile",
   async ({ name, portLosesNone }) => {

@@ -75,6 +75,8 @@ export function isInstalled({ version: [program, ...args] }: CallingProxy): bool
 export interface RunningProxy {
   /** The command that the file names for after a renewal. */
   readonly reload: string;
+  /** On 127.0.0.1. */
+  readonly port: number;
   /** What a local program is answered, over a new connection unless by an agent. */
   get(path: string, by?: LocalWay): Promise<ProxyAnswer>;
   log(): string;
@@ -85,6 +87,8 @@ export interface RunningProxy {
 export interface LocalWay {
   readonly bySocket?: boolean;
   readonly agent?: Agent;
+  /** The name that it says it calls: else the one of 127.0.0.1 and the port, or localhost. */
+  readonly host?: string;
 }
 
 export interface ProxyAnswer {
@@ -122,12 +126,14 @@ export async function runProxy(
   let log = "";
   child.stderr.setEncoding("utf8").on("data", (part: string) => (log += part));
   return {
+    port,
     reload: /^# After a renewal: (.+)$/m.exec(text)?.[1] ?? "false",
-    get: (path, { bySocket = false, agent } = {}) =>
+    get: (path, { bySocket = false, agent, host } = {}) =>
       get({
         ...(bySocket ? { socketPath: socket } : { host: "127.0.0.1", port }),
         path,
         agent: agent ?? false,
+        ...(host !== undefined && { headers: { Host: host } }),
       }),
     log: () => log,
     end: () => ended(child),

@@ -1,5 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { delimiter, join } from "node:path";
 import { beforeAll, expect } from "vitest";
 import { cloneAlarms, issuedTo } from "./client-files.ts";
@@ -18,7 +27,7 @@ import { type TestServer, sharedServer } from "./server.ts";
 //   renew CA_URL              another key and certificate, by mTLS with client.pem → client.pem, replaced by a rename
 //
 // Key and CSR are in next.pem (0600) from before they are sent until client.pem is replaced, and are used when they are
-// there. What goes wrong is told on standard error, a problem document by its code and detail; the exit code is 1.
+// there. `enrol` replaces no client.pem, and `call` does not begin without one. URLs begin with https://. What goes wrong is told on standard error, a problem document by its code and detail; the exit code is 1.
 
 /** One client and how it is run. */
 export interface ExampleClient {
@@ -32,7 +41,8 @@ export interface ExampleClient {
 export interface ExampleScene {
   readonly server: TestServer;
   /**
-   * Plays all of a client's story: the wrong CA, lost answers, enrolment, calls, renewal under way, a used token, revocation.
+   * Plays all of a client's story: what it refuses by itself, the wrong CA, lost answers, enrolment, calls, renewal under way,
+   * a used token, revocation.
    * Stories may run at the same time.
    */
   play(client: ExampleClient): Promise<void>;
@@ -60,10 +70,11 @@ async function play(
   const token = await server.token(name);
   writeFileSync(file("token"), `${token}\n`, { mode: 0o600 });
   const PATH = [shims, process.env["PATH"]].join(delimiter);
-  const options = { cwd: folder, env: { ...process.env, PATH, ARGUMENTS: file("arguments"), ...env } };
+  const asIts = { PATH, ARGUMENTS: file("arguments"), CURL_HOME: folder };
+  const options = { cwd: folder, env: { ...process.env, ...asIts, ...env } };
   const lossy = await losingCa(server, file("client.pem"));
   const story: Story = {
-    ...{ server, name, lossy, client: file("client.pem"), next: file("next.pem") },
+    ...{ server, name, lossy, token, file, client: file("client.pem"), next: file("next.pem") },
     async succeed(...args) {
       await runOk(executable, [...before, ...args], options);
     },
@@ -75,12 +86,7 @@ async function play(
   };
   let calling: Calling | undefined;
   try {
-    copyFileSync(otherRoot, file("ca.crt"));
-    await story.fail("enrol", lossy.url, "token");
-    copyFileSync(server.root, file("ca.crt"));
-    await story.fail("enrol", lossy.misnamedUrl, "token");
-    expect(lossy.asked, "the token is sent to nobody but the CA").toEqual([]);
-
+    await refuse(story, otherRoot);
     const first = await enrol(story);
     calling = startCalling(executable, [...before, "call", `${server.enforce}/whoami`], options);
     await calling.seen(first);
@@ -89,7 +95,10 @@ async function play(
     expect(new Set(calling.fingerprints())).toEqual(new Set([first.issued, second.issued]));
     expect(calling.errors()).toBe("");
 
+    expect(await story.fail("enrol", server.ca, "token")).toContain("client.pem");
+    renameSync(story.client, file("aside.pem"));
     expect(await story.fail("enrol", server.ca, "token")).toContain("TOKEN_USED");
+    renameSync(file("aside.pem"), story.client);
     expect(held(story.client)).toEqual(second);
     await server.admin("revoke", second.issued);
     await calling.refused("CERT_REVOKED");
@@ -105,6 +114,8 @@ interface Story {
   readonly server: TestServer;
   readonly name: string;
   readonly lossy: LosingCa;
+  readonly token: string;
+  readonly file: (of: string) => string;
   readonly client: string;
   readonly next: string;
   /** Runs a command to its end. */
@@ -113,13 +124,39 @@ interface Story {
   readonly fail: (...args: string[]) => Promise<string>;
 }
 
+/** What is wrong here is found before the token is sent, or a file of somebody else's written. */
+async function refuse({ server, lossy, token, file, fail }: Story, otherRoot: string): Promise<void> {
+  const others = file("others");
+  for (const name of [others, file("client.pem.new")]) {
+    writeFileSync(name, "");
+    chmodSync(name, 0o666);
+  }
+  symlinkSync(others, file("next.pem.new"));
+  writeFileSync(file(".curlrc"), "insecure\n");
+  writeFileSync(file("bent"), `${token}"\r\noutput: "others`, { mode: 0o600 });
+
+  expect(await fail("enrol", server.ca, "token")).toContain("ca.crt");
+  copyFileSync(otherRoot, file("ca.crt"));
+  await fail("enrol", lossy.url, "token");
+  copyFileSync(server.root, file("ca.crt"));
+  await fail("enrol", lossy.misnamedUrl, "token");
+  const said = await fail("enrol", lossy.url.replace("https:", "http:"), "nowhere");
+  expect(said).toContain("https://");
+  expect(said, "the token is not read").not.toContain("nowhere");
+  expect(await fail("enrol", lossy.url, "bent")).not.toContain(token);
+  expect(await fail("call", `${server.enforce}/whoami`)).toContain("client.pem");
+  await fail("enrol", lossy.redirectingUrl, "token");
+  expect(lossy.asked, "the token is sent to nobody but the CA").toEqual([]);
+  expect(readFileSync(others, "utf8")).toBe("");
+}
+
 /** The CA's first answer is lost; the next attempt sends the same key, and the same CSR, or the token would be used. */
 async function enrol({ server, name, lossy, client, next, succeed, fail }: Story): Promise<Held> {
   const said = await fail("enrol", lossy.url, "token");
   expect(issuedTo(server.home, name), `the CA has signed: ${said}`).toHaveLength(1);
   expect(existsSync(client)).toBe(false);
   const key = pendingKey(next);
-  await succeed("enrol", server.ca, "token");
+  await succeed("enrol", `${server.ca}/`, "token");
   const first = held(client);
   expect(first).toMatchObject({ key, issued: issuedTo(server.home, name)[0]?.fingerprint });
   expect(existsSync(next)).toBe(false);
@@ -136,7 +173,7 @@ async function renew(
   expect(held(client)).toEqual(first);
   const key = pendingKey(next);
   expect(key).not.toBe(first.key);
-  await succeed("renew", server.ca);
+  await succeed("renew", `${server.ca}/`);
   const second = held(client);
   expect(second).toMatchObject({ key, subject: first.subject });
   expect(existsSync(next)).toBe(false);

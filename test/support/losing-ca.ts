@@ -12,10 +12,14 @@ export interface LosingCa {
   readonly url: string;
   /** With an address that its certificate is not for. */
   readonly misnamedUrl: string;
-  /** The methods and paths of the requests that have come. */
+  /** Sends everybody on to `url`. */
+  readonly redirectingUrl: string;
+  /** The methods and paths of the requests that have come to `url`. */
   readonly asked: readonly string[];
   close(): Promise<void>;
 }
+
+const ELSEWHERE = "/elsewhere";
 
 /**
  * Stands between a client and its CA, and loses the answer to every POST when the CA has given it. TLS ends here, and is begun
@@ -33,6 +37,10 @@ export async function losingCa(
 
   const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method = "GET", url = "", socket } = request;
+    if (url.startsWith(ELSEWHERE)) {
+      response.writeHead(307, { Location: url.slice(ELSEWHERE.length) }).end();
+      return;
+    }
     asked.push(`${method} ${url}`);
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(part as Buffer);
@@ -61,7 +69,7 @@ export async function losingCa(
     return `https://${address}:${String(port)}`;
   });
   return {
-    ...{ url, misnamedUrl, asked },
+    ...{ url, misnamedUrl, redirectingUrl: url + ELSEWHERE, asked },
     async close() {
       for (const listener of listeners) {
         listener.close();

@@ -18,15 +18,20 @@ const string Pending = "next.pem";
 
 try
 {
+    if (args.Length > 1 && !args[1].StartsWith("https://", StringComparison.Ordinal))
+        throw new ArgumentException("the URL has to begin with https://");
     switch (args)
     {
         case ["enrol", var ca, var tokenFile]:
+            if (File.Exists(Identity))
+                throw new IOException($"{Identity} is there already: renew it, or move it away");
             var token = File.ReadAllText(tokenFile).Trim();
-            await Obtain($"{ca}/v1/certificates", new AuthenticationHeaderValue("Bearer", token), identity: null);
+            var bearer = new AuthenticationHeaderValue("Bearer", token);
+            await Obtain($"{ca.TrimEnd('/')}/v1/certificates", bearer, identity: null);
             return 0;
         case ["renew", var ca]:
             // What is renewed is the certificate of the TLS handshake; it takes no token.
-            await Obtain($"{ca}/v1/certificates/renew", authorization: null, File.ReadAllText(Identity));
+            await Obtain($"{ca.TrimEnd('/')}/v1/certificates/renew", authorization: null, File.ReadAllText(Identity));
             return 0;
         case ["call", var url]:
             await Call(url);
@@ -138,7 +143,9 @@ static HttpClient NewClient(string? identity)
         chain.ImportFromPem(identity);
         options.ClientCertificateContext = SslStreamCertificateContext.Create(leaf, chain, offline: true);
     }
-    return new HttpClient(new SocketsHttpHandler { SslOptions = options }) { Timeout = TimeSpan.FromSeconds(30) };
+    // Token and certificate are for the one who was named, and for nobody that he names.
+    var handler = new SocketsHttpHandler { SslOptions = options, AllowAutoRedirect = false };
+    return new HttpClient(handler) { Timeout = TimeSpan.FromSeconds(30) };
 }
 
 // Writes a file that its owner alone can read; a reader finds the old content or the new, whole.

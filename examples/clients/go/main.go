@@ -23,6 +23,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -30,14 +31,19 @@ import (
 func main() {
 	log.SetFlags(0)
 	switch args := os.Args[1:]; {
+	case len(args) > 1 && !strings.HasPrefix(args[1], "https://"):
+		log.Fatal("the URL has to begin with https://")
 	case len(args) == 3 && args[0] == "enrol":
+		if _, err := os.Stat("client.pem"); err == nil {
+			log.Fatal("client.pem is there already: renew it, or move it away")
+		}
 		token := bytes.TrimSpace(must(os.ReadFile(args[2])))
-		obtain(args[1]+"/v1/certificates", "Bearer "+string(token), &identity{})
+		obtain(strings.TrimRight(args[1], "/")+"/v1/certificates", "Bearer "+string(token), &identity{})
 	case len(args) == 2 && args[0] == "renew":
 		// What is renewed is the certificate of the TLS handshake; it takes no token.
 		current := &identity{}
 		must(current.refresh())
-		obtain(args[1]+"/v1/certificates/renew", "", current)
+		obtain(strings.TrimRight(args[1], "/")+"/v1/certificates/renew", "", current)
 	case len(args) == 2 && args[0] == "call":
 		call(args[1])
 	default:
@@ -134,7 +140,12 @@ func newClient(current *identity) *http.Client {
 		return &tls.Certificate{}, nil // none
 	}
 	tlsConfig := &tls.Config{RootCAs: roots, GetClientCertificate: certificate}
-	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: tlsConfig}}
+	return &http.Client{
+		Timeout:   30 * time.Second,
+		Transport: &http.Transport{TLSClientConfig: tlsConfig},
+		// Token and certificate are for the one who was named, and for nobody that he names.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // send gives the body of the answer, or says why there is none, as a problem document (RFC 9457) does.
@@ -157,7 +168,8 @@ func send(client *http.Client, request *http.Request) ([]byte, error) {
 
 // replace writes a file that its owner alone can read; a reader finds the old content or the new, whole.
 func replace(name string, content []byte) {
-	file := must(os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_SYNC, 0o600))
+	_ = os.Remove(name + ".new") // whatever is still there is not written to
+	file := must(os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_SYNC, 0o600))
 	must(file.Write(content))
 	check(file.Close())
 	check(os.Rename(name+".new", name))

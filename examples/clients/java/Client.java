@@ -1,11 +1,10 @@
 import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.InputStream;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -17,6 +16,7 @@ import java.security.GeneralSecurityException;
 import java.security.KeyFactory;
 import java.security.KeyPairGenerator;
 import java.security.KeyStore;
+import java.security.PrivateKey;
 import java.security.Signature;
 import java.security.cert.Certificate;
 import java.security.cert.CertificateFactory;
@@ -48,24 +48,30 @@ public final class Client {
 
     public static void main(String[] args) throws InterruptedException {
         String command = args.length == 0 ? "" : args[0] + " " + (args.length - 1);
+        String ca = args.length < 2 ? "" : args[1].replaceFirst("/+$", "");
         try {
+            require(args.length < 2 || args[1].startsWith("https://"), "the URL has to begin with https://");
             switch (command) {
                 case "enrol 2" -> {
+                    require(!Files.exists(IDENTITY), IDENTITY + " is there already: renew it, or move it away");
                     String token = Files.readString(Path.of(args[2])).strip();
-                    var request = HttpRequest.newBuilder(URI.create(args[1] + "/v1/certificates"));
-                    obtain(client(""), request.header("Authorization", "Bearer " + token));
+                    require(token.matches("\\w+"), args[2] + " has no token");
+                    obtain(ca + "/v1/certificates", "Bearer " + token, "");
                 }
                 // What is renewed is the certificate of the TLS handshake; it takes no token.
-                case "renew 1" -> obtain(
-                        client(Files.readString(IDENTITY)),
-                        HttpRequest.newBuilder(URI.create(args[1] + "/v1/certificates/renew")));
+                case "renew 1" -> obtain(ca + "/v1/certificates/renew", "", Files.readString(IDENTITY));
                 case "call 1" -> call(URI.create(args[1]));
                 default -> throw new IOException("usage: Client enrol CA_URL TOKEN_FILE | call URL | renew CA_URL");
             }
         } catch (GeneralSecurityException | IOException | IllegalArgumentException error) {
-            report(error);
+            // Those of our own are plain; of others the name says more than the message.
+            System.err.println(error.getClass() == IOException.class ? error.getMessage() : error);
             System.exit(1);
         }
+    }
+
+    private static void require(boolean condition, String otherwise) throws IOException {
+        if (!condition) throw new IOException(otherwise);
     }
 
     /**
@@ -87,24 +93,24 @@ public final class Client {
                 var request = HttpRequest.newBuilder(url).timeout(Duration.ofSeconds(30)).build();
                 System.out.println(send(client, request).strip());
             } catch (IOException failed) {
-                report(failed);
+                System.err.println(failed.getMessage());
             }
         }
     }
 
     /** Has the CA certify the key in next.pem, and puts key and certificates into client.pem. */
-    private static void obtain(HttpClient client, HttpRequest.Builder request)
+    private static void obtain(String url, String authorization, String identity)
             throws GeneralSecurityException, IOException, InterruptedException {
         // Stored before it is sent. When the answer is lost, the same CSR gets the same certificate again; another one
         // is refused: a token is good for one CSR, and a second renewal is the sign of a copied key.
         if (!Files.exists(PENDING)) replace(PENDING, newKeyAndRequest());
         String pending = Files.readString(PENDING);
         int split = Math.max(0, pending.indexOf("-----BEGIN CERTIFICATE REQUEST-----"));
-        request.timeout(Duration.ofSeconds(30))
-                .header("Content-Type", "application/pkcs10")
-                .header("Accept", "application/pem-certificate-chain")
+        var request = HttpRequest.newBuilder(URI.create(url)).timeout(Duration.ofSeconds(30))
+                .headers("Content-Type", "application/pkcs10", "Accept", "application/pem-certificate-chain")
                 .POST(BodyPublishers.ofString(pending.substring(split)));
-        String content = pending.substring(0, split) + send(client, request.build());
+        if (!authorization.isEmpty()) request.header("Authorization", authorization);
+        String content = pending.substring(0, split) + send(client(identity), request.build());
         client(content); // takes it as it will be taken
         replace(IDENTITY, content);
         Files.delete(PENDING);
@@ -112,7 +118,12 @@ public final class Client {
 
     /** The body of the answer; an IOException says what a problem document (RFC 9457) does. */
     private static String send(HttpClient client, HttpRequest request) throws IOException, InterruptedException {
-        var answer = client.send(request, BodyHandlers.ofString());
+        HttpResponse<String> answer;
+        try {
+            answer = client.send(request, BodyHandlers.ofString());
+        } catch (IOException failed) {
+            throw new IOException(request.uri() + ": " + failed, failed);
+        }
         if (answer.statusCode() < 300) return answer.body();
         // The JDK has no reader of JSON.
         var problem = Pattern.compile("\"(code|detail)\":\"(.*?)\"[,}]").matcher(answer.body());
@@ -120,17 +131,11 @@ public final class Client {
         throw new IOException(said.isEmpty() ? "HTTP status " + answer.statusCode() : said);
     }
 
-    private static void report(Exception error) {
-        // Those of our own, and of a server, are plain; of others the name says more than the message.
-        System.err.println(error.getClass() == IOException.class ? error.getMessage() : error);
-    }
-
     /** Trusts ca.crt alone, and presents the key and the certificates of a PEM text, if there are any. */
     private static HttpClient client(String identity) throws GeneralSecurityException, IOException {
         var roots = emptyStore();
-        try (InputStream in = Files.newInputStream(Path.of("ca.crt"))) {
-            roots.setCertificateEntry("root", CertificateFactory.getInstance("X.509").generateCertificate(in));
-        }
+        var root = new ByteArrayInputStream(Files.readAllBytes(Path.of("ca.crt")));
+        roots.setCertificateEntry("root", CertificateFactory.getInstance("X.509").generateCertificate(root));
         var trust = TrustManagerFactory.getInstance("PKIX");
         trust.init(roots);
         var keys = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
@@ -142,20 +147,17 @@ public final class Client {
 
     private static KeyStore keyStore(String identity) throws GeneralSecurityException, IOException {
         var parts = identity.split("-----(BEGIN|END) PRIVATE KEY-----");
-        if (parts.length != 3) throw new IOException("no key and certificates where they should be");
+        require(parts.length == 3, "no key and certificates where they should be");
         var pkcs8 = new PKCS8EncodedKeySpec(Base64.getMimeDecoder().decode(parts[1]));
         var key = KeyFactory.getInstance("EC").generatePrivate(pkcs8);
-        var chain = CertificateFactory.getInstance("X.509")
-                .generateCertificates(new ByteArrayInputStream(parts[2].getBytes()))
-                .toArray(Certificate[]::new);
-        var store = emptyStore();
-        store.setKeyEntry("client", key, new char[0], chain);
+        var pem = new ByteArrayInputStream(parts[2].getBytes());
+        var chain = CertificateFactory.getInstance("X.509").generateCertificates(pem).toArray(Certificate[]::new);
         // A store takes any certificate for any key.
         var signature = Signature.getInstance("SHA256withECDSA");
-        signature.initSign(key);
-        byte[] signed = signature.sign();
         signature.initVerify(chain[0].getPublicKey());
-        if (!signature.verify(signed)) throw new IOException("the certificate is for another key");
+        require(signature.verify(sign(key, new byte[0])), "the certificate is for another key");
+        var store = emptyStore();
+        store.setKeyEntry("client", key, new char[0], chain);
         return store;
     }
 
@@ -165,35 +167,26 @@ public final class Client {
         return store;
     }
 
-    /** A new P-256 key and its CSR. The JDK has no maker of CSRs: this is the CertificationRequest of RFC 2986 §4. */
-    private static String newKeyAndRequest() throws GeneralSecurityException, IOException {
+    /** A new P-256 key and its CSR. The JDK has no maker of CSRs: this is the DER of RFC 2986 §4. */
+    private static String newKeyAndRequest() throws GeneralSecurityException {
         var generator = KeyPairGenerator.getInstance("EC");
         generator.initialize(new ECGenParameterSpec("secp256r1"));
         var pair = generator.generateKeyPair();
-        byte[] version = {2, 1, 0}; // INTEGER 0
-        byte[] subject = {0x30, 0}; // no name: that is the account's
-        byte[] attributes = {(byte) 0xa0, 0}; // none
-        byte[] info = sequence(version, subject, pair.getPublic().getEncoded(), attributes);
-        var signature = Signature.getInstance("SHA256withECDSA");
-        signature.initSign(pair.getPrivate());
-        signature.update(info);
-        byte[] ecdsaWithSha256 = HexFormat.of().parseHex("300a06082a8648ce3d040302"); // RFC 5758 §3.2
-        byte[] signed = signature.sign();
-        byte[] bitString = {3, (byte) (signed.length + 1), 0}; // BIT STRING, no unused bits; the signature follows
-        byte[] csr = sequence(info, ecdsaWithSha256, bitString, signed);
+        var hex = HexFormat.of();
+        // Version 0, no name (that is the account's), the key (91 bytes), no attributes.
+        String info = "3062" + "020100" + "3000" + hex.formatHex(pair.getPublic().getEncoded()) + "a000";
+        byte[] signed = sign(pair.getPrivate(), hex.parseHex(info));
+        String ecdsaWithSha256 = "300a06082a8648ce3d040302"; // RFC 5758 §3.2
+        String parts = info + ecdsaWithSha256 + "03%02x00".formatted(signed.length + 1) + hex.formatHex(signed);
+        byte[] csr = hex.parseHex("3081%02x".formatted(parts.length() / 2) + parts); // of 128 to 255 bytes
         return pem("PRIVATE KEY", pair.getPrivate().getEncoded()) + pem("CERTIFICATE REQUEST", csr);
     }
 
-    /** DER: the tag of a SEQUENCE, its length (up to 255 here), its parts. */
-    private static byte[] sequence(byte[]... parts) throws IOException {
-        var content = new ByteArrayOutputStream();
-        for (byte[] part : parts) content.write(part);
-        var whole = new ByteArrayOutputStream();
-        whole.write(0x30);
-        if (content.size() > 127) whole.write(0x81);
-        whole.write(content.size());
-        content.writeTo(whole);
-        return whole.toByteArray();
+    private static byte[] sign(PrivateKey key, byte[] data) throws GeneralSecurityException {
+        var signature = Signature.getInstance("SHA256withECDSA");
+        signature.initSign(key);
+        signature.update(data);
+        return signature.sign();
     }
 
     private static String pem(String label, byte[] der) {

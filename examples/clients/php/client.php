@@ -13,7 +13,13 @@ declare(strict_types=1);
 
 function enrol(string $caUrl, string $tokenFile): void
 {
+    if (file_exists('client.pem')) {
+        throw new RuntimeException('client.pem is there already: renew it, or move it away');
+    }
     $token = trim(file_get_contents($tokenFile));
+    if (!preg_match('/^\w+$/D', $token)) {
+        throw new RuntimeException("$tokenFile has no token");
+    }
     [$key, $csr] = pendingRequest();
     install($key, ask("$caUrl/v1/certificates", connection(null), $csr, ["Authorization: Bearer $token"]));
 }
@@ -21,20 +27,21 @@ function enrol(string $caUrl, string $tokenFile): void
 function renew(string $caUrl): void
 {
     [$key, $csr] = pendingRequest();
-    install($key, ask("$caUrl/v1/certificates/renew", connection('client.pem'), $csr));
+    install($key, ask("$caUrl/v1/certificates/renew", connection(file_get_contents('client.pem')), $csr));
 }
 
 function call(string $url): never
 {
-    $connection = $used = null;
+    $credential = file_get_contents('client.pem');
+    $connection = connection($credential);
     for (;; sleep(1)) {
         try {
-            // A renewal puts another file in its place. PHP keeps what it has seen of a file, unless it is told not to.
+            // A renewal puts another file in its place. While there is none, the one from before will do.
             clearstatcache();
-            $found = [fileinode('client.pem'), filemtime('client.pem')];
-            if ($connection === null || $found !== $used) {
+            $found = is_file('client.pem') ? file_get_contents('client.pem') : $credential;
+            if ($found !== $credential) {
                 // A handle keeps its connections, and a connection the certificate of its handshake: so, another handle.
-                [$connection, $used] = [connection('client.pem'), $found];
+                [$connection, $credential] = [connection($found), $found];
             }
             echo trim(send($connection, $url)), "\n";
         } catch (RuntimeException $error) { // this may pass, as when an admin suspends and resumes it
@@ -94,9 +101,10 @@ function connection(?string $credential): CurlHandle
         CURLOPT_CAPATH => '/dev/null', // or curl would trust the system's CAs besides
         CURLOPT_RETURNTRANSFER => true,
         CURLOPT_TIMEOUT => 30,
+        CURLOPT_PROTOCOLS => CURLPROTO_HTTPS,
     ]);
     if ($credential !== null) {
-        curl_setopt_array($connection, [CURLOPT_SSLCERT => $credential, CURLOPT_SSLKEY => $credential]);
+        curl_setopt_array($connection, [CURLOPT_SSLCERT_BLOB => $credential, CURLOPT_SSLKEY_BLOB => $credential]);
     }
     return $connection;
 }
@@ -119,7 +127,10 @@ function send(CurlHandle $connection, string $url): string
 /** Writes a file for this user alone, onto the disk. Whoever reads it finds the old one or the new one, never a part. */
 function replace(string $path, string $text): void
 {
-    $file = fopen("$path.new", 'w');
+    if (is_link("$path.new") || file_exists("$path.new")) {
+        unlink("$path.new");
+    }
+    $file = fopen("$path.new", 'x');
     fwrite($file, $text);
     fsync($file);
     fclose($file);
@@ -129,10 +140,13 @@ function replace(string $path, string $text): void
 umask(0077);
 set_error_handler(fn (int $level, string $message) => throw new RuntimeException($message));
 try {
+    if ($argc > 2 && !str_starts_with($argv[2], 'https://')) {
+        throw new RuntimeException('the URL has to begin with https://');
+    }
     match ([$argv[1] ?? '', $argc]) {
-        ['enrol', 4] => enrol($argv[2], $argv[3]),
+        ['enrol', 4] => enrol(rtrim($argv[2], '/'), $argv[3]),
         ['call', 3] => call($argv[2]),
-        ['renew', 3] => renew($argv[2]),
+        ['renew', 3] => renew(rtrim($argv[2], '/')),
         default => throw new RuntimeException('usage: client.php enrol CA_URL TOKEN_FILE | call URL | renew CA_URL'),
     };
 } catch (Throwable $error) {

@@ -24,8 +24,11 @@ class Refused(Exception):
 
 
 def enrol(ca_url, token_file):
-    with open(token_file) as file:
-        token = file.read().strip()
+    if os.path.exists("client.pem"):
+        raise Refused("client.pem is there already: renew it, or move it away")
+    token = read(token_file).strip()
+    if not re.fullmatch(r"\w+", token, re.ASCII):
+        raise Refused(f"{token_file} has no token")
     pending = pending_request()
     install(pending, ask(f"{ca_url}/v1/certificates", tls(), pending, {"Authorization": f"Bearer {token}"}))
 
@@ -36,14 +39,20 @@ def renew(ca_url):
 
 
 def call(url):
-    connection, used = None, None
+    context = connection = used = None
     while True:
         try:
-            # A renewal puts another file in its place. It is looked at before it is read: at worst it is read twice.
-            found = os.stat("client.pem")
-            if connection is None or (found.st_ino, found.st_mtime_ns) != used:
+            # A renewal puts another file in its place.
+            found = read("client.pem")
+            if found != used:
                 # A connection keeps the certificate of its handshake, so another certificate needs another connection.
-                connection, used = connect(url, tls("client.pem")), (found.st_ino, found.st_mtime_ns)
+                context, connection, used = tls("client.pem"), None, found
+        except OSError as error:
+            if not context:
+                raise
+            report(error)  # and go on with the one from before
+        try:
+            connection = connection or connect(url, context)
             print(send(connection, "GET", url).strip(), flush=True)
         except Refused as error:  # this may pass, as when an admin suspends and resumes it
             report(error)
@@ -62,12 +71,10 @@ def pending_request():
     """
     if not os.path.exists("next.pem"):
         key = openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
-        write("next.pem.new", key)
         # The CA takes nothing but the key from a CSR, so the name stays empty.
-        write("next.pem.new", key + openssl("req", "-new", "-key", "next.pem.new", "-subj", "/"))
+        write("next.pem.new", key + openssl("req", "-new", "-key", "/dev/stdin", "-subj", "/", input=key))
         os.replace("next.pem.new", "next.pem")
-    with open("next.pem") as file:
-        return file.read()
+    return read("next.pem")
 
 
 def ask(url, context, pending, headers):
@@ -86,8 +93,10 @@ def install(pending, chain):
 
 
 def tls(credential=None):
+    read("ca.crt")  # of a file that is not there, `ssl` says no name
     context = ssl.create_default_context(cafile="ca.crt")  # and no other CA; it checks the server's name as well
     if credential:
+        read(credential)
         context.load_cert_chain(credential)
     return context
 
@@ -111,16 +120,23 @@ def send(connection, method, url, body=None, headers={}):
         raise Refused(f"HTTP status {response.status}") from None
 
 
+def read(path):
+    with open(path) as file:
+        return file.read()
+
+
 def write(path, text):
-    """For this user alone, and onto the disk. A rename afterwards puts it in its place at once, or not at all."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    """A new file, for this user alone, and onto the disk. A rename puts it in its place at once, or not at all."""
+    if os.path.lexists(path):
+        os.remove(path)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
 
 
-def openssl(*arguments):
-    return subprocess.run(["openssl", *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+def openssl(*arguments, input=""):
+    return subprocess.run(["openssl", *arguments], input=input, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def report(error):
@@ -128,17 +144,18 @@ def report(error):
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["enrol", ca_url, token_file]:
-            command, arguments = enrol, (ca_url, token_file)
-        case ["call", url]:
-            command, arguments = call, (url,)
-        case ["renew", ca_url]:
-            command, arguments = renew, (ca_url,)
-        case _:
-            sys.exit(__doc__)
     try:
-        command(*arguments)
-    except (Refused, OSError, http.client.HTTPException, subprocess.CalledProcessError) as error:
+        match sys.argv[1:]:
+            case ["enrol" | "call" | "renew", url, *_] if not url.startswith("https://"):
+                raise Refused("the URL has to begin with https://")
+            case ["enrol", ca_url, token_file]:
+                enrol(ca_url.rstrip("/"), token_file)
+            case ["call", url]:
+                call(url)
+            case ["renew", ca_url]:
+                renew(ca_url.rstrip("/"))
+            case _:
+                sys.exit(__doc__)
+    except (Refused, OSError, ValueError, http.client.HTTPException, subprocess.CalledProcessError) as error:
         report(error)
         sys.exit(1)

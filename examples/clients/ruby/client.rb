@@ -9,6 +9,7 @@
 #
 # It works in the current folder, where ca.crt is the CA's root. client.pem is key, certificate and issuing CA.
 
+require "fileutils"
 require "json"
 require "net/http"
 require "openssl"
@@ -16,31 +17,36 @@ require "openssl"
 # The CA or the service has said no.
 class Refused < StandardError; end
 
-FAULTS = [Refused, SystemCallError, SocketError, IOError, Timeout::Error, OpenSSL::OpenSSLError].freeze
+FAULTS = [Refused, SystemCallError, SocketError, IOError, Timeout::Error, OpenSSL::OpenSSLError, URI::Error].freeze
 
 def enrol(ca_url, token_file)
+  raise Refused, "client.pem is there already: renew it, or move it away" if File.exist?("client.pem")
+
   token = File.read(token_file).strip
+  raise Refused, "#{token_file} has no token" unless token.match?(/\A\w+\z/)
+
   key, csr = pending_request
   install(key, ask(URI("#{ca_url}/v1/certificates"), nil, csr, "Authorization" => "Bearer #{token}"))
 end
 
 def renew(ca_url)
   key, csr = pending_request
-  install(key, ask(URI("#{ca_url}/v1/certificates/renew"), "client.pem", csr))
+  install(key, ask(URI("#{ca_url}/v1/certificates/renew"), File.read("client.pem"), csr))
 end
 
 def call(url)
   uri = URI(url)
-  connection = used = nil
+  credential = File.read("client.pem")
+  connection = nil
   loop do
     begin
-      # A renewal puts another file in its place. It is looked at before it is read: at worst it is read twice.
-      found = File.stat("client.pem").then { |stat| [stat.ino, stat.mtime] }
-      if connection.nil? || found != used
+      # A renewal puts another file in its place. While there is none, the one from before will do.
+      found = File.exist?("client.pem") ? File.read("client.pem") : credential
+      if connection.nil? || found != credential
         # A connection keeps the certificate of its handshake, so another certificate needs another connection.
         connection&.finish
-        connection = connect(uri, "client.pem")
-        used = found
+        connection = nil
+        connection = connect(uri, credential = found)
       end
       puts send_request(connection, Net::HTTP::Get.new(uri)).strip
     rescue Refused => error # this may pass, as when an admin suspends and resumes it
@@ -94,12 +100,12 @@ end
 def connect(uri, credential = nil)
   connection = Net::HTTP.new(uri.host, uri.port)
   connection.use_ssl = true # it checks the server's name as well
-  connection.ca_file = "ca.crt" # and no other CA
+  root = OpenSSL::X509::Certificate.new(File.read("ca.crt"))
+  connection.cert_store = OpenSSL::X509::Store.new.add_cert(root) # and no other CA
   connection.open_timeout = connection.read_timeout = 30
   if credential
-    pem = File.read(credential)
-    connection.key = OpenSSL::PKey.read(pem)
-    connection.cert, *connection.extra_chain_cert = OpenSSL::X509::Certificate.load(pem)
+    connection.key = OpenSSL::PKey.read(credential)
+    connection.cert, *connection.extra_chain_cert = OpenSSL::X509::Certificate.load(credential)
   end
   connection.start
 end
@@ -114,9 +120,10 @@ rescue JSON::ParserError, KeyError
   raise Refused, "HTTP status #{answer.code}"
 end
 
-# For this user alone, and onto the disk. A rename afterwards puts it in its place at once, or not at all.
+# A new file, for this user alone, and onto the disk. A rename afterwards puts it in its place at once, or not at all.
 def write(path, text)
-  File.open(path, "w", 0o600) do |file|
+  FileUtils.rm_f(path)
+  File.open(path, File::WRONLY | File::CREAT | File::EXCL, 0o600) do |file|
     file.write(text)
     file.fsync
   end
@@ -129,9 +136,11 @@ end
 $stdout.sync = true
 begin
   case ARGV
-  in ["enrol", ca_url, token_file] then enrol(ca_url, token_file)
+  in ["enrol" | "call" | "renew", url, *] unless url.start_with?("https://")
+    abort "the URL has to begin with https://"
+  in ["enrol", ca_url, token_file] then enrol(ca_url.chomp("/"), token_file)
   in ["call", url] then call(url)
-  in ["renew", ca_url] then renew(ca_url)
+  in ["renew", ca_url] then renew(ca_url.chomp("/"))
   else abort "usage: client.rb enrol CA_URL TOKEN_FILE | call URL | renew CA_URL"
   end
 rescue *FAULTS => error
