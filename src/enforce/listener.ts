@@ -104,6 +104,8 @@ function enter(server: Server | Http2SecureServer, parts: EnforceListenerParts):
     const excess = holdToLimits(request, response, parts.limitsOf?.(request) ?? limits, onCut);
     // Only to whom the decision lets through: a stranger is told nothing but that.
     const by = excess === undefined ? handle : refusals[excess];
+    // Whatever it is told: the rest of such a body would be read and thrown away.
+    if (excess !== undefined && request.httpVersionMajor === 1) response.setHeader("Connection", "close");
     if (open?.covers(request) !== true) {
       admission.admit(request, response, by, parts.scopesOf?.(request));
       return;

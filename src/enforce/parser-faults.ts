@@ -1,7 +1,7 @@
-import { ServerResponse } from "node:http";
 import { type Server, TLSSocket } from "node:tls";
 import type { Admission } from "./admission.ts";
 import { denyUpgrade } from "./denial.ts";
+import { pendingAnswer } from "./transport.ts";
 
 /**
  * Answers what Node's parser does not take, as Node would; but headers that are too large with the problem document, and a
@@ -30,8 +30,11 @@ const statuses: Readonly<Record<string, string>> = {
   HPE_CHUNK_EXTENSIONS_OVERFLOW: "413 Payload Too Large",
 };
 
-/** Whether another answer has begun on a connection, by Node's own note of it: what is written would be in the midst of that. */
+/**
+ * Whether what is written now would be in the midst of another answer, or in its place: a fault is of a later request where
+ * the one that is to be answered has come as a whole.
+ */
 function isBeingAnswered(socket: TLSSocket): boolean {
-  const { _httpMessage: current } = socket as { readonly _httpMessage?: unknown };
-  return current instanceof ServerResponse && current.headersSent;
+  const current = pendingAnswer(socket);
+  return current !== undefined && (current.headersSent || current.req.complete);
 }

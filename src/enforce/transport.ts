@@ -6,6 +6,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import type { Caller } from "../domain/decision.ts";
 
@@ -75,7 +76,12 @@ export function answerOf(response: Outgoing): Answer {
 /** The answer to a request, where whoever asks has the request only; `undefined` for one that waits for those before it. */
 export function answerTo(request: Incoming): Answer | undefined {
   if (!(request instanceof IncomingMessage)) return request.stream;
-  // Node's own note of what the socket is answering just now.
-  const { _httpMessage: current } = request.socket as { readonly _httpMessage?: unknown };
-  return current instanceof ServerResponse && current.req === request ? current : undefined;
+  const current = pendingAnswer(request.socket);
+  return current?.req === request ? current : undefined;
+}
+
+/** What a socket of HTTP/1.1 is answering just now, by Node's own note; what is sent before its end is in its midst. */
+export function pendingAnswer(socket: Duplex): ServerResponse | undefined {
+  const { _httpMessage: current } = socket as { readonly _httpMessage?: unknown };
+  return current instanceof ServerResponse ? current : undefined;
 }

@@ -10,6 +10,7 @@ import type { Authenticator } from "./authenticator.ts";
 import { denyUpgrade } from "./denial.ts";
 import { openEntrance } from "./guard.ts";
 import { pathOf } from "./request-target.ts";
+import { pendingAnswer } from "./transport.ts";
 
 /** Takes a socket over that was let through, such as a WebSocket library's `handleUpgrade`. */
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer, caller: Caller) => void;
@@ -39,6 +40,10 @@ export function addUpgradeRoute(server: Server, route: UpgradeRoute, parts: Upgr
   routes.set(server, all);
   openEntrance(server, "upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on("error", () => socket.destroy()); // Node leaves it to itself from here on
+    if (pendingAnswer(socket)) {
+      socket.destroy(); // of a request before it on the connection: whatever is written now would be in its midst
+      return;
+    }
     const path = pathOf(request);
     const found = all.find(({ covers }) => covers(path));
     upgrade(request, socket, head, found, parts).catch((error: unknown) => {

@@ -28,7 +28,7 @@ export interface AnswerLimits {
   readonly whole: number;
 }
 
-const answerLimits: AnswerLimits = { idle: 30 * SECOND, whole: 10 * MINUTE };
+export const answerLimits: AnswerLimits = { idle: 30 * SECOND, whole: 10 * MINUTE };
 
 /**
  * Cuts off who asks and does not read: Node has no limit of its own for that, and each would keep a large CRL in memory,

@@ -9,3 +9,8 @@ test("a thousand names are told apart, those that come later are one, and one th
     ...["other", "_other", "_other", "a0", "other"],
   ]);
 });
+
+test("as few as is said", () => {
+  const names = new BoundedNames(1);
+  expect(["a", "b", "a"].map((name) => names.of(name))).toEqual(["a", "_other", "a"]);
+});

@@ -53,8 +53,8 @@ export function forwardUpgrade(
     }, patience);
     socket.once("close", () => {
       clearTimeout(waiting);
+      resolve({ status: answered ?? 499, code: undefined, ...octets }); // first: the upstream is not to blame
       controller?.abort(new Error("the caller left"));
-      resolve({ status: answered ?? 499, code: undefined, ...octets });
     });
     dispatcher.dispatch(
       {
