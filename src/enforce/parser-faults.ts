@@ -30,11 +30,7 @@ const statuses: Readonly<Record<string, string>> = {
   HPE_CHUNK_EXTENSIONS_OVERFLOW: "413 Payload Too Large",
 };
 
-/**
- * Whether what is written now would be in the midst of another answer, or in its place: a fault is of a later request where
- * the one that is to be answered has come as a whole.
- */
+/** Whether another answer has begun on a connection: what is written would be in the midst of that. */
 function isBeingAnswered(socket: TLSSocket): boolean {
-  const current = pendingAnswer(socket);
-  return current !== undefined && (current.headersSent || current.req.complete);
+  return pendingAnswer(socket)?.headersSent === true;
 }
