@@ -14,7 +14,7 @@ import { median, percentile } from "./statistics.ts";
 import { startWorker } from "./worker.ts";
 
 const FULL: Amount = { warmUp: 500, rounds: 3, perRound: 1000 };
-const QUICK: Amount = { warmUp: 300, rounds: 3, perRound: 300 };
+const QUICK: Amount = { warmUp: 100, rounds: 3, perRound: 150 };
 /** Of a server that does nothing. */
 const GENERATOR: Amount = { warmUp: 2000, rounds: 3, perRound: 5000 };
 const TENTHS = 10;

@@ -29,7 +29,7 @@ test("random bytes, as whatever they are said to be, are refused", async () => {
     fc.asyncProperty(inputs, async ([profile, bytes, type]) => {
       expect(expectRefused(await fuzzed.send(profile, bytes, type))).toMatch(/^(BODY|CSR)_MALFORMED$/);
     }),
-    most(200),
+    most(100),
   );
 });
 
@@ -48,7 +48,7 @@ test("random JSON is refused", async () => {
     fc.asyncProperty(inputs, async ([profile, body]) => {
       expectRefused(await fuzzed.send(profile, body));
     }),
-    most(300),
+    most(150),
   );
 });
 
@@ -72,7 +72,7 @@ test("random tokens are refused", async () => {
       expect(expectRefused(answer)).toMatch(/^TOKEN_(REQUIRED|MALFORMED|UNKNOWN)$/);
       expect(answer.headers["www-authenticate"]).toMatch(/^Bearer realm="countersign"/);
     }),
-    most(200),
+    most(100),
   );
 });
 
@@ -135,7 +135,7 @@ test("real CSRs with octets changed are refused, unless nothing was changed that
       if (answer.status !== 201) return;
       expect(inPem ? derOf(bytes.toString("latin1")) : bytes).toEqual(der);
     }),
-    most(500),
+    most(250),
   );
   expect(outcomes).toContain("CSR_MALFORMED");
   expect(outcomes).toContain("CSR_SIGNATURE_INVALID");

@@ -21,7 +21,7 @@ const soaking = Number(process.env["COUNTERSIGN_SOAK"] ?? 0);
 const [seed, path] = process.env["COUNTERSIGN_REPLAY"]?.split(" ") ?? [];
 const numbers: Readonly<Record<DatabaseKind, number>> = soaking
   ? { SQLite: soaking, PostgreSQL: Math.ceil(soaking / 50) }
-  : { SQLite: 30, PostgreSQL: 4 };
+  : { SQLite: 20, PostgreSQL: 4 };
 const LIMIT = soaking ? 4 * HOUR : 2 * MINUTE;
 const REPORT = 1000;
 

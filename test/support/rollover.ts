@@ -47,9 +47,10 @@ export async function enrolledWith(
   };
 }
 
-/** Every file below a folder, with its mode and a hash of what is in it. */
+/** Every file below a folder, with its mode and a hash of what is in it; but for one that a server is just writing. */
 export function filesBelow(directory: string): Record<string, string> {
-  const entries = readdirSync(directory, { recursive: true, withFileTypes: true });
+  const all = readdirSync(directory, { recursive: true, withFileTypes: true });
+  const entries = all.filter(({ name }) => !name.endsWith(".tmp"));
   return Object.fromEntries(
     entries.map((entry) => {
       const path = join(entry.parentPath, entry.name);

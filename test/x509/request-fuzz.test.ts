@@ -50,7 +50,7 @@ describe("whatever the bytes, there is nothing but a refusal", () => {
       fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
         expect(isTaken(bytes)).toBe(false);
       }),
-      { seed, numRuns: 300 },
+      { seed, numRuns: 150 },
     );
   });
 
@@ -60,7 +60,7 @@ describe("whatever the bytes, there is nothing but a refusal", () => {
         expect(isTaken(sequence(bytes))).toBe(false);
         expect(isTaken(Buffer.from(toPem("CERTIFICATE REQUEST", sequence(bytes))))).toBe(false);
       }),
-      { seed, numRuns: 300 },
+      { seed, numRuns: 150 },
     );
   });
 
@@ -69,7 +69,7 @@ describe("whatever the bytes, there is nothing but a refusal", () => {
       fc.property(fc.string({ unit: "binary", maxLength: 400 }), (text) => {
         expect(isTaken(Buffer.from(text))).toBe(false);
       }),
-      { seed, numRuns: 300 },
+      { seed, numRuns: 150 },
     );
   });
 
@@ -90,7 +90,7 @@ describe("whatever the bytes, there is nothing but a refusal", () => {
       fc.property(edits, (list) => {
         isTaken(edited(pem, list));
       }),
-      { seed, numRuns: 300 },
+      { seed, numRuns: 150 },
     );
   });
 });
@@ -104,7 +104,7 @@ describe.each(makers)("a CSR of a key of type $keyType is refused", (maker) => {
       fc.property(fc.nat(good.length * 8 - 1), (bit) => {
         expect(isTaken(flipped(good, bit))).toBe(false);
       }),
-      { seed, numRuns: 300 },
+      { seed, numRuns: 150 },
     );
   });
 
@@ -114,7 +114,7 @@ describe.each(makers)("a CSR of a key of type $keyType is refused", (maker) => {
         const wrong = edited(good, list);
         expect(isTaken(wrong)).toBe(wrong.equals(good));
       }),
-      { seed, numRuns: 300 },
+      { seed, numRuns: 150 },
     );
   });
 
@@ -126,7 +126,7 @@ describe.each(makers)("a CSR of a key of type $keyType is refused", (maker) => {
         const wrong = changed(maker.spki, list);
         expect(isTaken(maker.signed(maker.info({ spki: wrong })))).toBe(wrong.equals(maker.spki));
       }),
-      { seed, numRuns: 300 },
+      { seed, numRuns: 150 },
     );
   });
 
