@@ -6,8 +6,8 @@ import { type Integer, number, optionalList } from "./rows.ts";
 import type { Sql } from "./sql.ts";
 import { limitsFromText } from "./stored-limits.ts";
 
-/** Rows. Larger pages leave holes in memory that stay: 50 MB at a million; over a network, each page has its delay. */
-const PAGE = { rowid: 200, fingerprint: 1000 };
+/** Rows. Larger pages leave holes in memory that stay: 40 MB at a million with twice as many; over a network, each page has its delay. */
+const PAGE = { rowid: 100, fingerprint: 1000 };
 /** Neither is in a field: what is JSON has them escaped. */
 const [TAB, LINE] = ["\t", "\n"];
 
