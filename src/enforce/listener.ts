@@ -96,14 +96,10 @@ function enter(server: Server | Http2SecureServer, parts: EnforceListenerParts):
       admission.exceeds(request, response, code);
     };
   };
-  const refusals = {
-    BODY_TOO_LARGE: excessive("BODY_TOO_LARGE"),
-    HEADERS_TOO_LARGE: excessive("HEADERS_TOO_LARGE"),
-  };
   const served = (handle: Handler) => (request: IncomingMessage, response: ServerResponse) => {
     const excess = holdToLimits(request, response, parts.limitsOf?.(request) ?? limits, onCut);
     // Only to whom the decision lets through: a stranger is told nothing but that.
-    const by = excess === undefined ? handle : refusals[excess];
+    const by = excess === undefined ? handle : excessive(excess);
     // Whatever it is told: the rest of such a body would be read and thrown away.
     if (excess !== undefined && request.httpVersionMajor === 1) response.setHeader("Connection", "close");
     if (open?.covers(request) !== true) {
