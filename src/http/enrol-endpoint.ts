@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { ErrorCode } from "../domain/errors.ts";
 import type { Answer } from "../services/issue/answer.ts";
 import type { Enrolment } from "../services/issue/enrol.ts";
-import { bearerToken } from "./bearer-token.ts";
+import { bearerToken } from "./authorization.ts";
 import { certificateResponse, sendCertificate } from "./certificate-answer.ts";
 import { csrCodes, csrFields, csrRequestBody, parseBody } from "./csr-body.ts";
 import type { Operation } from "./openapi/operation.ts";

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { TLSSocket } from "node:tls";
+import { authorizationOf } from "../authorization.ts";
 
 /** What a client enrols by. */
 export type EstCredentials =
@@ -14,15 +15,14 @@ export type EstCredentials =
  * the TLS handshake, whatever it is worth.
  */
 export function credentialsOf(request: IncomingMessage): EstCredentials {
-  const { authorization } = request.headers;
-  if (authorization === undefined) {
+  if (request.headers.authorization === undefined) {
     const { socket } = request;
     const hasOne = socket instanceof TLSSocket && socket.getPeerX509Certificate() !== undefined;
     return { by: hasOne ? "certificate" : "nothing" };
   }
-  const [, scheme = "", value = ""] = /^(basic|bearer) +(\S.*)$/i.exec(authorization) ?? [];
-  if (scheme === "") return { by: "nothing" };
-  if (scheme.toLowerCase() === "bearer") return { by: "token", token: value.trim() };
+  const { scheme, value = "" } = authorizationOf(request) ?? {};
+  if (scheme === "bearer") return { by: "token", token: value };
+  if (scheme !== "basic") return { by: "nothing" };
   const pair = Buffer.from(value, "base64").toString("latin1");
   const colon = pair.indexOf(":");
   if (colon < 0) return { by: "nothing" };
