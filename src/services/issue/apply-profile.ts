@@ -37,6 +37,13 @@ export interface Order {
   readonly keyType: KeyType;
 }
 
+/** What is renewed: where the CSR asks for no names, or is to ask for no others, they are this one's. */
+interface Predecessor {
+  /** The certificate. */
+  readonly der: Uint8Array;
+  readonly requireSameNames: boolean;
+}
+
 /** Throws PROFILE_UNKNOWN. */
 export function requireProfile(profiles: ReadonlyMap<string, Profile>, name: string): Profile {
   const profile = profiles.get(name);
@@ -65,8 +72,7 @@ export function applyProfile(
     readonly scopes: readonly Scope[] | undefined;
     readonly limits?: CallLimits | undefined;
     readonly notAfter: Instant | undefined;
-    /** What it is renewed from (DER): where the CSR asks for no names, or is to ask for no others, they are that one's. */
-    readonly predecessor?: { readonly der: Uint8Array; readonly requireSameNames: boolean } | undefined;
+    readonly predecessor?: Predecessor | undefined;
   },
 ): Order {
   parts.onStep?.("profile");
@@ -86,7 +92,7 @@ export function applyProfile(
 function namesAskedFor(
   { codec }: Pick<IssuingParts, "codec">,
   request: CertificationRequest,
-  predecessor: Parameters<typeof applyProfile>[2]["predecessor"],
+  predecessor: Predecessor | undefined,
 ): RequestedNames {
   const asked = codec.requestedNames(request);
   if (!predecessor) return asked;
