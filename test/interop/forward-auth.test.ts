@@ -13,6 +13,7 @@ import { freePort } from "../support/free-port.ts";
 import { selfSignedLike } from "../support/impostors.ts";
 import { listenOn } from "../support/gateway-scene.ts";
 import { listenerCertificate } from "../support/own-issuer.ts";
+import { withServers } from "../support/run.ts";
 
 // The recipes of docs/forward-auth.md, in other people's proxies.
 
@@ -145,8 +146,6 @@ const proxies: readonly Proxy[] = [
   },
 ];
 
-const env = { ...process.env, PATH: `${process.env["PATH"] ?? ""}:/usr/sbin` };
-
 describe.each(proxies)("$name", (proxy) => {
   const isInstalled = isThere(proxy);
   let child: ChildProcess | undefined;
@@ -160,7 +159,10 @@ describe.each(proxies)("$name", (proxy) => {
     const port = await freePort();
     url = `https://127.0.0.1:${String(port)}`;
     const [program = "", ...args] = proxy.prepare(port, folder);
-    child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"], env: { ...env, HOME: folder } });
+    child = spawn(program, args, {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { ...withServers, HOME: folder },
+    });
     child.stderr?.setEncoding("utf8").on("data", (text: string) => (log += text));
     await eventually(async () => {
       expect(

@@ -5,6 +5,7 @@ import { type Agent, type RequestOptions, request } from "node:http";
 import { join } from "node:path";
 import { page } from "./docs.ts";
 import { freePort } from "./free-port.ts";
+import { withServers } from "./run.ts";
 
 /** Other people's proxy, which calls a service as a client: a file of examples/proxies. */
 export interface CallingProxy {
@@ -62,9 +63,9 @@ export const callingProxies: readonly CallingProxy[] = [
   },
 ];
 
-/** For the proxies, and for what reloads them; Debian has them where not everybody's PATH leads. */
+/** For the proxies, and for what reloads them. */
 export function proxyEnvironment(folder: string): NodeJS.ProcessEnv {
-  return { ...process.env, PATH: `${process.env["PATH"] ?? ""}:/usr/sbin`, HOME: folder };
+  return { ...withServers, HOME: folder };
 }
 
 export function isInstalled({ version: [program, ...args] }: CallingProxy): boolean {

@@ -7,6 +7,7 @@ import { type TestCredential, call } from "./client.ts";
 import type { CrlScene } from "./crl-scene.ts";
 import { eventually } from "./eventually.ts";
 import { freePort } from "./free-port.ts";
+import { withServers } from "./run.ts";
 
 /** Other people's TLS server, that is to refuse whom our CRLs name. */
 export interface Judge {
@@ -22,9 +23,6 @@ export interface Judge {
   /** What it writes to standard error when it has; it may miss a signal that comes before. */
   readonly reloaded?: string;
 }
-
-/** Where Debian has them, which is not on everybody's PATH. */
-const env = { ...process.env, PATH: `${process.env["PATH"] ?? ""}:/usr/sbin` };
 
 /** The tests that every recipe must pass; `further` adds what is told of this one alone. */
 export function judged(scene: CrlScene, judge: Judge, further?: (server: RunningServer) => void): void {
@@ -90,7 +88,7 @@ export function sessionKeeper(
 }
 
 export function isThere({ version: [program, ...args] }: Pick<Judge, "version">): boolean {
-  return spawnSync(program, args, { env }).status === 0;
+  return spawnSync(program, args, { env: withServers }).status === 0;
 }
 
 type RunningServer = ReturnType<typeof runningServer>;
@@ -120,7 +118,7 @@ export function runningServer(
       mkdirSync(folder, { recursive: true });
       port = await freePort();
       const [program = "", ...args] = await judge.prepare(port, folder);
-      child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"], env });
+      child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"], env: withServers });
       child.stderr?.setEncoding("utf8").on("data", (text: string) => (log += text));
       await eventually(async () => {
         expect(await status(anybody()).catch(() => log)).toBe(200);

@@ -3,6 +3,12 @@ import { join } from "node:path";
 
 export const projectRoot = join(import.meta.dirname, "..", "..");
 
+/** Debian has its servers where not everybody's PATH leads. */
+export const withServers: NodeJS.ProcessEnv = {
+  ...process.env,
+  PATH: `${process.env["PATH"] ?? ""}:/usr/sbin`,
+};
+
 export interface Ran {
   readonly code: number | null;
   readonly stdout: string;
